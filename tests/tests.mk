@@ -1,0 +1,96 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+# What proves the house: dependencies, checks, analysers, benchmarks, demo.
+
+# Everything that building, demo, check, lint, bench and mutants need on Debian 12; nothing else installs packages.
+DEB_PACKAGES := gcc clang libclang-rt-14-dev make pkg-config binutils libc6-dev \
+                libusb-1.0-0-dev libevent-dev libsystemd-dev libudev-dev libexpat1-dev libssl-dev libjson-c-dev \
+                libcmocka-dev dbus systemd util-linux udev python3 python3-gi gir1.2-glib-2.0 libglib2.0-bin \
+                clang-format clang-tidy cppcheck shellcheck valgrind man-db procps
+MISSING_DEBS  = $$(dpkg-query -W -f '$${Package} $${db:Status-Status}\n' $(DEB_PACKAGES) 2>/dev/null | \
+                awk '$$2 == "installed" { sub(/:.*/, "", $$1); have[$$1] = 1 } END { n = split("$(DEB_PACKAGES)", want, " "); \
+                for (i = 1; i <= n; i++) if (!(want[i] in have)) printf "%s ", want[i] }')
+
+.PHONY: deps need-deps check demo demo-bus lint bench sim mutants fuzz layers check-unit check-sim check-bus install uninstall
+
+deps:
+	@missing="$(MISSING_DEBS)"; \
+	if [ -z "$$missing" ]; then echo "deps: everything is installed"; exit 0; fi; \
+	as=; if [ "$$(id -u)" != 0 ]; then as="sudo -n"; fi; \
+	$$as apt-get update -qq && DEBIAN_FRONTEND=noninteractive $$as apt-get install -y --no-install-recommends $$missing
+
+# check and demo install what is missing when they may; otherwise they name the one command and stop
+need-deps:
+	@missing="$(MISSING_DEBS)"; \
+	if [ -z "$$missing" ]; then exit 0; fi; \
+	if [ "$$(id -u)" = 0 ] || sudo -n true 2>/dev/null; then $(MAKE) --no-print-directory deps; \
+	else echo "missing: $$missing"; echo "run:  sudo make deps"; exit 1; fi
+
+# The second make sees what deps has just installed (pkg-config is asked when make starts).
+check: need-deps
+	@$(MAKE) --no-print-directory tests
+	@tests/run $(BUILD) layers unit sim bus fuzz
+
+check-unit: tests
+	@tests/run $(BUILD) unit
+check-sim: tests
+	@tests/run $(BUILD) sim
+check-bus: tests
+	@tests/run $(BUILD) bus
+layers: $(HOUSE)
+	@tests/run $(BUILD) layers
+fuzz:
+	@$(MAKE) --no-print-directory fuzz-bins
+	@tests/run $(BUILD) fuzz
+.PHONY: fuzz-bins
+fuzz-bins: $(FUZZ_BINS)
+
+sim: $(BUILD)/tests/sim/sim_seeds
+	$< --seeds $(SEEDS)
+
+mutants: need-deps
+	@tests/mutants/run.sh
+
+demo: need-deps
+	@$(MAKE) --no-print-directory all $(BUILD)/tests/bus/demo_station
+	@$(BUILD)/tests/bus/demo_station $(BUILD)
+demo-bus: need-deps
+	@$(MAKE) --no-print-directory all $(BUILD)/tests/bus/demo_station
+	@$(BUILD)/tests/bus/demo_station $(BUILD) --stay
+
+bench: need-deps
+	@$(MAKE) --no-print-directory tests
+	@tests/bench/run $(BUILD)
+
+# ---- analysers -------------------------------------------------------------------------------
+C_FILES     := $(wildcard common/*.[ch] daemon/*.[ch] daemon/*/*.[ch] client/*.[ch] tests/*/*.[ch])
+C_SOURCES   := $(filter %.c,$(C_FILES))
+SH_FILES    := $(wildcard .ci/run tests/run tests/*/run tests/*/*.sh)
+
+.PHONY: lint-format lint-tidy lint-cppcheck lint-shell lint-clang
+lint: need-deps lint-format lint-shell lint-cppcheck lint-tidy lint-clang
+lint-format:
+	@clang-format --dry-run --Werror $(C_FILES) && echo "ok format"
+lint-shell:
+	@shellcheck -x $(SH_FILES) && echo "ok shell"
+lint-cppcheck:
+	@cppcheck --quiet --std=c11 --enable=warning,portability --inline-suppr --error-exitcode=1 -j2 \
+	  --suppress=missingIncludeSystem --suppress=nullPointerRedundantCheck -I. -Idaemon common daemon client && echo "ok cppcheck"
+lint-tidy:
+	@printf '%s\n' $(filter common/% daemon/% client/%,$(C_SOURCES)) | xargs -P2 -n4 clang-tidy --quiet \
+	  --warnings-as-errors='*' 2>/dev/null -- && echo "ok tidy"
+# warnings are errors on both compilers; objects only, no link
+lint-clang:
+	@$(MAKE) --no-print-directory CC=clang $(patsubst %.c,build/clang/obj/%.o,$(C_SOURCES)) >/dev/null && echo "ok clang"
+
+# ---- install ---------------------------------------------------------------------------------
+DBUS_DIR    ?= $(datadir)/dbus-1
+install: all
+	$(INSTALL) -D -m 755 $(BUILD)/fdld $(DESTDIR)$(libexecdir)/fdld
+	$(INSTALL) -D -m 755 $(BUILD)/fdlctl $(DESTDIR)$(bindir)/fdlctl
+	$(INSTALL) -D -m 644 dbus/org.fdld1.conf $(DESTDIR)$(DBUS_DIR)/system.d/org.fdld1.conf
+	for f in dbus/org.fdld1.*.xml; do $(INSTALL) -D -m 644 $$f $(DESTDIR)$(DBUS_DIR)/interfaces/$$(basename $$f); done
+	for f in man/*.[158]; do s=$${f##*.}; $(INSTALL) -D -m 644 $$f $(DESTDIR)$(mandir)/man$$s/$$(basename $$f); done
+uninstall:
+	rm -f $(DESTDIR)$(libexecdir)/fdld $(DESTDIR)$(bindir)/fdlctl $(DESTDIR)$(DBUS_DIR)/system.d/org.fdld1.conf
+	for f in dbus/org.fdld1.*.xml; do rm -f $(DESTDIR)$(DBUS_DIR)/interfaces/$$(basename $$f); done
+	for f in man/*.[158]; do rm -f $(DESTDIR)$(mandir)/man$${f##*.}/$$(basename $$f); done
