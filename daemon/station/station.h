@@ -1,0 +1,315 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * The floor that owns things: slots, phones, packages, jobs and what is kept of them on disk. This header is
+ * all that the floors above need: handles, plain views and events, in words of its own.
+ *
+ * Everything belongs to the loop's thread. No function blocks, except station_new() (before the loop runs)
+ * and station_free(). Handles (struct slot, device, image, job) are valid until the event that removes them
+ * has been delivered. A view is filled at the moment of the call; its strings are lent until the loop's next
+ * turn. Strings are never NULL, "" means none. Numbers: 0 means none. ...At: microseconds of the wall clock
+ * since 1970, 0 = never;
+ * ..._usec: durations in microseconds, UINT64_MAX = unknown or none. Enumerations are the lower-case strings
+ * of the bus contract (dbus/).
+ */
+#ifndef FDLD_STATION_STATION_H
+#define FDLD_STATION_STATION_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "common/error.h"
+
+struct loop;
+struct station;
+struct slot;
+struct device;
+struct image;
+struct job;
+
+#define STATION_NONE UINT64_MAX /* of a duration: unknown or none */
+
+struct station_config {
+	const char *state_dir;	 /* must exist, ours, writable: job/<id>/ and the job counter live there */
+	const char *runtime_dir; /* survives a restart of the service, not of the machine; NULL: no port
+				    records */
+	const char *udev_tag;	 /* watch only devices a rule tagged so; NULL: all 1782:4d00 */
+	uint64_t keep_usec;	 /* results stay readable this long; 0 = 30 min */
+	uint32_t keep_max;	 /* and at most this many of them; 0 = 256 */
+	uint32_t jobs_max;	 /* jobs that have not ended, at most; 0 = 1024 */
+	uint32_t images_max;	 /* 0 = 64 */
+};
+
+/*
+ * Opens the state directory, takes it for this process, finds what an earlier run left (such jobs are there
+ * as interrupted ones, what is owed is indexed). Blocks on files: before the loop runs. 0 and *out, or
+ * negative errno with *why (StateDirectory names path, owner, mode and remedy; Internal). config is copied.
+ */
+int station_new(struct loop *loop, const struct station_config *config, struct station **out,
+		struct failure *why);
+/*
+ * Begins to watch the ports; after subscribing, so that nothing is missed. slot_added() and device_added()
+ * for what is there come before it returns; then station_probing() is false. 0 or negative errno with *why.
+ */
+int station_start(struct station *st, struct failure *why);
+/*
+ * Ends the station: jobs that still run are dropped as by a crash (the next start reports them as
+ * Interrupted). Normal is station_drain() and then idle(). Waits for files that are being written, at most
+ * two seconds. NULL is fine.
+ */
+void station_free(struct station *st);
+
+/* ---- events -------------------------------------------------------------------------------------- */
+
+/* Any member may be NULL. Never called from within a call that asks for work; handlers may call the station.
+ */
+struct station_events {
+	void (*station_changed)(void *user); /* draining, counts */
+	void (*idle)(void *user); /* draining and nothing runs any more, every file is written; once */
+	void (*slot_added)(void *user, struct slot *slot);
+	void (*slot_changed)(void *user, struct slot *slot);
+	void (*device_added)(void *user, struct device *device);
+	void (*device_changed)(void *user, struct device *device);
+	void (*device_removed)(void *user, struct device *device); /* still readable in this call */
+	void (*image_added)(void *user, struct image *image);
+	void (*image_changed)(void *user, struct image *image);
+	void (*image_removed)(void *user, struct image *image); /* still readable in this call */
+	void (*job_added)(void *user, struct job *job);
+	void (*job_changed)(void *user, struct job *job); /* what job_view() shows */
+	void (*job_progress)(void *user,
+			     struct job *job); /* what job_progress() shows; up to thousands a second */
+	void (*job_finished)(void *user,
+			     struct job *job); /* after the job_changed() with its end; result is durable */
+	void (*job_removed)(void *user, struct job *job); /* still readable in this call */
+};
+/* events must outlive the station. 0 or -ENOMEM. In the order of subscribing. */
+int station_subscribe(struct station *st, const struct station_events *events, void *user);
+/* No event reaches user any more. */
+void station_unsubscribe(struct station *st, const struct station_events *events, void *user);
+
+/* ---- the whole ------------------------------------------------------------------------------------ */
+
+bool station_probing(const struct station *st); /* true until station_start() has looked at every port */
+bool station_draining(const struct station *st);
+
+struct station_counts {
+	uint64_t jobs_accepted, jobs_succeeded, jobs_failed, jobs_cancelled,
+		jobs_interrupted; /* since start */
+	uint64_t devices_arrived;
+	uint32_t slots, devices, images;
+	uint32_t waiting, queued, running;	    /* jobs */
+	uint32_t owed;				    /* jobs whose NV backup is owed */
+	uint64_t usb_memory_used, usb_memory_limit; /* bytes; limit UINT64_MAX: none */
+	uint32_t threads_left_behind;
+};
+void station_counts(const struct station *st, struct station_counts *counts);
+
+/*
+ * No new jobs; waiting and queued ones are cancelled, running ones go on to their end. idle() follows when
+ * nothing is left. now: running ones are cancelled at their next boundary (the second SIGTERM). Repeatable.
+ */
+void station_drain(struct station *st, bool now);
+
+/* ---- slots and devices ------------------------------------------------------------------------------ */
+
+struct slot_view {
+	const char *id;	       /* ID_PATH */
+	const char *port;      /* the kernel's name now, "1-4.3"; to show */
+	const char *state;     /* "empty", "ready", "busy", "waiting" */
+	struct device *device; /* NULL: none */
+	struct job *job;       /* that has the slot; NULL: none */
+	const char *owed;      /* number of the job whose backup is owed to a phone of this place */
+	uint32_t queued;       /* jobs behind it */
+};
+void slot_view(const struct slot *slot, struct slot_view *view);
+/* By ID_PATH, or by the kernel's name of the place of a phone that is there. NULL: none. */
+struct slot *station_slot(const struct station *st, const char *name);
+/* Walks all: NULL for the first, NULL at the end. The same for the others below, by rising number. */
+struct slot *station_next_slot(const struct station *st, const struct slot *after);
+
+struct device_view {
+	uint64_t number;
+	struct slot *slot;
+	uint16_t vendor, product, bcd_device;
+	uint64_t arrived_at;
+	bool present;		      /* false while a job waits for its announced return */
+	bool arrival_seen;	      /* false: it was there before the daemon */
+	uint8_t bus, address;	      /* the kernel's numbers now; to show */
+	const char *stage;	      /* "unknown", "rom", "fdl1", "fdl2" */
+	const char *unit;	      /* first 8 hex digits of its identity, once a job has read it */
+	uint64_t first_transfer_usec; /* udev event to first transfer of the latest job */
+};
+void device_view(const struct device *device, struct device_view *view);
+struct device *station_device(const struct station *st, uint64_t number);
+struct device *station_next_device(const struct station *st, const struct device *after);
+
+/* ---- images ------------------------------------------------------------------------------------------ */
+
+struct station_caller {
+	uint32_t uid;
+	char name[64]; /* of the client, for texts: unique bus name, "" = the daemon itself */
+};
+
+struct image_options {
+	const char *name; /* file name to show; NULL or "": none */
+	bool accept_bad_crc;
+};
+
+typedef void (*station_image_fn)(void *user, struct image *image, const struct failure *why);
+/*
+ * Takes fd (on success and on failure): a regular file, read-only, not O_PATH, else InvalidImage. 0: done()
+ * is called once, never from within, with an image (one reference, image_release()) or NULL and why
+ * (Package..., PackageReadStalled after 20 s). Negative errno with *why (InvalidImage, Draining,
+ * LimitsExceeded, Internal): done() is not called. image_added() comes before done(). The whole-file check
+ * goes on behind it.
+ */
+int station_open_image(struct station *st, int fd, const struct image_options *options,
+		       const struct station_caller *caller, station_image_fn done, void *user,
+		       struct failure *why);
+/* One reference for each client. The image is removed with its last client and its last job, in a later turn.
+ */
+void image_hold(struct image *image);
+void image_release(struct image *image);
+
+struct image_view {
+	uint64_t number;
+	const char *state; /* "checking", "good", "bad" */
+	const char *name;
+	uint64_t size, bytes_checked; /* bytes */
+	const char *product, *firmware;
+	const char *digest; /* hex of SHA-256 over the chunk digests; "" until good */
+	uint64_t opened_at;
+	struct failure failure; /* state bad */
+	uint32_t entries, doubts;
+};
+void image_view(const struct image *image, struct image_view *view);
+struct image *station_image(const struct station *st, uint64_t number);
+struct image *station_next_image(const struct station *st, const struct image *after);
+
+/* One entry of the package in flash order; index < view.entries. */
+struct image_entry {
+	const char *id, *type, *partition, *file; /* partition: name or address */
+	uint64_t size;				  /* bytes of the payload */
+	bool ticked;				  /* to be flashed, as the package says */
+};
+bool image_entry(const struct image *image, uint32_t index, struct image_entry *entry);
+/* Doubt number index, or "" . */
+const char *image_doubt(const struct image *image, uint32_t index, const char **entry);
+
+/* ---- jobs ------------------------------------------------------------------------------------------- */
+
+/* As the options of Slot.Flash. Zeroed: all defaults. Strings NULL or "": default; unknown words are
+ * InvalidArgs. */
+struct job_options {
+	const char *const *entries, *const *without; /* NULL-terminated; NULL: none */
+	const char *repartition;		     /* "on-mismatch", "package", "always", "never" */
+	const char *level;			     /* "acknowledged", "verified" */
+	const char *end;			     /* "reset", "power-off", "stay" */
+	const char *nv;				     /* "keep", "keep-if-any", "package" */
+	const char *nv_from;			     /* job number of an owed backup */
+	bool erase_all, nv_not_this_phone, without_backup, force_loaders, raw;
+};
+
+struct job_request {
+	struct image *image;
+	struct job_options options;
+	struct station_caller caller;
+	struct slot *slot;	   /* the place; or NULL and: */
+	struct slot *const *slots; /* the next phone on one of these; slot_count 0: on any */
+	uint32_t slot_count;
+	bool expect_device_given;
+	uint64_t expect_device; /* DeviceChanged unless this is in the slot */
+	bool dry_run;		/* load, learn, resolve, reset; nothing is written */
+	bool wait_given;
+	uint64_t wait_usec; /* for a phone to come: 0 = not at all; without wait_given 600 s */
+};
+
+typedef void (*station_job_fn)(void *user, struct job *job, const struct failure *why);
+/*
+ * Asks for a job. Copies all of request; holds the image. 0: done() is called once, never from within, with
+ * the job (already announced) or NULL and why (a plan that cannot be made: InvalidArgs, Package...,
+ * ImageTooLarge, ...; StoreFailed). Negative errno with *why, done() not called: InvalidArgs, SlotEmpty,
+ * DeviceChanged, Draining, LimitsExceeded, Internal. A slot that has a job already takes more: first come,
+ * first served.
+ */
+int station_flash(struct station *st, const struct job_request *request, station_job_fn done, void *user,
+		  struct failure *why);
+
+struct job_view {
+	uint64_t number;
+	const char *kind;  /* "flash", "dry-run" */
+	const char *state; /* "waiting-for-device", "queued", "running", "succeeded", "failed", "cancelled",
+			      "interrupted" */
+	bool ended;
+	const char *stage; /* "waiting-for-device", "queued", "connect" ... "end", "finished" */
+	const char *step, *entry;
+	const char *queued_for; /* why it is queued: "slot", "usb-memory", "phone" (has to leave first) */
+	struct slot *slot;
+	struct device *device; /* NULL once it is gone */
+	struct image *image;   /* NULL once it is gone */
+	const char *image_name;
+	uint32_t uid;
+	uint64_t created_at, started_at, finished_at;
+	const char *boundary;	   /* "now", "entry", "bound"; "" after the end */
+	uint64_t cancel_wait_usec; /* estimate */
+	const char *leaves;	   /* "unchanged", "needs-flash", "complete" */
+	bool cancelling;
+	struct failure failure; /* error ERR_NONE while it runs and after a success */
+	uint64_t serial;	/* grows with each job_changed() */
+};
+void job_view(const struct job *job, struct job_view *view);
+struct job *station_job(const struct station *st, uint64_t number);
+struct job *station_next_job(const struct station *st, const struct job *after);
+
+struct job_progress {
+	uint64_t bytes_done, bytes_total;
+	double fraction;   /* 0..1, never falls, 1 only with a success */
+	uint64_t rate;	   /* bytes/s over a sliding window; 0 unknown */
+	uint64_t eta_usec; /* unknown until five samples */
+	uint32_t stage_index, stage_count;
+	uint32_t entry_index, entry_count;
+	uint64_t silent_usec;	/* the phone is overdue (or a job waits for a phone) since; 0: no */
+	uint64_t deadline_usec; /* left of that */
+	const char *why;
+	bool waiting_for_phone; /* running, and the phone is silent beyond what is usual */
+	double check_fraction;	/* of the package's whole-file check, 0..1 */
+	uint64_t serial;	/* grows with each job_progress() */
+};
+void job_progress(const struct job *job, struct job_progress *progress);
+
+struct job_result {
+	const char *result; /* as job_view.state; "" until the end */
+	const char *level;  /* "acknowledged", "verified", "" */
+	const char *leaves;
+	const char *nv;			   /* "kept", "blank", "package", "none", "owed", "" */
+	const char *last_confirmed;	   /* of an interrupted job: text of the last confirmed entry */
+	const char *unit;		   /* canonical identity, "" unknown: not for logs */
+	const char *storage, *rom_version; /* as far as told */
+	uint64_t bytes_sent, bytes_compared, duration_usec;
+	uint32_t notes, entries;
+};
+void job_result(const struct job *job, struct job_result *result);
+const char *job_note(const struct job *job, uint32_t index); /* "" past the end */
+struct job_entry {
+	const char *entry, *op, *verdict; /* "not-run", "acknowledged", "verified", "failed" */
+	uint64_t bytes_sent, bytes_compared;
+	const char *note;
+};
+bool job_entry(const struct job *job, uint32_t index, struct job_entry *entry);
+
+/* The plan: as compiled, or once resolved true as decided with the phone. Lines are lent as in a view; ""
+ * past the end. */
+bool job_plan_resolved(const struct job *job);
+const char *job_plan_step(const struct job *job, uint32_t index);
+const char *job_plan_doubt(const struct job *job, uint32_t index);
+
+/* Recorded and answered at once. NotCancelable: it has ended. A second one, or force: drop the link now. 0 or
+ * negative errno. */
+int job_cancel(struct job *job, bool force, const struct station_caller *caller, struct failure *why);
+
+/* The flight recorder's text of a job, read from its files on a worker. text is lent for the call; "" if none
+ * was kept. */
+typedef void (*station_text_fn)(void *user, const char *text, const struct failure *why);
+int job_trace(struct job *job, station_text_fn done, void *user, struct failure *why);
+
+#endif
