@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "pac/digest.h"
+
+#include <errno.h>
+#include <openssl/evp.h>
+#include <stdlib.h>
+#include <string.h>
+
+int digest_bytes(const void *data, size_t len, uint8_t out[DIGEST_SIZE])
+{
+	return EVP_Digest(data, len, out, NULL, EVP_sha256(), NULL) == 1 ? 0 : -EIO;
+}
+
+int digest_table_init(struct digest_table *t, uint64_t size)
+{
+	uint64_t count = size / DIGEST_CHUNK + (size % DIGEST_CHUNK != 0);
+
+	*t = (struct digest_table){ 0 };
+	if (count > SIZE_MAX / DIGEST_SIZE)
+		return -ENOMEM;
+	if (count) {
+		t->sum = calloc((size_t)count, DIGEST_SIZE);
+		if (!t->sum)
+			return -ENOMEM;
+	}
+	t->size = size;
+	t->chunk = DIGEST_CHUNK;
+	t->count = (size_t)count;
+	return 0;
+}
+
+void digest_table_free(struct digest_table *t)
+{
+	free(t->sum);
+	*t = (struct digest_table){ 0 };
+}
+
+uint32_t digest_chunk_len(const struct digest_table *t, size_t index)
+{
+	uint64_t left;
+
+	if (index >= t->count)
+		return 0;
+	left = t->size - (uint64_t)index * t->chunk;
+	return left < t->chunk ? (uint32_t)left : t->chunk;
+}
+
+int digest_table_put(struct digest_table *t, size_t index, const void *data, size_t len)
+{
+	if (index >= t->count || len != digest_chunk_len(t, index))
+		return -EINVAL;
+	return digest_bytes(data, len, t->sum[index]);
+}
+
+int digest_check(const struct digest_table *t, uint64_t offset, const void *data, size_t len)
+{
+	const uint8_t *p = data;
+	uint8_t sum[DIGEST_SIZE];
+	size_t i;
+	int r;
+
+	if (!t->chunk || offset % t->chunk || offset > t->size || len > t->size - offset)
+		return -EINVAL;
+	for (i = (size_t)(offset / t->chunk); len; i++) {
+		uint32_t part = digest_chunk_len(t, i);
+
+		if (len < part)
+			return -EINVAL;
+		r = digest_bytes(p, part, sum);
+		if (r < 0)
+			return r;
+		if (memcmp(sum, t->sum[i], DIGEST_SIZE))
+			return -EBADMSG;
+		p += part;
+		len -= part;
+	}
+	return 0;
+}

@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * SHA-256 of every chunk of a file, computed once while it is checked, so that any later read of a whole
+ * chunk can be proved to be the bytes that were checked.
+ */
+#ifndef FDLD_PAC_DIGEST_H
+#define FDLD_PAC_DIGEST_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#define DIGEST_SIZE  32u
+#define DIGEST_CHUNK (1u << 20) /* bytes; the last chunk of a file is what is left */
+
+struct digest_table {
+	uint64_t size;	/* bytes of the file */
+	uint32_t chunk; /* bytes in a chunk: DIGEST_CHUNK */
+	size_t count;	/* chunks: size / chunk rounded up */
+	uint8_t (*sum)[DIGEST_SIZE];
+};
+
+/* SHA-256 of a buffer. 0, or -ENOMEM / -EIO when libcrypto fails. */
+int digest_bytes(const void *data, size_t len, uint8_t out[DIGEST_SIZE]);
+
+/* Allocates an empty table for a file of size bytes. 0 or -ENOMEM. Release with digest_table_free(). */
+int digest_table_init(struct digest_table *t, uint64_t size);
+void digest_table_free(struct digest_table *t);
+
+/* Records chunk number index (offset index * chunk). len must be that chunk's length. 0, -EINVAL, -ENOMEM. */
+int digest_table_put(struct digest_table *t, size_t index, const void *data, size_t len);
+
+/* Bytes that chunk number index has; 0 if there is no such chunk. */
+uint32_t digest_chunk_len(const struct digest_table *t, size_t index);
+
+/*
+ * Compares bytes read later with the table. offset must be a multiple of the chunk and [offset, offset + len)
+ * must consist of whole chunks (the last one may be short). 0 equal, -EBADMSG the file has changed, -EINVAL
+ * not whole chunks.
+ */
+int digest_check(const struct digest_table *t, uint64_t offset, const void *data, size_t len);
+
+#endif

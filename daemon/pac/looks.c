@@ -1,0 +1,243 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* First bytes of every image, NV images whole, and which chip all of it speaks of (pac-and-flow 3.1, 6). */
+#include "common/util.h"
+#include "pac/fail.h"
+#include "pac/inside.h"
+#include "pac/text.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+
+/* Offsets of the image parsers count from the image; a package's error counts from the package. */
+static int in_package(struct opening *o, const struct pac_item *item, int r)
+{
+	if (r < 0 && o->why) {
+		snprintf(o->why->entry, sizeof(o->why->entry), "%.39s", item->file->id);
+		if (o->why->has_offset && o->why->error != ERR_PACKAGE_READ_FAILED)
+			o->why->offset += item->offset;
+	}
+	return r;
+}
+
+static bool is_nv_class(const struct pac_item *item)
+{
+	return item->file->class == CLASS_NV_ADDR || item->file->class == CLASS_NV_ID;
+}
+
+static int package_nv(struct opening *o, const struct pac_item *item, const struct failure *nv,
+		      size_t skipped)
+{
+	uint64_t at = nv->has_offset ? item->offset + skipped + nv->offset : PAC_NOWHERE;
+
+	if (nv->error != ERR_NV_INVALID) {
+		if (o->why)
+			*o->why = *nv;
+		return -ENOMEM;
+	}
+	return pac_fail(o->why, ERR_PACKAGE_NV, item->file->id, at, "%s%s%s", nv->entry,
+			nv->entry[0] ? ": " : "", nv->detail);
+}
+
+/* Whether the package counts on a calibration in its NV: then an image without one is broken, not modern. */
+static bool wants_calibration(const struct scheme_product *p)
+{
+	size_t i;
+
+	for (i = 0; i < p->nvs; i++)
+		if (p->nv[i].backup &&
+		    (p->nv[i].id == NV_ID_CALIBRATION ||
+		     (p->nv[i].id == SCHEME_NV_DEFAULT && text_begins(p->nv[i].name, "Calibration"))))
+			return true;
+	return false;
+}
+
+static int look_at_nv(struct opening *o, struct pac_item *item, bool only_one)
+{
+	_cleanup_free_ uint8_t *buf = NULL;
+	struct failure why = { 0 };
+	struct nv_image img;
+	size_t len, skip;
+	bool doubt;
+	int r;
+
+	if (item->size > NV_SIZE_MAX || item->size < 8)
+		return pac_fail(o->why, ERR_PACKAGE_NV, item->file->id, item->offset,
+				"%llu bytes, 8 to %u expected", (unsigned long long)item->size, NV_SIZE_MAX);
+	buf = malloc((size_t)item->size);
+	if (!buf)
+		return pac_fail_memory(o->why);
+	r = source_read(o->src, item->offset, buf, (size_t)item->size);
+	if (r < 0)
+		return pac_fail_read(o->why, item->file->id, item->offset, item->size, r);
+	skip = nv_flash_header(buf, (size_t)item->size, &len);
+	if (skip)
+		pac_doubt(o->pac, item->file->id,
+			  "is a raw dump with the 512-byte flash header, which is not sent");
+	r = nv_parse(buf + skip, len, &img, &why);
+	if (r < 0)
+		return package_nv(o, item, &why, skip);
+	item->image.kind = img.multi ? IMAGE_NV_MULTI : IMAGE_NV;
+	item->image.body_at = skip;
+	item->image.expanded = len;
+	r = nv_sane(&img, !wants_calibration(o->pac->product), &doubt, &why);
+	if (r < 0 && only_one)
+		r = package_nv(o, item, &why, skip);
+	else if (r < 0)
+		pac_doubt(o->pac, item->file->id, "NV: %s: %s", why.entry, why.detail);
+	else if (doubt)
+		pac_doubt(o->pac, item->file->id, "NV has no GSM calibration (item 0x2), as 5G images may");
+	nv_free(&img);
+	return only_one ? r : 0;
+}
+
+int pac_look_at_images(struct opening *o)
+{
+	size_t nvs = 0, i;
+	int r;
+
+	for (i = 0; i < o->pac->items; i++)
+		nvs += is_nv_class(&o->pac->item[i]) && o->pac->item[i].ticked && o->pac->item[i].has_file;
+	for (i = 0; i < o->pac->items; i++) {
+		struct pac_item *item = &o->pac->item[i];
+
+		if (!item->has_file || !item->ticked)
+			continue;
+		if (is_nv_class(item)) {
+			r = look_at_nv(o, item, nvs == 1);
+		} else {
+			r = image_peek(o->src, item->offset, item->size,
+				       text_begins(item->partition, "vbmeta"), &item->image, o->why);
+			r = in_package(o, item, r);
+		}
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+/* ---- the chip ---- */
+
+static void reason(struct pac_chip *c, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+static void reason(struct pac_chip *c, const char *fmt, ...)
+{
+	va_list ap;
+
+	if (c->reasons == ARRAY_SIZE(c->reason))
+		return;
+	va_start(ap, fmt);
+	vsnprintf(c->reason[c->reasons++], sizeof(c->reason[0]), fmt, ap);
+	va_end(ap);
+}
+
+static bool bases_fit(const struct pac *p, const struct chip_family *f)
+{
+	if (f->fdl1 && f->fdl1 != p->fdl1->address)
+		return false;
+	return !p->fdl2 ? f->single : !f->fdl2 || f->fdl2 == p->fdl2->address;
+}
+
+/* The one family these bases belong to; NULL if none or several. */
+static const struct chip_family *family_of_bases(const struct pac *p, size_t *matches)
+{
+	const struct chip_family *f, *only = NULL;
+	size_t i;
+
+	*matches = 0;
+	for (i = 0; (f = chip_family_at(i)); i++)
+		if (f->fdl1 && bases_fit(p, f)) {
+			only = f;
+			++*matches;
+		}
+	return *matches == 1 ? only : NULL;
+}
+
+static int inspect(struct opening *o, const struct pac_item *item, int stage, struct loader_info *out)
+{
+	int r = loader_inspect(o->src, item->offset, item->size, stage, out, o->why);
+
+	if (r < 0)
+		return in_package(o, item, r);
+	if (out->base_sure >= SURE_GOOD && out->base != item->address)
+		pac_doubt(o->pac, item->file->id, "is linked to run from 0x%llx, the XML loads it at 0x%llx",
+			  (unsigned long long)out->base, (unsigned long long)item->address);
+	return 0;
+}
+
+static int compare_loaders(struct opening *o)
+{
+	struct pac_chip *c = &o->pac->chip;
+	const struct loader_info *a = &c->fdl1, *b = &c->fdl2;
+
+	if (!a->family || !b->family || a->family == b->family || a->family_sure < SURE_GOOD ||
+	    b->family_sure < SURE_GOOD)
+		return 0;
+	if (!o->opt->accept_mismatch)
+		return pac_fail(o->why, ERR_LOADER_MISMATCH, o->pac->fdl2->file->id, PAC_NOWHERE,
+				"the first loader is for %s (\"%.40s\"), the second for %s (\"%.40s\")",
+				a->family->name, a->family_text, b->family->name, b->family_text);
+	pac_doubt(o->pac, NULL, "the first loader is for %s, the second for %s; accepted on request",
+		  a->family->name, b->family->name);
+	return 0;
+}
+
+static void from_loader(struct pac_chip *c, const struct loader_info *l, const char *which)
+{
+	if (!l->family)
+		return;
+	reason(c, "%s carries the text \"%.60s\"", which, l->family_text);
+	if (!c->family || l->family_sure > c->sure) {
+		c->family = l->family;
+		c->sure = l->family_sure;
+	}
+}
+
+int pac_guess_chip(struct opening *o)
+{
+	struct pac *p = o->pac;
+	struct pac_chip *c = &p->chip;
+	const char *texts[] = { p->header.product, p->product->name, p->header.product_version,
+				p->scheme->name };
+	const struct chip_family *named = NULL, *based;
+	size_t matches, i;
+	int r;
+
+	r = inspect(o, p->fdl1, 1, &c->fdl1);
+	if (r == 0 && p->fdl2)
+		r = inspect(o, p->fdl2, 2, &c->fdl2);
+	if (r == 0)
+		r = compare_loaders(o);
+	if (r < 0)
+		return r;
+	from_loader(c, &c->fdl2, "the second loader");
+	from_loader(c, &c->fdl1, "the first loader");
+	for (i = 0; i < ARRAY_SIZE(texts) && !named; i++) {
+		named = chip_family_in_text(texts[i]);
+		if (named)
+			reason(c, "the package is named \"%.60s\"", texts[i]);
+	}
+	based = family_of_bases(p, &matches);
+	if (named && c->family && named != c->family)
+		pac_doubt(p, NULL, "it is named for %s, its loaders are for %s", named->name,
+			  c->family->name);
+	if (!c->family && named) {
+		c->family = named;
+		c->sure = bases_fit(p, named) ? SURE_GOOD : SURE_FAIR;
+	}
+	if (!c->family && based) {
+		c->family = based;
+		c->sure = SURE_FAIR;
+	}
+	if (p->fdl2)
+		reason(c, "loaders go to 0x%llx and 0x%llx", (unsigned long long)p->fdl1->address,
+		       (unsigned long long)p->fdl2->address);
+	else
+		reason(c, "the loader goes to 0x%llx", (unsigned long long)p->fdl1->address);
+	if (c->family && c->family->fdl1 && !bases_fit(p, c->family))
+		pac_doubt(p, NULL, "%s has its loaders at 0x%llx and 0x%llx elsewhere", c->family->name,
+			  (unsigned long long)c->family->fdl1, (unsigned long long)c->family->fdl2);
+	else if (c->family && named == c->family && c->sure == SURE_GOOD && matches)
+		c->sure = c->fdl1.base_sure == SURE_VERY && c->fdl1.base == p->fdl1->address ? SURE_VERY
+											     : SURE_GOOD;
+	return 0;
+}
