@@ -25,10 +25,13 @@ need-deps:
 	if [ "$$(id -u)" = 0 ] || sudo -n true 2>/dev/null; then $(MAKE) --no-print-directory deps; \
 	else echo "missing: $$missing"; echo "run:  sudo make deps"; exit 1; fi
 
+# all cores, unless the caller has said how many
+PARALLEL = $(if $(findstring -j,$(MAKEFLAGS)),,-j$(shell nproc))
+
 # The second make sees what deps has just installed (pkg-config is asked when make starts).
 check: need-deps
-	@$(MAKE) --no-print-directory tests
-	@tests/run $(BUILD) layers unit sim bus fuzz
+	@$(MAKE) --no-print-directory $(PARALLEL) tests $(if $(SANITIZE),,fuzz-bins)
+	@tests/run $(BUILD) layers unit sim bus $(if $(SANITIZE),,fuzz)
 
 check-unit: tests
 	@tests/run $(BUILD) unit
@@ -51,14 +54,14 @@ mutants: need-deps
 	@tests/mutants/run.sh
 
 demo: need-deps
-	@$(MAKE) --no-print-directory all $(BUILD)/tests/bus/demo_station
+	@$(MAKE) --no-print-directory $(PARALLEL) all $(BUILD)/tests/bus/demo_station
 	@$(BUILD)/tests/bus/demo_station $(BUILD)
 demo-bus: need-deps
-	@$(MAKE) --no-print-directory all $(BUILD)/tests/bus/demo_station
+	@$(MAKE) --no-print-directory $(PARALLEL) all $(BUILD)/tests/bus/demo_station
 	@$(BUILD)/tests/bus/demo_station $(BUILD) --stay
 
 bench: need-deps
-	@$(MAKE) --no-print-directory tests
+	@$(MAKE) --no-print-directory $(PARALLEL) tests
 	@tests/bench/run $(BUILD)
 
 # ---- analysers -------------------------------------------------------------------------------
@@ -75,9 +78,10 @@ lint-shell:
 lint-cppcheck:
 	@cppcheck --quiet --std=c11 --enable=warning,portability --inline-suppr --error-exitcode=1 -j2 \
 	  --suppress=missingIncludeSystem --suppress=nullPointerRedundantCheck -I. -Idaemon common daemon client && echo "ok cppcheck"
+TIDY_FLAGS   = -std=gnu11 -D_GNU_SOURCE -DFDLD_VERSION=__FILE__ -I. -Idaemon $(PKG_CFLAGS)
 lint-tidy:
-	@printf '%s\n' $(filter common/% daemon/% client/%,$(C_SOURCES)) | xargs -P2 -n4 clang-tidy --quiet \
-	  --warnings-as-errors='*' 2>/dev/null -- && echo "ok tidy"
+	@printf '%s\n' $(filter common/% daemon/% client/%,$(C_SOURCES)) | \
+	  xargs -P$(shell nproc) -n4 sh -c 'clang-tidy --quiet --warnings-as-errors="*" "$$@" -- $(TIDY_FLAGS) 2>/dev/null' sh && echo "ok tidy"
 # warnings are errors on both compilers; objects only, no link
 lint-clang:
 	@$(MAKE) --no-print-directory CC=clang $(patsubst %.c,build/clang/obj/%.o,$(C_SOURCES)) >/dev/null && echo "ok clang"

@@ -1,0 +1,127 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * The connection to the daemon, and failed calls as words and exit codes.
+ */
+#include <errno.h>
+#include <inttypes.h>
+#include <stdarg.h>
+#include <string.h>
+#include <time.h>
+
+#include "client/client.h"
+#include "common/names.h"
+#include "common/util.h"
+
+uint64_t client_now(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (uint64_t)t.tv_sec * 1000000u + (uint64_t)t.tv_nsec / 1000u;
+}
+
+int client_usage(const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	fputs("fdlctl: ", stderr);
+	vfprintf(stderr, fmt, ap);
+	fputs("\nTry 'fdlctl --help'.\n", stderr);
+	va_end(ap);
+	return EXIT_USAGE;
+}
+
+int client_complain(const struct client *c, const struct failure *why)
+{
+	const struct error_entry *e = error_entry(why->error);
+	char text[1024];
+
+	if (c->json) {
+		json_object *o = json_object_new_object();
+
+		json_object_object_add(o, "error", json_object_new_string(e->name));
+		json_object_object_add(o, "fault", json_object_new_string(error_fault_name(e->fault)));
+		json_object_object_add(o, "message",
+				       json_object_new_string(failure_text(why, text, sizeof(text))));
+		json_object_object_add(o, "remedy", json_object_new_string(e->remedy));
+		print_json(o);
+		json_object_put(o);
+		return e->exit_code;
+	}
+	print_wrapped(stderr, "fdlctl: ", failure_text(why, text, sizeof(text)));
+	print_wrapped(stderr, "  what to do: ", e->remedy);
+	return e->exit_code;
+}
+
+static enum error_id id_of(const sd_bus_error *error, int r)
+{
+	enum error_id id = ERR_NONE;
+
+	if (error && error->name)
+		id = error_by_name(error->name);
+	if (id != ERR_NONE)
+		return id;
+	if (error && sd_bus_error_has_name(error, SD_BUS_ERROR_ACCESS_DENIED))
+		return ERR_NOT_AUTHORIZED;
+	if (error && (sd_bus_error_has_name(error, SD_BUS_ERROR_SERVICE_UNKNOWN) ||
+		      sd_bus_error_has_name(error, SD_BUS_ERROR_NAME_HAS_NO_OWNER) ||
+		      sd_bus_error_has_name(error, SD_BUS_ERROR_NO_REPLY)))
+		return ERR_DAEMON_UNREACHABLE;
+	if (error && sd_bus_error_has_name(error, SD_BUS_ERROR_UNKNOWN_OBJECT))
+		return ERR_NO_SUCH_JOB;
+	if (r == -EACCES || r == -EPERM)
+		return ERR_NOT_AUTHORIZED;
+	return error && error->name ? ERR_INTERNAL : ERR_DAEMON_UNREACHABLE;
+}
+
+int client_complain_bus(const struct client *c, const sd_bus_error *error, int r)
+{
+	struct failure why = { .error = id_of(error, r), .code = -1 };
+
+	snprintf(why.detail, sizeof(why.detail), "%s",
+		 error && error->message ? error->message : strerror(-r));
+	return client_complain(c, &why);
+}
+
+int client_connect(struct client *c)
+{
+	int r;
+
+	if (c->bus)
+		return 0;
+	if (!c->address) {
+		r = sd_bus_open_system(&c->bus);
+	} else {
+		r = sd_bus_new(&c->bus);
+		if (r >= 0)
+			r = sd_bus_set_address(c->bus, c->address);
+		if (r >= 0)
+			r = sd_bus_set_bus_client(c->bus, true);
+		if (r >= 0)
+			r = sd_bus_start(c->bus);
+	}
+	return r < 0 ? client_complain_bus(c, NULL, r) : 0;
+}
+
+int client_turn(struct client *c, uint64_t usec)
+{
+	int r;
+
+	while ((r = sd_bus_process(c->bus, NULL)) > 0)
+		;
+	if (r < 0) {
+		c->bus_lost = true;
+		return r;
+	}
+	if (!usec)
+		return 0;
+	r = sd_bus_wait(c->bus, usec);
+	if (r < 0 && r != -EINTR)
+		return r;
+	while ((r = sd_bus_process(c->bus, NULL)) > 0)
+		;
+	if (r < 0)
+		c->bus_lost = true;
+	return r;
+}

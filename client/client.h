@@ -1,0 +1,111 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * fdlctl: the thin client. What its files share: options, the connection, the mirror of the daemon's
+ * objects, output. One file a verb family; each verb returns an exit code (0, 2 usage, or a row of the error
+ * table).
+ */
+#ifndef FDLD_CLIENT_CLIENT_H
+#define FDLD_CLIENT_CLIENT_H
+
+#include <json-c/json.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <systemd/sd-bus.h>
+
+#include "common/error.h"
+
+#define EXIT_USAGE 2
+
+struct client {
+	const char *address; /* bus address, NULL: the system bus */
+	bool json;
+	bool color; /* stdout is a terminal that shows colours and the user wants them */
+	bool tty;   /* stdout is a terminal */
+	bool quiet;
+	sd_bus *bus;
+	json_object *mirror; /* {path: {interface: {property: value}}}, see mirror.c */
+	uint64_t changes;    /* counts changes of the mirror */
+	bool bus_lost;
+};
+
+/* ---- connection (bus.c) ---- */
+
+/* Opens the bus once; prints the failure. 0 or an exit code. */
+int client_connect(struct client *c);
+/* Prints a failed call as words (or JSON) and gives its exit code: the row of the error table if the name is
+ * ours. */
+int client_complain_bus(const struct client *c, const sd_bus_error *error, int r);
+int client_complain(const struct client *c, const struct failure *why);
+int client_usage(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+/* Waits for the next bus message or until `usec` have passed and applies signals to the mirror. <0: the bus
+ * is gone. */
+int client_turn(struct client *c, uint64_t usec);
+uint64_t client_now(void); /* monotonic, microseconds */
+
+/* ---- values (value.c) ---- */
+
+/* Reads the next complete value of a message as JSON: arrays, dictionaries, structs, variants. 64-bit numbers
+ * stay exact. */
+int value_read(sd_bus_message *m, json_object **out);
+/* Reads the a{sv} that comes next into object. */
+int value_read_dict(sd_bus_message *m, json_object *object);
+
+/* ---- mirror (mirror.c) ---- */
+
+/* Subscribes, then loads all objects of the daemon. 0 or an exit code. */
+int mirror_load(struct client *c);
+json_object *mirror_object(const struct client *c, const char *path); /* borrowed or NULL */
+json_object *mirror_props(const struct client *c, const char *path,
+			  const char *interface);	    /* borrowed or NULL */
+const char *prop_str(json_object *props, const char *name); /* "" if absent */
+uint64_t prop_u64(json_object *props, const char *name);
+double prop_num(json_object *props, const char *name);
+bool prop_bool(json_object *props, const char *name);
+/* Paths that have interface, sorted naturally; free() the array (the strings are borrowed). */
+const char **mirror_paths(const struct client *c, const char *interface, size_t *count);
+
+/* ---- output (print.c) ---- */
+
+/* Prints one JSON value as a line on stdout. */
+void print_json(json_object *value);
+enum tone { TONE_PLAIN, TONE_GOOD, TONE_BAD, TONE_WARN, TONE_DIM, TONE_BOLD };
+/* Text in a tone where the terminal shows colours; a static ring of four buffers. */
+const char *tone(const struct client *c, enum tone t, const char *text);
+/* Wraps text to the terminal's width (80 elsewhere) behind a prefix. */
+void print_wrapped(FILE *to, const char *prefix, const char *text);
+
+/* ---- following jobs (follow.c) ---- */
+
+/*
+ * Shows jobs until all have ended: a live view on a terminal, plain lines elsewhere, JSON lines with --json.
+ * Ctrl-C asks to cancel and waits if `owner`, the next one detaches. Returns the exit code of the worst
+ * result.
+ */
+int follow_jobs(struct client *c, const char *const *paths, size_t count, bool owner);
+/* By its State: succeeded, failed, cancelled, interrupted. */
+bool job_ended(json_object *job);
+/* The end of a job as a person reads it: PASS with its level, or FAIL with cause and remedy. */
+void follow_result(const struct client *c, const char *path);
+
+/* ---- options of verbs (main.c) ---- */
+
+struct option;
+/*
+ * getopt_long() for a verb: besides its own options every verb knows --json and --help. Returns as
+ * getopt_long does; 0 after --json (go on), -2 when the verb is to return *rc at once (help was printed, or
+ * the option is unknown).
+ */
+int verb_option(struct client *c, int argc, char **argv, const struct option *own, const char *help, int *rc);
+
+/* ---- verbs ---- */
+int verb_list(struct client *c, int argc, char **argv);
+int verb_info(struct client *c, int argc, char **argv);
+int verb_flash(struct client *c, int argc, char **argv);
+int verb_jobs(struct client *c, int argc, char **argv);
+int verb_attach(struct client *c, int argc, char **argv);
+int verb_cancel(struct client *c, int argc, char **argv);
+int verb_monitor(struct client *c, int argc, char **argv);
+int verb_errors(struct client *c, int argc, char **argv);
+
+#endif

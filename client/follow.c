@@ -1,0 +1,306 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Following jobs to their end: a live view on a terminal, plain lines elsewhere, JSON lines with --json.
+ */
+#include <inttypes.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#include "client/client.h"
+#include "common/format.h"
+#include "common/names.h"
+#include "common/util.h"
+
+#define TURN_USEC 250000u
+#define PLAIN_USEC                                                                                          \
+	5000000u /* elsewhere than on a terminal: one line per job at most this often, and at once on a new \
+		    stage */
+#define UNKNOWN_USEC UINT64_MAX
+
+static volatile sig_atomic_t interrupts;
+
+static void on_interrupt(int sig)
+{
+	(void)sig;
+	interrupts++;
+}
+
+struct shown { /* what was last said of a job in plain lines */
+	char stage[32], why[128];
+	uint64_t at, progress_at;
+	bool finished;
+};
+
+bool job_ended(json_object *job)
+{
+	static const char *const ends[] = { "succeeded", "failed", "cancelled", "interrupted" };
+	const char *state = prop_str(job, "State");
+
+	for (size_t i = 0; i < ARRAY_SIZE(ends); i++)
+		if (!strcmp(state, ends[i]))
+			return true;
+	return false;
+}
+
+static const char *place(const struct client *c, json_object *job, char *buf, size_t size)
+{
+	json_object *slot = mirror_props(c, prop_str(job, "Slot"), FDLD_IFACE_SLOT);
+	const char *port = prop_str(slot, "Port");
+
+	snprintf(buf, size, "%s", slot ? (*port ? port : prop_str(slot, "Id")) : "any port");
+	return buf;
+}
+
+static void bar(char *buf, size_t cells, double fraction)
+{
+	size_t full = (size_t)(fraction * (double)cells);
+
+	memset(buf, '-', cells);
+	memset(buf, '#', MIN(full, cells));
+	buf[cells] = 0;
+}
+
+/* "flash boot  [####----]  45 %  31 MiB/s  0:12 left", or why it waits, counting down */
+static void progress_text(json_object *job, json_object *progress, uint64_t since, char *buf, size_t size)
+{
+	char rate[32], eta[32], silent[32], limit[32], cells[21], what[96];
+	uint64_t left = prop_u64(progress, "DeadlineUsec"), quiet = prop_u64(progress, "SilentUsec");
+	double fraction = prop_num(progress, "Fraction");
+	const char *why = prop_str(progress, "Why");
+
+	snprintf(what, sizeof(what), "%s%s%s%s%s", prop_str(job, "Stage"), *prop_str(job, "Step") ? " " : "",
+		 prop_str(job, "Step"), *prop_str(job, "Entry") ? " " : "", prop_str(job, "Entry"));
+	if (*why) {
+		format_duration(quiet + since, silent, sizeof(silent));
+		if (left != UNKNOWN_USEC) {
+			format_duration(left > since ? left - since : 0, limit, sizeof(limit));
+			snprintf(buf, size, "%s: %s (%s, at most %s more)", what, why, silent, limit);
+		} else {
+			snprintf(buf, size, "%s: %s (%s)", what, why, silent);
+		}
+		return;
+	}
+	if (!strcmp(prop_str(job, "State"), "queued")) {
+		snprintf(buf, size, "queued: %s", prop_str(job, "QueuedFor"));
+		return;
+	}
+	bar(cells, sizeof(cells) - 1, fraction);
+	format_rate(prop_u64(progress, "Rate"), rate, sizeof(rate));
+	if (prop_u64(progress, "EtaUsec") == UNKNOWN_USEC)
+		snprintf(eta, sizeof(eta), "-");
+	else
+		format_duration(prop_u64(progress, "EtaUsec"), eta, sizeof(eta));
+	snprintf(buf, size, "[%s] %3.0f %%  %10s  %7s left  %s", cells, fraction * 100, rate, eta, what);
+}
+
+void follow_result(const struct client *c, const char *path)
+{
+	json_object *job = mirror_props(c, path, FDLD_IFACE_JOB), *result = NULL, *error = NULL,
+		    *notes = NULL;
+	char where[96], head[256], took[32];
+	bool good = !strcmp(prop_str(job, "State"), "succeeded");
+
+	json_object_object_get_ex(job, "Result", &result);
+	json_object_object_get_ex(job, "ErrorDetails", &error);
+	format_duration(prop_u64(result, "duration_usec"), took, sizeof(took));
+	place(c, job, where, sizeof(where));
+	if (good) {
+		snprintf(head, sizeof(head), "%s (%s), NV %s, %s", prop_str(result, "level"),
+			 prop_str(result, "leaves"), prop_str(result, "nv"), took);
+		printf("%s  %s  job %s  %s\n", tone(c, TONE_GOOD, "PASS"), where, prop_str(job, "Id"), head);
+	} else {
+		printf("%s  %s  job %s  %s\n", tone(c, TONE_BAD, "FAIL"), where, prop_str(job, "Id"),
+		       prop_str(job, "ErrorName") + (strncmp(prop_str(job, "ErrorName"), FDLD_ERROR_PREFIX,
+							     strlen(FDLD_ERROR_PREFIX))
+							     ? 0
+							     : strlen(FDLD_ERROR_PREFIX)));
+		print_wrapped(stdout, "      what happened: ", prop_str(error, "message"));
+		print_wrapped(stdout, "      what to do:    ", prop_str(error, "remedy"));
+		printf("      the phone:     %s\n", prop_str(job, "CancelLeaves"));
+	}
+	if (json_object_object_get_ex(result, "notes", &notes))
+		for (size_t i = 0; i < json_object_array_length(notes); i++)
+			print_wrapped(stdout, "      note: ",
+				      json_object_get_string(json_object_array_get_idx(notes, i)));
+	fflush(stdout);
+}
+
+static int exit_code(json_object *job)
+{
+	enum error_id id;
+
+	if (!strcmp(prop_str(job, "State"), "succeeded"))
+		return 0;
+	id = error_by_name(prop_str(job, "ErrorName"));
+	return error_entry(id == ERR_NONE ? ERR_INTERNAL : id)->exit_code;
+}
+
+/* ---- the three forms ---- */
+
+static void plain(const struct client *c, const char *path, struct shown *s)
+{
+	json_object *job = mirror_props(c, path, FDLD_IFACE_JOB);
+	json_object *progress = mirror_props(c, path, FDLD_IFACE_PROGRESS);
+	uint64_t now = client_now();
+	char text[512], where[96];
+	const char *why = prop_str(progress, "Why");
+
+	if (!strcmp(s->stage, prop_str(job, "Stage")) && !strcmp(s->why, why) && now - s->at < PLAIN_USEC)
+		return;
+	snprintf(s->stage, sizeof(s->stage), "%s", prop_str(job, "Stage"));
+	snprintf(s->why, sizeof(s->why), "%s", why);
+	s->at = now;
+	progress_text(job, progress, 0, text, sizeof(text));
+	printf("%s  job %s  %s\n", place(c, job, where, sizeof(where)), prop_str(job, "Id"), text);
+	fflush(stdout);
+}
+
+static void json_line(const struct client *c, const char *path, bool final)
+{
+	json_object *o = json_object_new_object(), *copy = NULL;
+	json_object *job = mirror_props(c, path, FDLD_IFACE_JOB);
+	json_object *progress = mirror_props(c, path, FDLD_IFACE_PROGRESS);
+
+	json_object_object_add(o, "event", json_object_new_string(final ? "finished" : "progress"));
+	json_object_object_add(o, "path", json_object_new_string(path));
+	if (job && json_object_deep_copy(job, &copy, NULL) == 0)
+		json_object_object_add(o, "job", copy);
+	copy = NULL;
+	if (progress && json_object_deep_copy(progress, &copy, NULL) == 0)
+		json_object_object_add(o, "progress", copy);
+	print_json(o);
+	json_object_put(o);
+}
+
+static unsigned live(const struct client *c, const char *const *paths, size_t count, struct shown *shown,
+		     unsigned lines)
+{
+	struct winsize w = { .ws_col = 100 };
+	unsigned drawn = 0;
+
+	ioctl(STDOUT_FILENO, TIOCGWINSZ, &w);
+	if (lines)
+		printf("\033[%uA", lines);
+	for (size_t i = 0; i < count; i++) {
+		json_object *job = mirror_props(c, paths[i], FDLD_IFACE_JOB);
+		json_object *progress = mirror_props(c, paths[i], FDLD_IFACE_PROGRESS);
+		char text[512], where[96], line[700];
+
+		if (!job || shown[i].finished)
+			continue;
+		progress_text(job, progress, client_now() - shown[i].progress_at, text, sizeof(text));
+		snprintf(line, sizeof(line), "%-10s job %-4s %s", place(c, job, where, sizeof(where)),
+			 prop_str(job, "Id"), text);
+		printf("\033[2K%.*s\n", w.ws_col > 1 ? w.ws_col - 1 : 79, line);
+		drawn++;
+	}
+	for (unsigned i = drawn; i < lines; i++)
+		printf("\033[2K\n");
+	if (lines > drawn)
+		printf("\033[%uA", lines - drawn);
+	fflush(stdout);
+	return drawn;
+}
+
+static void ask_cancel(struct client *c, const char *const *paths, size_t count)
+{
+	if (!c->json)
+		fputs("\nAsking to stop at the next safe point; press Ctrl-C again to leave the jobs running and go.\n",
+		      stderr);
+	for (size_t i = 0; i < count; i++) {
+		_cleanup_(sd_bus_message_unrefp) sd_bus_message *m = NULL;
+		json_object *job = mirror_props(c, paths[i], FDLD_IFACE_JOB);
+
+		if (!job || job_ended(job))
+			continue;
+		if (sd_bus_message_new_method_call(c->bus, &m, FDLD_BUS_NAME, paths[i], FDLD_IFACE_JOB,
+						   "Cancel") >= 0 &&
+		    sd_bus_message_append(m, "a{sv}", 0) >= 0)
+			(void)sd_bus_call_async(c->bus, NULL, m, NULL, NULL, 0);
+	}
+}
+
+/* Prints the results that are new; returns how many jobs go on. */
+static size_t finish(struct client *c, const char *const *paths, size_t count, struct shown *shown,
+		     unsigned *lines, int *rc)
+{
+	size_t open = 0;
+
+	for (size_t i = 0; i < count; i++) {
+		json_object *job = mirror_props(c, paths[i], FDLD_IFACE_JOB);
+
+		if (shown[i].finished)
+			continue;
+		if (job && !job_ended(job)) {
+			open++;
+			continue;
+		}
+		shown[i].finished = true;
+		if (!job) {
+			*rc = MAX(*rc, error_entry(ERR_NO_SUCH_JOB)->exit_code);
+			continue;
+		}
+		if (c->json) {
+			json_line(c, paths[i], true);
+		} else {
+			for (; *lines; (*lines)--) /* the results stand where the view was */
+				fputs("\033[1A\033[2K", stdout);
+			follow_result(c, paths[i]);
+		}
+		*rc = MAX(*rc, exit_code(job));
+	}
+	return open;
+}
+
+static void draw(struct client *c, const char *const *paths, size_t count, struct shown *shown,
+		 unsigned *lines, bool news)
+{
+	if (c->tty && !c->json) {
+		*lines = live(c, paths, count, shown, *lines);
+		return;
+	}
+	for (size_t i = 0; i < count; i++) {
+		if (shown[i].finished)
+			continue;
+		if (!c->json)
+			plain(c, paths[i], &shown[i]);
+		else if (news)
+			json_line(c, paths[i], false);
+	}
+}
+
+int follow_jobs(struct client *c, const char *const *paths, size_t count, bool owner)
+{
+	_cleanup_free_ struct shown *shown = calloc(count + 1, sizeof(*shown));
+	uint64_t changes = c->changes + 1;
+	unsigned lines = 0;
+	int rc = 0, asked = 0;
+
+	if (!shown)
+		return error_entry(ERR_INTERNAL)->exit_code;
+	sigaction(SIGINT, &(struct sigaction){ .sa_handler = on_interrupt }, NULL);
+	client_turn(c, 0); /* the signal that tells of a new job stands before the reply that names it */
+	while (finish(c, paths, count, shown, &lines, &rc)) {
+		bool news = changes != c->changes;
+
+		for (size_t i = 0; news && i < count; i++)
+			shown[i].progress_at = client_now();
+		changes = c->changes;
+		draw(c, paths, count, shown, &lines, news);
+		client_turn(c, TURN_USEC);
+		if (c->bus_lost)
+			return client_complain(
+				c, &(struct failure){ .error = ERR_DAEMON_UNREACHABLE, .code = -1 });
+		if (interrupts > asked) {
+			if (!owner || asked) /* the jobs go on without us */
+				return error_entry(ERR_CANCELLED)->exit_code;
+			ask_cancel(c, paths, count);
+			asked = interrupts;
+			lines = 0;
+		}
+	}
+	return rc;
+}

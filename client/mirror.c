@@ -1,0 +1,211 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * The daemon's objects as this client sees them: loaded once, kept true by signals. Every view reads from
+ * here, so a client that starts late and one that watched from the start print the same.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "client/client.h"
+#include "common/names.h"
+#include "common/util.h"
+
+static json_object *child(json_object *parent, const char *key)
+{
+	json_object *o = NULL;
+
+	if (!json_object_object_get_ex(parent, key, &o)) {
+		o = json_object_new_object();
+		json_object_object_add(parent, key, o);
+	}
+	return o;
+}
+
+/* a{sa{sv}} of one object, merged over what is known of it */
+static int apply_interfaces(sd_bus_message *m, json_object *object)
+{
+	int r = sd_bus_message_enter_container(m, SD_BUS_TYPE_ARRAY, "{sa{sv}}");
+
+	while (r >= 0 && (r = sd_bus_message_enter_container(m, SD_BUS_TYPE_DICT_ENTRY, "sa{sv}")) > 0) {
+		const char *iface;
+
+		r = sd_bus_message_read(m, "s", &iface);
+		if (r >= 0)
+			r = value_read_dict(m, child(object, iface));
+		if (r >= 0)
+			r = sd_bus_message_exit_container(m);
+	}
+	return r < 0 ? r : sd_bus_message_exit_container(m);
+}
+
+static int on_added(sd_bus_message *m, void *user, sd_bus_error *error)
+{
+	struct client *c = user;
+	const char *path;
+
+	if (sd_bus_message_read(m, "o", &path) >= 0 && apply_interfaces(m, child(c->mirror, path)) >= 0)
+		c->changes++;
+	return 0;
+}
+
+static int on_removed(sd_bus_message *m, void *user, sd_bus_error *error)
+{
+	struct client *c = user;
+	const char *path, *iface;
+	json_object *o;
+
+	if (sd_bus_message_read(m, "o", &path) < 0 || !(o = mirror_object(c, path)))
+		return 0;
+	if (sd_bus_message_enter_container(m, SD_BUS_TYPE_ARRAY, "s") < 0)
+		return 0;
+	while (sd_bus_message_read(m, "s", &iface) > 0)
+		json_object_object_del(o, iface);
+	if (!json_object_object_length(o))
+		json_object_object_del(c->mirror, path);
+	c->changes++;
+	return 0;
+}
+
+static int on_changed(sd_bus_message *m, void *user, sd_bus_error *error)
+{
+	struct client *c = user;
+	const char *iface;
+	json_object *o = mirror_object(c, sd_bus_message_get_path(m));
+
+	if (!o || sd_bus_message_read(m, "s", &iface) < 0)
+		return 0;
+	if (value_read_dict(m, child(o, iface)) >= 0)
+		c->changes++;
+	return 0;
+}
+
+static int on_owner(sd_bus_message *m, void *user, sd_bus_error *error)
+{
+	struct client *c = user;
+	const char *name, *old, *new;
+
+	if (sd_bus_message_read(m, "sss", &name, &old, &new) >= 0 && !*new)
+		c->bus_lost = true;
+	return 0;
+}
+
+static int subscribe(struct client *c)
+{
+	int r = sd_bus_match_signal(c->bus, NULL, FDLD_BUS_NAME, FDLD_PATH_ROOT, FDLD_IFACE_OBJECT_MANAGER,
+				    "InterfacesAdded", on_added, c);
+
+	if (r >= 0)
+		r = sd_bus_match_signal(c->bus, NULL, FDLD_BUS_NAME, FDLD_PATH_ROOT,
+					FDLD_IFACE_OBJECT_MANAGER, "InterfacesRemoved", on_removed, c);
+	if (r >= 0)
+		r = sd_bus_match_signal(c->bus, NULL, FDLD_BUS_NAME, NULL, FDLD_IFACE_PROPERTIES,
+					"PropertiesChanged", on_changed, c);
+	if (r >= 0)
+		r = sd_bus_add_match(c->bus, NULL,
+				     "type='signal',sender='org.freedesktop.DBus',member='NameOwnerChanged',"
+				     "arg0='" FDLD_BUS_NAME "'",
+				     on_owner, c);
+	return r;
+}
+
+int mirror_load(struct client *c)
+{
+	_cleanup_(sd_bus_error_free) sd_bus_error error = SD_BUS_ERROR_NULL;
+	_cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
+	int r = client_connect(c);
+
+	if (r)
+		return r;
+	c->mirror = json_object_new_object();
+	r = subscribe(c);
+	if (r >= 0)
+		r = sd_bus_call_method(c->bus, FDLD_BUS_NAME, FDLD_PATH_ROOT, FDLD_IFACE_OBJECT_MANAGER,
+				       "GetManagedObjects", &error, &reply, NULL);
+	if (r < 0)
+		return client_complain_bus(c, &error, r);
+	r = sd_bus_message_enter_container(reply, SD_BUS_TYPE_ARRAY, "{oa{sa{sv}}}");
+	while (r >= 0 &&
+	       (r = sd_bus_message_enter_container(reply, SD_BUS_TYPE_DICT_ENTRY, "oa{sa{sv}}")) > 0) {
+		const char *path;
+
+		r = sd_bus_message_read(reply, "o", &path);
+		if (r >= 0)
+			r = apply_interfaces(reply, child(c->mirror, path));
+		if (r >= 0)
+			r = sd_bus_message_exit_container(reply);
+	}
+	return r < 0 ? client_complain_bus(c, NULL, r) : 0;
+}
+
+json_object *mirror_object(const struct client *c, const char *path)
+{
+	json_object *o = NULL;
+
+	return c->mirror && json_object_object_get_ex(c->mirror, path, &o) ? o : NULL;
+}
+
+json_object *mirror_props(const struct client *c, const char *path, const char *interface)
+{
+	json_object *o = mirror_object(c, path), *props = NULL;
+
+	return o && json_object_object_get_ex(o, interface, &props) ? props : NULL;
+}
+
+static json_object *prop(json_object *props, const char *name)
+{
+	json_object *o = NULL;
+
+	return props && json_object_object_get_ex(props, name, &o) ? o : NULL;
+}
+
+const char *prop_str(json_object *props, const char *name)
+{
+	json_object *o = prop(props, name);
+
+	return o ? json_object_get_string(o) : "";
+}
+
+uint64_t prop_u64(json_object *props, const char *name)
+{
+	json_object *o = prop(props, name);
+
+	return o ? json_object_get_uint64(o) : 0;
+}
+
+double prop_num(json_object *props, const char *name)
+{
+	json_object *o = prop(props, name);
+
+	return o ? json_object_get_double(o) : 0;
+}
+
+bool prop_bool(json_object *props, const char *name)
+{
+	json_object *o = prop(props, name);
+
+	return o && json_object_get_boolean(o);
+}
+
+static int by_version(const void *a, const void *b)
+{
+	return strverscmp(*(const char *const *)a, *(const char *const *)b);
+}
+
+const char **mirror_paths(const struct client *c, const char *interface, size_t *count)
+{
+	size_t n = 0;
+	const char **list = calloc((size_t)json_object_object_length(c->mirror) + 1, sizeof(*list));
+
+	*count = 0;
+	if (!list)
+		return NULL;
+	json_object_object_foreach(c->mirror, path, object)
+	{
+		if (json_object_object_get_ex(object, interface, NULL))
+			list[n++] = path;
+	}
+	qsort(list, n, sizeof(*list), by_version);
+	*count = n;
+	return list;
+}

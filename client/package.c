@@ -1,0 +1,226 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Packages in the client's own process: opening a file as a source, options in the words of the command
+ * line, and the plan as text or JSON.
+ */
+#include "client/package.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "client/package_file.h"
+#include "common/format.h"
+#include "common/util.h"
+#include "flash/plan.h"
+
+static int read_at(void *ctx, uint64_t offset, void *buf, size_t len)
+{
+	struct package_file *f = ctx;
+	uint8_t *to = buf;
+
+	while (len) {
+		ssize_t n = pread(f->fd, to, len, (off_t)offset);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0)
+			return n < 0 ? -errno : -EIO;
+		to += n;
+		offset += (uint64_t)n;
+		len -= (size_t)n;
+	}
+	return 0;
+}
+
+int package_open(const char *path, const struct pac_options *options, struct package_file *f,
+		 struct failure *why)
+{
+	struct stat st;
+
+	*f = (struct package_file){ .fd = open(path, O_RDONLY | O_CLOEXEC) };
+	if (f->fd < 0 || fstat(f->fd, &st) < 0)
+		return failure_set(why, ERR_INVALID_IMAGE, "%s: %s", path, strerror(errno));
+	if (!S_ISREG(st.st_mode))
+		return failure_set(why, ERR_INVALID_IMAGE, "%s is no regular file", path);
+	f->source = (struct source){ .size = (uint64_t)st.st_size, .read_at = read_at, .ctx = f };
+	return pac_open(&f->source, options, &f->pac, why);
+}
+
+void package_close(struct package_file *f)
+{
+	pac_free(f->pac);
+	if (f->fd >= 0)
+		close(f->fd);
+	*f = (struct package_file){ .fd = -1 };
+}
+
+/* ---- options ---- */
+
+static int word(const char *what, const char *value, const char *const *words, size_t count, int *out)
+{
+	if (!value)
+		return 0;
+	for (size_t i = 0; i < count; i++) {
+		if (words[i] && !strcmp(value, words[i])) {
+			*out = (int)i;
+			return 0;
+		}
+	}
+	return client_usage("'%s' is no value of --%s", value, what);
+}
+
+static int copy_names(char (*to)[40], uint32_t *to_count, const char *const *names, size_t count)
+{
+	for (size_t i = 0; i < count; i++) {
+		if (strlen(names[i]) >= sizeof(to[0]))
+			return client_usage("'%s' is too long for a name", names[i]);
+		snprintf(to[i], sizeof(to[0]), "%s", names[i]);
+	}
+	*to_count = (uint32_t)count;
+	return 0;
+}
+
+static int plan_options_of(const struct package_wish *w, struct plan_options *o)
+{
+	static const char *const repartition[] = { [REPARTITION_ON_MISMATCH] = "on-mismatch",
+						   [REPARTITION_PACKAGE] = "package",
+						   [REPARTITION_ALWAYS] = "always",
+						   [REPARTITION_NEVER] = "never" };
+	static const char *const level[] = {
+		[LEVEL_ACKNOWLEDGED] = "acknowledged", [LEVEL_VERIFIED] = "verified"
+	};
+	static const char *const end[] = {
+		[END_RESET] = "reset", [END_POWER_OFF] = "power-off", [END_STAY] = "stay"
+	};
+	static const char *const nv[] = {
+		[NV_KEEP] = "keep", [NV_KEEP_IF_ANY] = "keep-if-any", [NV_PACKAGE] = "package"
+	};
+	int r = 0, l = 0, e = 0, n = 0, rc;
+
+	rc = word("repartition", w->repartition, repartition, ARRAY_SIZE(repartition), &r);
+	if (!rc)
+		rc = word("level", w->level, level, ARRAY_SIZE(level), &l);
+	if (!rc)
+		rc = word("end", w->end, end, ARRAY_SIZE(end), &e);
+	if (!rc)
+		rc = word("nv", w->nv, nv, ARRAY_SIZE(nv), &n);
+	if (!rc)
+		rc = copy_names(o->only, &o->only_count, w->only, w->only_count);
+	if (!rc)
+		rc = copy_names(o->without, &o->without_count, w->without, w->without_count);
+	o->repartition = (enum repartition_policy)r;
+	o->level = (enum verify_level)l;
+	o->end = (enum end_action)e;
+	o->nv = (enum nv_policy)n;
+	o->erase_all = w->erase_all;
+	o->force_loaders = w->force_loaders;
+	o->accept_bad_crc = w->accept_bad_crc;
+	return rc;
+}
+
+/* ---- the plan ---- */
+
+static json_object *step_json(const struct plan *plan, const struct plan_step *step)
+{
+	json_object *o = json_object_new_object();
+
+	json_object_object_add(o, "op", json_object_new_string(plan_op_name(step->op)));
+	json_object_object_add(o, "guard", json_object_new_string(guard_name(step->guard)));
+	json_object_object_add(o, "target", json_object_new_string(step->target));
+	json_object_object_add(o, "bytes", json_object_new_uint64(step->size));
+	json_object_object_add(o, "destructive", json_object_new_boolean(step->destructive));
+	if (*step->no_verify)
+		json_object_object_add(o, "not_compared", json_object_new_string(step->no_verify));
+	return o;
+}
+
+json_object *package_plan_json(const struct plan *plan)
+{
+	json_object *o = json_object_new_object(), *steps = json_object_new_array(),
+		    *doubts = json_object_new_array();
+
+	for (uint32_t i = 0; i < plan->step_count; i++)
+		json_object_array_add(steps, step_json(plan, &plan->step[i]));
+	for (uint32_t i = 0; i < plan->doubt_count; i++)
+		json_object_array_add(doubts, json_object_new_string(plan->doubt[i]));
+	json_object_object_add(o, "steps", steps);
+	json_object_object_add(o, "doubts", doubts);
+	json_object_object_add(o, "bytes_to_send", json_object_new_uint64(plan->bytes_to_send));
+	json_object_object_add(o, "bytes_to_verify", json_object_new_uint64(plan->bytes_to_verify));
+	return o;
+}
+
+void package_plan_text(const struct client *c, const struct plan *plan)
+{
+	char text[256], size[32];
+
+	for (uint32_t i = 0; i < plan->backup_count; i++) {
+		format_size(plan->backup[i].size, size, sizeof(size));
+		printf("  keep  %-22s read and stored before anything is erased (%s)\n",
+		       plan->backup[i].target, size);
+	}
+	for (uint32_t i = 0; i < plan->step_count; i++) {
+		const struct plan_step *step = &plan->step[i];
+
+		printf("%6u  %s", i + 1, plan_step_text(plan, step, text, sizeof(text)));
+		if (step->guard != GUARD_ALWAYS)
+			printf("  %s", tone(c, TONE_DIM, guard_name(step->guard)));
+		putchar('\n');
+	}
+	format_size(plan->bytes_to_send, size, sizeof(size));
+	printf("%s to send", size);
+	if (plan->bytes_to_verify) {
+		/* the host's side of a typical phone: 30 MiB/s */
+		format_duration(plan->bytes_to_verify * 1000000 / (30u << 20), text, sizeof(text));
+		format_size(plan->bytes_to_verify, size, sizeof(size));
+		printf(", %s to read back and compare (about %s)", size, text);
+	}
+	putchar('\n');
+}
+
+int package_plan(const struct package_wish *wish, const struct pac *pac, struct plan **plan,
+		 struct failure *why)
+{
+	struct plan_options *options = calloc(1, sizeof(*options));
+	int rc = options ? plan_options_of(wish, options) : error_entry(ERR_INTERNAL)->exit_code;
+
+	if (!rc && plan_compile(pac, options, plan, why) < 0)
+		rc = error_entry(why->error)->exit_code;
+	free(options);
+	return rc;
+}
+
+int package_print_plan(struct client *c, const struct package_wish *wish)
+{
+	struct pac_options options = { .accept_bad_crc = wish->accept_bad_crc,
+				       .accept_mismatch = wish->force_loaders };
+	struct failure why = { .code = -1 };
+	struct package_file f;
+	struct plan *plan = NULL;
+	int rc;
+
+	if (package_open(wish->file, &options, &f, &why) < 0) {
+		package_close(&f);
+		return client_complain(c, &why);
+	}
+	rc = package_plan(wish, f.pac, &plan, &why);
+	if (rc && why.error != ERR_NONE)
+		client_complain(c, &why);
+	if (!rc && c->json) {
+		json_object *o = package_plan_json(plan);
+
+		print_json(o);
+		json_object_put(o);
+	} else if (!rc) {
+		package_plan_text(c, plan);
+		for (uint32_t i = 0; i < plan->doubt_count; i++)
+			print_wrapped(stdout, "doubt: ", plan->doubt[i]);
+	}
+	plan_free(plan);
+	package_close(&f);
+	return rc;
+}

@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * A package looked at in the client's own process: fdlctl info, and --dry-run of a file. Needs no daemon.
+ */
+#ifndef FDLD_CLIENT_PACKAGE_H
+#define FDLD_CLIENT_PACKAGE_H
+
+#include "client/client.h"
+
+/* What the user asked for, in the words of the command line; NULL: the default. */
+struct package_wish {
+	const char *file;
+	const char *const *only, *const *without;
+	size_t only_count, without_count;
+	const char *repartition, *level, *end, *nv;
+	bool erase_all, force_loaders, accept_bad_crc;
+};
+
+/* Prints the plan with its guards. Returns an exit code. */
+int package_print_plan(struct client *c, const struct package_wish *wish);
+
+#endif

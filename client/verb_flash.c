@@ -1,0 +1,416 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * flash: a package onto one slot, several, or the next phone that comes.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <getopt.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "client/client.h"
+#include "client/package.h"
+#include "common/names.h"
+#include "common/util.h"
+
+#define SLOTS_MAX 64
+#define NAMES_MAX 64
+
+struct flash_options {
+	const char *slots[SLOTS_MAX], *only[NAMES_MAX], *without[NAMES_MAX];
+	size_t slot_count, only_count, without_count;
+	const char *repartition, *level, *end, *nv, *nv_from, *expect;
+	bool all, dry_run, detach, erase_all, nv_other, without_backup, force_loaders, bad_crc;
+	bool has_wait;
+	uint64_t wait_usec;
+};
+
+static const char help_text[] =
+	"usage: fdlctl flash [OPTIONS] FILE\n"
+	"Flashes a package. Without --slot or --all: the phone that is there, or the next one that is plugged in.\n\n"
+	"  --slot SLOT         this port (ID or kernel name, as in 'fdlctl list'); may be repeated\n"
+	"  --all               every port with a phone that is free\n"
+	"  --wait SECONDS      how long to wait for a phone (600; 0: do not wait)\n"
+	"  --dry-run           print the plan and touch nothing; with --slot: ask the phone, print the decided plan\n"
+	"  --detach            print the job and return; the daemon goes on\n"
+	"  --level LEVEL       acknowledged (default) or verified: read back and compared\n"
+	"  --entry ID          flash only this entry (file ID or partition); may be repeated\n"
+	"  --without ID        leave this entry; may be repeated\n"
+	"  --repartition P     on-mismatch (default), package, always, never\n"
+	"  --nv POLICY         keep (default), keep-if-any, package\n"
+	"  --nv-from JOB       take NV from the backup of this job\n"
+	"  --nv-not-this-phone the backup that this port owes belongs to another phone\n"
+	"  --without-backup    go on although a calibration area is blank or cannot be read\n"
+	"  --erase-all         erase everything first, once the backups are safe\n"
+	"  --end ACTION        reset (default), power-off, stay\n"
+	"  --force-loaders     take loaders that are not of one family\n"
+	"  --accept-bad-crc    take a package whose check sums are wrong";
+
+static const struct option options[] = { { "slot", required_argument, NULL, 's' },
+					 { "all", no_argument, NULL, 'a' },
+					 { "wait", required_argument, NULL, 'w' },
+					 { "dry-run", no_argument, NULL, 'n' },
+					 { "detach", no_argument, NULL, 'd' },
+					 { "level", required_argument, NULL, 'l' },
+					 { "entry", required_argument, NULL, 'e' },
+					 { "without", required_argument, NULL, 'x' },
+					 { "repartition", required_argument, NULL, 'r' },
+					 { "nv", required_argument, NULL, 'v' },
+					 { "nv-from", required_argument, NULL, 'f' },
+					 { "nv-not-this-phone", no_argument, NULL, 'o' },
+					 { "without-backup", no_argument, NULL, 'b' },
+					 { "erase-all", no_argument, NULL, 'E' },
+					 { "end", required_argument, NULL, 'z' },
+					 { "force-loaders", no_argument, NULL, 'L' },
+					 { "accept-bad-crc", no_argument, NULL, 'c' },
+					 { "expect-device", required_argument, NULL, 'D' },
+					 { 0 } };
+
+static int add(const char **list, size_t *count, size_t max, const char *value)
+{
+	if (*count == max)
+		return client_usage("flash: too many names");
+	list[(*count)++] = value;
+	return 0;
+}
+
+static int seconds(const char *text, uint64_t *usec)
+{
+	char *end;
+	unsigned long n;
+
+	errno = 0;
+	n = strtoul(text, &end, 10);
+	if (errno || !*text || *end || n > 7ul * 86400)
+		return client_usage("flash: '%s' is no number of seconds up to a week", text);
+	*usec = n * 1000000u;
+	return 0;
+}
+
+static int take(struct flash_options *o, int opt)
+{
+	switch (opt) {
+	case 's': return add(o->slots, &o->slot_count, SLOTS_MAX, optarg);
+	case 'e': return add(o->only, &o->only_count, NAMES_MAX, optarg);
+	case 'x': return add(o->without, &o->without_count, NAMES_MAX, optarg);
+	case 'w': o->has_wait = true; return seconds(optarg, &o->wait_usec);
+	case 'a': o->all = true; break;
+	case 'n': o->dry_run = true; break;
+	case 'd': o->detach = true; break;
+	case 'E': o->erase_all = true; break;
+	case 'o': o->nv_other = true; break;
+	case 'b': o->without_backup = true; break;
+	case 'L': o->force_loaders = true; break;
+	case 'c': o->bad_crc = true; break;
+	case 'l': o->level = optarg; break;
+	case 'r': o->repartition = optarg; break;
+	case 'v': o->nv = optarg; break;
+	case 'f': o->nv_from = optarg; break;
+	case 'z': o->end = optarg; break;
+	case 'D': o->expect = optarg; break;
+	default: break;
+	}
+	return 0;
+}
+
+/* ---- the options as a{sv} ---- */
+
+static int put_string(sd_bus_message *m, const char *key, const char *value)
+{
+	return value ? sd_bus_message_append(m, "{sv}", key, "s", value) : 0;
+}
+
+static int put_flag(sd_bus_message *m, const char *key, bool value)
+{
+	return value ? sd_bus_message_append(m, "{sv}", key, "b", 1) : 0;
+}
+
+static int put_names(sd_bus_message *m, const char *key, const char *const *list, size_t count)
+{
+	int r;
+
+	if (!count)
+		return 0;
+	r = sd_bus_message_open_container(m, 'e', "sv");
+	if (r >= 0)
+		r = sd_bus_message_append(m, "s", key);
+	if (r >= 0)
+		r = sd_bus_message_open_container(m, 'v', "as");
+	if (r >= 0)
+		r = sd_bus_message_open_container(m, 'a', "s");
+	for (size_t i = 0; r >= 0 && i < count; i++)
+		r = sd_bus_message_append(m, "s", list[i]);
+	for (int i = 0; r >= 0 && i < 3; i++)
+		r = sd_bus_message_close_container(m);
+	return r;
+}
+
+static int put_options(sd_bus_message *m, const struct flash_options *o, const char *name)
+{
+	int r = sd_bus_message_open_container(m, 'a', "{sv}");
+
+	if (r >= 0)
+		r = put_names(m, "entries", o->only, o->only_count);
+	if (r >= 0)
+		r = put_names(m, "without", o->without, o->without_count);
+	if (r >= 0)
+		r = put_string(m, "repartition", o->repartition);
+	if (r >= 0)
+		r = put_string(m, "level", o->level);
+	if (r >= 0)
+		r = put_string(m, "end", o->end);
+	if (r >= 0)
+		r = put_string(m, "nv", o->nv);
+	if (r >= 0)
+		r = put_string(m, "nv_from", o->nv_from);
+	if (r >= 0)
+		r = put_flag(m, "nv_not_this_phone", o->nv_other);
+	if (r >= 0)
+		r = put_flag(m, "without_backup", o->without_backup);
+	if (r >= 0)
+		r = put_flag(m, "erase_all", o->erase_all);
+	if (r >= 0)
+		r = put_flag(m, "force_loaders", o->force_loaders);
+	if (r >= 0)
+		r = put_flag(m, "dry_run", o->dry_run);
+	if (r >= 0 && o->expect)
+		r = sd_bus_message_append(m, "{sv}", "expect_device", "o", o->expect);
+	if (r >= 0 && o->has_wait)
+		r = sd_bus_message_append(m, "{sv}", "wait_usec", "t", o->wait_usec);
+	if (r >= 0 && name) { /* these two belong to the image */
+		r = put_string(m, "name", name);
+		if (r >= 0)
+			r = put_flag(m, "accept_bad_crc", o->bad_crc);
+	}
+	return r < 0 ? r : sd_bus_message_close_container(m);
+}
+
+static const char *base_name(const char *path)
+{
+	const char *slash = strrchr(path, '/');
+
+	return slash ? slash + 1 : path;
+}
+
+/* ---- calls ---- */
+
+static int open_image(struct client *c, int fd, const char *file, const struct flash_options *o, char **image)
+{
+	_cleanup_(sd_bus_error_free) sd_bus_error error = SD_BUS_ERROR_NULL;
+	_cleanup_(sd_bus_message_unrefp) sd_bus_message *m = NULL, *reply = NULL;
+	const char *path;
+	int r = sd_bus_message_new_method_call(c->bus, &m, FDLD_BUS_NAME, FDLD_PATH_ROOT, FDLD_IFACE_MANAGER,
+					       "OpenImage");
+
+	if (r >= 0)
+		r = sd_bus_message_append(m, "h", fd);
+	if (r >= 0)
+		r = sd_bus_message_open_container(m, 'a', "{sv}");
+	if (r >= 0)
+		r = put_string(m, "name", base_name(file));
+	if (r >= 0)
+		r = put_flag(m, "accept_bad_crc", o->bad_crc);
+	if (r >= 0)
+		r = sd_bus_message_close_container(m);
+	if (r >= 0)
+		r = sd_bus_call(c->bus, m, UINT64_MAX, &error, &reply);
+	if (r >= 0)
+		r = sd_bus_message_read(reply, "o", &path);
+	if (r < 0)
+		return client_complain_bus(c, &error, r);
+	*image = strdup(path);
+	return *image ? 0 : error_entry(ERR_INTERNAL)->exit_code;
+}
+
+/* Slot.FlashImage on slot, or Manager.FlashNextImage when slot is NULL. */
+static int start_job(struct client *c, const char *image, const char *slot, const struct flash_options *o,
+		     char **job)
+{
+	_cleanup_(sd_bus_error_free) sd_bus_error error = SD_BUS_ERROR_NULL;
+	_cleanup_(sd_bus_message_unrefp) sd_bus_message *m = NULL, *reply = NULL;
+	const char *path;
+	int r = sd_bus_message_new_method_call(c->bus, &m, FDLD_BUS_NAME, slot ? slot : FDLD_PATH_ROOT,
+					       slot ? FDLD_IFACE_SLOT : FDLD_IFACE_MANAGER,
+					       slot ? "FlashImage" : "FlashNextImage");
+
+	if (r >= 0)
+		r = sd_bus_message_append(m, "o", image);
+	if (r >= 0 && !slot)
+		r = sd_bus_message_append(m, "ao", 0);
+	if (r >= 0)
+		r = put_options(m, o, NULL);
+	if (r >= 0)
+		r = sd_bus_call(c->bus, m, UINT64_MAX, &error, &reply);
+	if (r >= 0)
+		r = sd_bus_message_read(reply, "o", &path);
+	if (r < 0)
+		return client_complain_bus(c, &error, r);
+	*job = strdup(path);
+	return *job ? 0 : error_entry(ERR_INTERNAL)->exit_code;
+}
+
+static int find_slot(struct client *c, const char *name, char **slot)
+{
+	_cleanup_(sd_bus_error_free) sd_bus_error error = SD_BUS_ERROR_NULL;
+	_cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
+	const char *path;
+	int r = sd_bus_call_method(c->bus, FDLD_BUS_NAME, FDLD_PATH_ROOT, FDLD_IFACE_MANAGER, "GetSlot",
+				   &error, &reply, "s", name);
+
+	if (r >= 0)
+		r = sd_bus_message_read(reply, "o", &path);
+	if (r < 0)
+		return client_complain_bus(c, &error, r);
+	*slot = strdup(path);
+	return *slot ? 0 : error_entry(ERR_INTERNAL)->exit_code;
+}
+
+/* Slots to flash: named ones, all ready ones, or none: the next phone. */
+static int choose(struct client *c, const struct flash_options *o, char **slots, size_t *count)
+{
+	_cleanup_free_ const char **all = NULL;
+	size_t n, ready = 0;
+	int rc = 0;
+
+	*count = 0;
+	for (size_t i = 0; i < o->slot_count && !rc; i++) {
+		rc = find_slot(c, o->slots[i], &slots[*count]);
+		*count += !rc;
+	}
+	if (rc || o->slot_count)
+		return rc;
+	all = mirror_paths(c, FDLD_IFACE_SLOT, &n);
+	if (!all)
+		return error_entry(ERR_INTERNAL)->exit_code;
+	for (size_t i = 0; i < n && ready < SLOTS_MAX; i++)
+		if (!strcmp(prop_str(mirror_props(c, all[i], FDLD_IFACE_SLOT), "State"), "ready"))
+			all[ready++] = all[i];
+	if (!o->all && ready > 1)
+		return client_usage("flash: %zu phones are there: name one with --slot, or take --all",
+				    ready);
+	if (o->all && !ready)
+		return client_complain(c, &(struct failure){ .error = ERR_SLOT_EMPTY, .code = -1 });
+	for (size_t i = 0; i < ready; i++)
+		if (!(slots[(*count)++] = strdup(all[i])))
+			return error_entry(ERR_INTERNAL)->exit_code;
+	return 0;
+}
+
+/* ---- what is printed ---- */
+
+static void say_started(const struct client *c, char *const *jobs, size_t count, bool waiting)
+{
+	if (c->json) {
+		json_object *o = json_object_new_object(), *list = json_object_new_array();
+
+		for (size_t i = 0; i < count; i++)
+			json_object_array_add(list, json_object_new_string(jobs[i]));
+		json_object_object_add(o, "event", json_object_new_string("started"));
+		json_object_object_add(o, "jobs", list);
+		print_json(o);
+		json_object_put(o);
+	} else if (waiting) {
+		print_wrapped(
+			stdout, "",
+			"Waiting for a phone. Switch it off, hold its download key (volume down on most; volume up or the "
+			"centre key on others) and plug it in; keep the key down until progress shows.");
+	}
+}
+
+static int print_plan(struct client *c, const char *job)
+{
+	_cleanup_(sd_bus_error_free) sd_bus_error error = SD_BUS_ERROR_NULL;
+	_cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
+	json_object *plan = json_object_new_object(), *steps = NULL;
+	int r = sd_bus_call_method(c->bus, FDLD_BUS_NAME, job, FDLD_IFACE_JOB, "Plan", &error, &reply,
+				   "a{sv}", 0);
+
+	if (r >= 0)
+		r = value_read_dict(reply, plan);
+	if (r >= 0 && c->json)
+		print_json(plan);
+	else if (r >= 0 && json_object_object_get_ex(plan, "steps", &steps))
+		for (size_t i = 0; i < json_object_array_length(steps); i++)
+			printf("%3zu  %s\n", i + 1,
+			       json_object_get_string(json_object_array_get_idx(steps, i)));
+	json_object_put(plan);
+	return r < 0 ? client_complain_bus(c, &error, r) : 0;
+}
+
+static int run(struct client *c, const char *file, const struct flash_options *o)
+{
+	char *slots[SLOTS_MAX] = { 0 }, *jobs[SLOTS_MAX] = { 0 }, *image = NULL;
+	_cleanup_close_ int fd = open(file, O_RDONLY | O_CLOEXEC);
+	struct failure why = { .error = ERR_INVALID_IMAGE, .code = -1 };
+	size_t slot_count = 0, n = 0;
+	int rc;
+
+	if (fd < 0) {
+		snprintf(why.detail, sizeof(why.detail), "%s: %s", file, strerror(errno));
+		return client_complain(c, &why);
+	}
+	rc = mirror_load(c);
+	if (!rc)
+		rc = choose(c, o, slots, &slot_count);
+	if (!rc)
+		rc = open_image(c, fd, file, o, &image);
+	for (size_t i = 0; !rc && i < MAX(slot_count, 1u); i++) {
+		rc = start_job(c, image, slots[i], o, &jobs[n]);
+		n += !rc;
+	}
+	if (n) { /* those that began are followed even if a later one was refused */
+		bool waiting = !slot_count;
+		int end = 0;
+
+		say_started(c, jobs, n, waiting && !o->detach);
+		if (!o->detach)
+			end = follow_jobs(c, (const char *const *)jobs, n, true);
+		for (size_t i = 0; o->detach && !c->json && i < n; i++)
+			printf("job %s\n", base_name(jobs[i]));
+		for (size_t i = 0; o->dry_run && !end && i < n; i++)
+			end = print_plan(c, jobs[i]);
+		rc = MAX(rc, end);
+	}
+	for (size_t i = 0; i < SLOTS_MAX; i++) {
+		free(slots[i]);
+		free(jobs[i]);
+	}
+	free(image);
+	return rc;
+}
+
+int verb_flash(struct client *c, int argc, char **argv)
+{
+	struct flash_options o = { 0 };
+	int opt, rc;
+
+	while ((opt = verb_option(c, argc, argv, options, help_text, &rc)) != -1) {
+		if (opt == -2)
+			return rc;
+		rc = take(&o, opt);
+		if (rc)
+			return rc;
+	}
+	if (optind != argc - 1)
+		return client_usage("flash: which package? One file.");
+	if (o.all && o.slot_count)
+		return client_usage("flash: either --slot or --all");
+	if (o.dry_run && !o.all && !o.slot_count) {
+		struct package_wish wish = { .file = argv[optind],
+					     .only = o.only,
+					     .only_count = o.only_count,
+					     .without = o.without,
+					     .without_count = o.without_count,
+					     .repartition = o.repartition,
+					     .level = o.level,
+					     .end = o.end,
+					     .nv = o.nv,
+					     .erase_all = o.erase_all,
+					     .force_loaders = o.force_loaders,
+					     .accept_bad_crc = o.bad_crc };
+
+		return package_print_plan(c, &wish);
+	}
+	return run(c, argv[optind], &o);
+}

@@ -1,0 +1,256 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * info: a package as a person wants to see it. Needs no daemon and no phone.
+ */
+#include <getopt.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "client/client.h"
+#include "client/package_file.h"
+#include "common/format.h"
+#include "common/util.h"
+
+static const char help_text[] =
+	"usage: fdlctl info [--quick] FILE\n"
+	"What a package holds, in flash order, what it destroys, its NV policy, its integrity and every doubt.\n\n"
+	"  --quick   structure only; do not read the whole file to check sums and hashes";
+
+struct report {
+	struct client *c;
+	struct package_file file;
+	struct pac_body *body; /* NULL with --quick, or when bad */
+	struct failure bad;    /* of the body */
+	struct plan *plan;     /* NULL: plan_why */
+	struct failure plan_why;
+	uint64_t drawn_at;
+};
+
+static bool on_progress(void *ctx, uint64_t done, uint64_t total)
+{
+	struct report *r = ctx;
+	uint64_t now = client_now();
+
+	if (r->c->tty && !r->c->json && now - r->drawn_at > 200000) {
+		r->drawn_at = now;
+		fprintf(stderr, "\rchecking %3.0f %%", total ? (double)done * 100 / (double)total : 100.0);
+	}
+	return true;
+}
+
+static const char *integrity(const struct report *r, bool quick)
+{
+	if (r->body)
+		return r->body->crc_ok ? "good: header and body check sums are right"
+				       : "not proved: the check sums are missing or wrong";
+	return quick ? "header check sum right, body not read" : "BAD";
+}
+
+/* ---- words ---- */
+
+static void print_loader(const char *name, const struct pac_item *item, const struct loader_info *info)
+{
+	char size[32];
+
+	if (!item)
+		return;
+	format_size(item->size, size, sizeof(size));
+	printf("  %-9s %s to 0x%08" PRIx64 "  %s%s%s%s\n", name, size, item->address, item->name,
+	       info->family ? ", family " : "", info->family ? info->family->name : "",
+	       info->second_enum ? ", the phone leaves and returns when it starts" : "");
+}
+
+static void print_items(const struct report *r)
+{
+	size_t count;
+	const struct pac_item *items = pac_items(r->file.pac, &count);
+
+	printf("%s\n", tone(r->c, TONE_BOLD, "Entries, in flash order"));
+	for (size_t i = 0; i < count; i++) {
+		const struct pac_item *it = &items[i];
+		char size[32] = "-", grown[48] = "";
+
+		if (it->file->flag == 2)
+			continue;
+		if (it->has_file)
+			format_size(it->size, size, sizeof(size));
+		if (it->image.kind == IMAGE_SPARSE) {
+			char full[32];
+
+			format_size(it->image.expanded, full, sizeof(full));
+			snprintf(grown, sizeof(grown), " (%s on the phone)", full);
+		}
+		printf("  %s %-18s %-16s %-12s %10s  %s%s%s%s\n", it->ticked ? "+" : "-", it->file->id,
+		       *it->partition ? it->partition : it->label, it->file->type_text, size,
+		       image_kind_name(it->image.kind), it->image.dhtb.present ? ", signed" : "", grown,
+		       it->backs_up ? ", kept" : "");
+	}
+	puts("  (+ flashed, - left out; kept: read from the phone first and written back)");
+}
+
+static void print_table(const struct report *r)
+{
+	const struct scheme_table *t = &pac_product(r->file.pac)->table;
+	char size[32];
+	uint64_t bytes;
+
+	if (!t->present)
+		return;
+	printf("%s\n ", tone(r->c, TONE_BOLD, "Partitions"));
+	for (size_t i = 0; i < t->parts; i++) {
+		if (scheme_table_size(t, t->part[i].name, &bytes))
+			format_size(bytes, size, sizeof(size));
+		else
+			snprintf(size, sizeof(size), "%s", t->part[i].size == SCHEME_REST ? "rest" : "?");
+		printf(" %s %s%s", t->part[i].name, size, i + 1 < t->parts ? "," : "\n");
+		if (i % 5 == 4 && i + 1 < t->parts)
+			fputs("\n ", stdout);
+	}
+}
+
+static void print_report(const struct report *r, bool quick)
+{
+	const struct pac_header *h = pac_header(r->file.pac);
+	const struct pac_chip *chip = pac_chip(r->file.pac);
+	const struct scheme_product *p = pac_product(r->file.pac);
+	const struct pac_doubt *doubts;
+	size_t count;
+	char size[32], text[1024];
+
+	format_size(h->size, size, sizeof(size));
+	printf("%s %s  (%s, %s%s)\n", tone(r->c, TONE_BOLD, p->name), h->product_version, h->version, size,
+	       h->masked ? ", table masked" : "");
+	printf("  chip      %s, %s\n", chip->family ? chip->family->chips : "cannot be told",
+	       sureness_name(chip->sure));
+	for (size_t i = 0; i < chip->reasons; i++)
+		printf("            %s\n", chip->reason[i]);
+	print_loader("FDL1", pac_fdl1(r->file.pac), &chip->fdl1);
+	print_loader("FDL2", pac_fdl2(r->file.pac), &chip->fdl2);
+	printf("  NV        %s, %zu items kept\n",
+	       p->nv_backup ? "read, merged and written back" : "package asks for no backup", p->nvs);
+	printf("  integrity %s\n", integrity(r, quick));
+	if (r->bad.error != ERR_NONE)
+		print_wrapped(stdout, "            ", failure_text(&r->bad, text, sizeof(text)));
+	print_items(r);
+	print_table(r);
+	printf("%s\n", tone(r->c, TONE_BOLD, "What flashing it does"));
+	if (r->plan)
+		package_plan_text(r->c, r->plan);
+	else
+		print_wrapped(stdout, "  refused: ", failure_text(&r->plan_why, text, sizeof(text)));
+	doubts = pac_doubts(r->file.pac, &count);
+	for (size_t i = 0; i < count; i++) {
+		snprintf(text, sizeof(text), "%s%s%s", doubts[i].entry, *doubts[i].entry ? ": " : "",
+			 doubts[i].text);
+		print_wrapped(stdout, "doubt: ", text);
+	}
+	for (size_t i = 0; r->body && i < r->body->doubts; i++)
+		print_wrapped(stdout, "doubt: ", r->body->doubt[i].text);
+	for (uint32_t i = 0; r->plan && i < r->plan->doubt_count; i++)
+		print_wrapped(stdout, "doubt: ", r->plan->doubt[i]);
+}
+
+/* ---- JSON ---- */
+
+static void put(json_object *o, const char *key, const char *value)
+{
+	json_object_object_add(o, key, json_object_new_string(value));
+}
+
+static json_object *item_json(const struct pac_item *it)
+{
+	json_object *o = json_object_new_object();
+
+	put(o, "id", it->file->id);
+	put(o, "type", it->file->type_text);
+	put(o, "file", it->name);
+	put(o, "target", *it->partition ? it->partition : it->label);
+	json_object_object_add(o, "ticked", json_object_new_boolean(it->ticked));
+	json_object_object_add(o, "kept", json_object_new_boolean(it->backs_up));
+	json_object_object_add(o, "offset", json_object_new_uint64(it->offset));
+	json_object_object_add(o, "size", json_object_new_uint64(it->size));
+	json_object_object_add(o, "expanded", json_object_new_uint64(it->image.expanded));
+	put(o, "kind", image_kind_name(it->image.kind));
+	json_object_object_add(o, "signed", json_object_new_boolean(it->image.dhtb.present));
+	return o;
+}
+
+static void print_report_json(const struct report *r, bool quick)
+{
+	const struct pac_header *h = pac_header(r->file.pac);
+	const struct pac_chip *chip = pac_chip(r->file.pac);
+	json_object *o = json_object_new_object(), *items = json_object_new_array(),
+		    *doubts = json_object_new_array();
+	char text[1024];
+	size_t count;
+	const struct pac_item *it = pac_items(r->file.pac, &count);
+	const struct pac_doubt *d;
+
+	put(o, "product", pac_product(r->file.pac)->name);
+	put(o, "version", h->product_version);
+	put(o, "container", h->version);
+	json_object_object_add(o, "size", json_object_new_uint64(h->size));
+	put(o, "family", chip->family ? chip->family->name : "");
+	put(o, "family_sureness", sureness_name(chip->sure));
+	put(o, "integrity", r->body ? (r->body->crc_ok ? "good" : "unproved") : quick ? "unchecked" : "bad");
+	if (r->bad.error != ERR_NONE) {
+		put(o, "error", error_entry(r->bad.error)->name);
+		put(o, "message", failure_text(&r->bad, text, sizeof(text)));
+	}
+	for (size_t i = 0; i < count; i++)
+		if (it[i].file->flag != 2)
+			json_object_array_add(items, item_json(&it[i]));
+	json_object_object_add(o, "entries", items);
+	d = pac_doubts(r->file.pac, &count);
+	for (size_t i = 0; i < count; i++)
+		json_object_array_add(doubts, json_object_new_string(d[i].text));
+	for (size_t i = 0; r->body && i < r->body->doubts; i++)
+		json_object_array_add(doubts, json_object_new_string(r->body->doubt[i].text));
+	json_object_object_add(o, "doubts", doubts);
+	if (r->plan)
+		json_object_object_add(o, "plan", package_plan_json(r->plan));
+	else
+		put(o, "plan_refused", failure_text(&r->plan_why, text, sizeof(text)));
+	print_json(o);
+	json_object_put(o);
+}
+
+int verb_info(struct client *c, int argc, char **argv)
+{
+	static const struct option options[] = { { "quick", no_argument, NULL, 'q' }, { 0 } };
+	struct pac_options lenient = { .accept_bad_crc = true, .accept_mismatch = true };
+	struct report r = { .c = c };
+	struct package_wish wish = { 0 };
+	struct failure why = { .code = -1 };
+	bool quick = false;
+	int opt, rc;
+
+	while ((opt = verb_option(c, argc, argv, options, help_text, &rc)) != -1) {
+		if (opt == -2)
+			return rc;
+		quick |= opt == 'q';
+	}
+	if (optind != argc - 1)
+		return client_usage("info: which package? One file.");
+	wish.file = argv[optind];
+	if (package_open(wish.file, &lenient, &r.file, &why) < 0) {
+		package_close(&r.file);
+		return client_complain(c, &why);
+	}
+	if (!quick)
+		(void)pac_check(r.file.pac, &r.file.source, NULL, on_progress, &r, &r.body, &r.bad);
+	if (c->tty && !c->json)
+		fputs("\r             \r", stderr);
+	wish.accept_bad_crc = true;
+	(void)package_plan(&wish, r.file.pac, &r.plan, &r.plan_why);
+	if (c->json)
+		print_report_json(&r, quick);
+	else
+		print_report(&r, quick);
+	rc = r.bad.error != ERR_NONE ? error_entry(r.bad.error)->exit_code : 0;
+	plan_free(r.plan);
+	pac_body_free(r.body);
+	package_close(&r.file);
+	return rc;
+}

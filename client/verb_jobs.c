@@ -1,0 +1,267 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * jobs, attach, cancel: work that exists already; errors: the one table.
+ */
+#include <errno.h>
+#include <getopt.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "client/client.h"
+#include "common/names.h"
+#include "common/util.h"
+
+static bool job_path(const char *id, char *path, size_t size)
+{
+	char *end;
+	unsigned long long n;
+
+	if (!strncmp(id, FDLD_PATH_JOBS "/", strlen(FDLD_PATH_JOBS) + 1)) {
+		snprintf(path, size, "%s", id);
+		return true;
+	}
+	errno = 0;
+	n = strtoull(id, &end, 10);
+	if (errno || !*id || *end)
+		return false;
+	snprintf(path, size, FDLD_PATH_JOBS "/%llu", n);
+	return true;
+}
+
+static int no_such_job(const struct client *c, const char *id)
+{
+	struct failure why = { .error = ERR_NO_SUCH_JOB, .code = -1 };
+
+	snprintf(why.detail, sizeof(why.detail), "%s", id);
+	return client_complain(c, &why);
+}
+
+static int trace(struct client *c, const char *path)
+{
+	_cleanup_(sd_bus_error_free) sd_bus_error error = SD_BUS_ERROR_NULL;
+	_cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
+	const char *text;
+	int r = client_connect(c);
+
+	if (r)
+		return r;
+	r = sd_bus_call_method(c->bus, FDLD_BUS_NAME, path, FDLD_IFACE_JOB, "Trace", &error, &reply, "a{sv}",
+			       0);
+	if (r >= 0)
+		r = sd_bus_message_read(reply, "s", &text);
+	if (r < 0)
+		return client_complain_bus(c, &error, r);
+	if (c->json) {
+		json_object *o = json_object_new_object();
+
+		json_object_object_add(o, "trace", json_object_new_string(text));
+		print_json(o);
+		json_object_put(o);
+	} else {
+		fputs(text, stdout);
+	}
+	return 0;
+}
+
+static void job_line(const struct client *c, const char *path)
+{
+	json_object *job = mirror_props(c, path, FDLD_IFACE_JOB);
+	json_object *slot = mirror_props(c, prop_str(job, "Slot"), FDLD_IFACE_SLOT);
+	json_object *progress = mirror_props(c, path, FDLD_IFACE_PROGRESS);
+	const char *error = prop_str(job, "ErrorName"), *state = prop_str(job, "State");
+	enum tone t = !strcmp(state, "succeeded") ? TONE_GOOD : *error ? TONE_BAD : TONE_PLAIN;
+	char padded[24];
+
+	if (!strncmp(error, FDLD_ERROR_PREFIX, strlen(FDLD_ERROR_PREFIX)))
+		error += strlen(FDLD_ERROR_PREFIX);
+	snprintf(padded, sizeof(padded), "%-18s", state);
+	printf("%-6s %-10s %s %3.0f %%  %-20s %s\n", prop_str(job, "Id"), slot ? prop_str(slot, "Port") : "-",
+	       tone(c, t, padded), prop_num(progress, "Fraction") * 100, prop_str(job, "ImageName"),
+	       *error ? error : prop_str(job, "Stage"));
+}
+
+static int show_one(struct client *c, const char *path, const char *id)
+{
+	json_object *job = mirror_props(c, path, FDLD_IFACE_JOB);
+
+	if (!job)
+		return no_such_job(c, id);
+	if (c->json) {
+		print_json(mirror_object(c, path));
+		return 0;
+	}
+	job_line(c, path);
+	json_object_object_foreach(job, key, value)
+	{
+		printf("  %-16s %s\n", key,
+		       json_object_to_json_string_ext(value, JSON_C_TO_STRING_NOSLASHESCAPE));
+	}
+	return 0;
+}
+
+int verb_jobs(struct client *c, int argc, char **argv)
+{
+	static const char help[] =
+		"usage: fdlctl jobs [ID]\n       fdlctl jobs trace ID\n"
+		"All jobs the daemon still knows; one of them; or the last frames of one that failed.";
+	_cleanup_free_ const char **jobs = NULL;
+	char path[128];
+	size_t count;
+	int opt, rc;
+
+	while ((opt = verb_option(c, argc, argv, NULL, help, &rc)) != -1)
+		if (opt == -2)
+			return rc;
+	argc -= optind;
+	argv += optind;
+	if (argc == 2 && !strcmp(argv[0], "trace"))
+		return job_path(argv[1], path, sizeof(path)) ? trace(c, path) : no_such_job(c, argv[1]);
+	if (argc > 1)
+		return client_usage("jobs: one job at a time");
+	if (argc == 1 && !job_path(argv[0], path, sizeof(path)))
+		return no_such_job(c, argv[0]);
+	rc = mirror_load(c);
+	if (rc)
+		return rc;
+	if (argc == 1)
+		return show_one(c, path, argv[0]);
+	jobs = mirror_paths(c, FDLD_IFACE_JOB, &count);
+	if (!jobs)
+		return error_entry(ERR_INTERNAL)->exit_code;
+	if (c->json) {
+		json_object *list = json_object_new_object();
+
+		for (size_t i = 0; i < count; i++)
+			json_object_object_add(list, jobs[i], json_object_get(mirror_object(c, jobs[i])));
+		print_json(list);
+		json_object_put(list);
+		return 0;
+	}
+	if (!count)
+		puts("No jobs.");
+	for (size_t i = 0; i < count; i++)
+		job_line(c, jobs[i]);
+	return 0;
+}
+
+int verb_attach(struct client *c, int argc, char **argv)
+{
+	static const char help[] =
+		"usage: fdlctl attach [ID...]\nFollows jobs, all unfinished ones if none is named. Ctrl-C "
+		"leaves them running.";
+	_cleanup_free_ const char **all = NULL, **chosen = NULL;
+	_cleanup_free_ char(*named)[128] = NULL;
+	size_t count, n = 0;
+	int opt, rc;
+
+	while ((opt = verb_option(c, argc, argv, NULL, help, &rc)) != -1)
+		if (opt == -2)
+			return rc;
+	argc -= optind;
+	argv += optind;
+	rc = mirror_load(c);
+	if (rc)
+		return rc;
+	all = mirror_paths(c, FDLD_IFACE_JOB, &count);
+	chosen = calloc(count + (size_t)argc + 1, sizeof(*chosen));
+	named = calloc((size_t)argc + 1, sizeof(*named));
+	if (!all || !chosen || !named)
+		return error_entry(ERR_INTERNAL)->exit_code;
+	for (size_t i = 0; !argc && i < count; i++)
+		if (!job_ended(mirror_props(c, all[i], FDLD_IFACE_JOB)))
+			chosen[n++] = all[i];
+	for (int i = 0; i < argc; i++) {
+		if (!job_path(argv[i], named[i], sizeof(named[i])) ||
+		    !mirror_props(c, named[i], FDLD_IFACE_JOB))
+			return no_such_job(c, argv[i]);
+		chosen[n++] = named[i];
+	}
+	return follow_jobs(c, chosen, n, false);
+}
+
+static int cancel_one(struct client *c, const char *id, bool force)
+{
+	_cleanup_(sd_bus_error_free) sd_bus_error error = SD_BUS_ERROR_NULL;
+	char path[128];
+	int r;
+
+	if (!job_path(id, path, sizeof(path)))
+		return no_such_job(c, id);
+	if (force)
+		r = sd_bus_call_method(c->bus, FDLD_BUS_NAME, path, FDLD_IFACE_JOB, "Cancel", &error, NULL,
+				       "a{sv}", 1, "force", "b", 1);
+	else
+		r = sd_bus_call_method(c->bus, FDLD_BUS_NAME, path, FDLD_IFACE_JOB, "Cancel", &error, NULL,
+				       "a{sv}", 0);
+	return r < 0 ? client_complain_bus(c, &error, r) : 0;
+}
+
+int verb_cancel(struct client *c, int argc, char **argv)
+{
+	static const struct option options[] = { { "force", no_argument, NULL, 'f' }, { 0 } };
+	static const char help[] =
+		"usage: fdlctl cancel [--force] ID...\nAsks jobs to stop at their next safe point. --force drops "
+		"the link now: the phone may not start afterwards.";
+	bool force = false;
+	int opt, rc, worst = 0;
+
+	while ((opt = verb_option(c, argc, argv, options, help, &rc)) != -1) {
+		if (opt == -2)
+			return rc;
+		force |= opt == 'f';
+	}
+	if (optind == argc)
+		return client_usage("cancel: which job?");
+	rc = client_connect(c);
+	for (int i = optind; !rc && i < argc; i++)
+		worst = MAX(worst, cancel_one(c, argv[i], force));
+	if (c->json && !rc && !worst)
+		puts("{}");
+	return rc ? rc : worst;
+}
+
+int verb_errors(struct client *c, int argc, char **argv)
+{
+	static const char help[] =
+		"usage: fdlctl errors [NAME]\nEvery error: exit code, whose fault, cause and remedy.";
+	json_object *list = json_object_new_array();
+	enum error_id only = ERR_NONE;
+	int opt, rc = 0;
+
+	while ((opt = verb_option(c, argc, argv, NULL, help, &rc)) != -1)
+		if (opt == -2)
+			goto out;
+	if (optind < argc && (only = error_by_name(argv[optind])) == ERR_NONE) {
+		rc = client_usage("errors: no error is named '%s'", argv[optind]);
+		goto out;
+	}
+	for (int id = ERR_NONE + 1; id < ERR_COUNT; id++) {
+		const struct error_entry *e = error_entry((enum error_id)id);
+
+		if (only != ERR_NONE && e->id != only)
+			continue;
+		if (c->json) {
+			json_object *o = json_object_new_object();
+
+			json_object_object_add(o, "name", json_object_new_string(e->bus_name));
+			json_object_object_add(o, "exit_code", json_object_new_int(e->exit_code));
+			json_object_object_add(o, "fault",
+					       json_object_new_string(error_fault_name(e->fault)));
+			json_object_object_add(o, "retry", json_object_new_boolean(e->again));
+			json_object_object_add(o, "cause", json_object_new_string(e->cause));
+			json_object_object_add(o, "remedy", json_object_new_string(e->remedy));
+			json_object_array_add(list, o);
+			continue;
+		}
+		printf("%s  (exit %d, %s)\n", tone(c, TONE_BOLD, e->name), e->exit_code,
+		       error_fault_name(e->fault));
+		print_wrapped(stdout, "    ", e->cause);
+		print_wrapped(stdout, "    -> ", e->remedy);
+	}
+	if (c->json)
+		print_json(list);
+out:
+	json_object_put(list);
+	return rc;
+}

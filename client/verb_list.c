@@ -1,0 +1,223 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * list and monitor: what is plugged in, and what happens.
+ */
+#include <errno.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "client/client.h"
+#include "common/names.h"
+#include "common/util.h"
+
+static json_object *with_path(const char *path, json_object *props)
+{
+	json_object *o = NULL;
+
+	if (json_object_deep_copy(props, &o, NULL) < 0)
+		return NULL;
+	json_object_object_add(o, "Path", json_object_new_string(path));
+	return o;
+}
+
+static void list_json(const struct client *c, const char **slots, size_t count)
+{
+	json_object *list = json_object_new_array();
+
+	for (size_t i = 0; i < count; i++) {
+		json_object *slot = with_path(slots[i], mirror_props(c, slots[i], FDLD_IFACE_SLOT));
+		const char *dev = prop_str(slot, "Device"), *job = prop_str(slot, "Job");
+		json_object *props;
+
+		if ((props = mirror_props(c, dev, FDLD_IFACE_DEVICE)))
+			json_object_object_add(slot, "DeviceObject", with_path(dev, props));
+		if ((props = mirror_props(c, job, FDLD_IFACE_JOB)))
+			json_object_object_add(slot, "JobObject", with_path(job, props));
+		json_object_array_add(list, slot);
+	}
+	print_json(list);
+	json_object_put(list);
+}
+
+static void list_slot(const struct client *c, const char *path)
+{
+	json_object *slot = mirror_props(c, path, FDLD_IFACE_SLOT);
+	json_object *dev = mirror_props(c, prop_str(slot, "Device"), FDLD_IFACE_DEVICE);
+	json_object *job = mirror_props(c, prop_str(slot, "Job"), FDLD_IFACE_JOB);
+	const char *state = prop_str(slot, "State"), *owed = prop_str(slot, "OwedBackup");
+	char phone[96] = "-", work[160] = "-";
+
+	if (dev)
+		snprintf(phone, sizeof(phone), "%04x:%04x %s%s%s", (unsigned)prop_u64(dev, "VendorId"),
+			 (unsigned)prop_u64(dev, "ProductId"), prop_str(dev, "Stage"),
+			 *prop_str(dev, "UnitId") ? " unit " : "", prop_str(dev, "UnitId"));
+	if (job)
+		snprintf(work, sizeof(work), "job %s: %s %s", prop_str(job, "Id"), prop_str(job, "Stage"),
+			 prop_str(job, "Entry"));
+	else if (*owed)
+		snprintf(work, sizeof(work), "owes the NV of job %s", owed);
+	printf("%-34s %-8s %-9s %-28s %s\n", prop_str(slot, "Id"), prop_str(slot, "Port"), state, phone,
+	       work);
+}
+
+int verb_list(struct client *c, int argc, char **argv)
+{
+	_cleanup_free_ const char **slots = NULL;
+	size_t count;
+	int opt, rc;
+
+	while ((opt = verb_option(
+			c, argc, argv, NULL,
+			"usage: fdlctl list\nPorts that a phone was seen on, and what is plugged in now.",
+			&rc)) != -1)
+		if (opt == -2)
+			return rc;
+	rc = mirror_load(c);
+	if (rc)
+		return rc;
+	slots = mirror_paths(c, FDLD_IFACE_SLOT, &count);
+	if (!slots)
+		return error_entry(ERR_INTERNAL)->exit_code;
+	if (c->json) {
+		list_json(c, slots, count);
+		return 0;
+	}
+	if (!count) {
+		puts("No phone yet. Switch a phone off, hold its download key (mostly volume down) and plug it in.");
+		return 0;
+	}
+	printf("%s\n",
+	       tone(c, TONE_BOLD,
+		    "SLOT                               PORT     STATE     PHONE                        WORK"));
+	for (size_t i = 0; i < count; i++)
+		list_slot(c, slots[i]);
+	return 0;
+}
+
+/* ---- monitor ---- */
+
+static volatile sig_atomic_t stop;
+
+static void on_signal(int sig)
+{
+	(void)sig;
+	stop = 1;
+}
+
+static bool same(json_object *a, json_object *b)
+{
+	return json_object_equal(a, b);
+}
+
+static void event_line(const struct client *c, const char *path, const char *iface, const char *what,
+		       json_object *values)
+{
+	struct timespec t;
+	struct tm tm;
+	char at[32];
+
+	clock_gettime(CLOCK_REALTIME, &t);
+	if (c->json) {
+		json_object *o = json_object_new_object();
+
+		json_object_object_add(
+			o, "at_usec",
+			json_object_new_uint64((uint64_t)t.tv_sec * 1000000u + (uint64_t)t.tv_nsec / 1000u));
+		json_object_object_add(o, "event", json_object_new_string(what));
+		json_object_object_add(o, "path", json_object_new_string(path));
+		json_object_object_add(o, "interface", json_object_new_string(iface));
+		json_object_object_add(o, "properties", json_object_get(values));
+		print_json(o);
+		json_object_put(o);
+		return;
+	}
+	localtime_r(&t.tv_sec, &tm);
+	strftime(at, sizeof(at), "%H:%M:%S", &tm);
+	printf("%s.%03ld  %-8s %s", at, t.tv_nsec / 1000000, what, path + strlen(FDLD_PATH_ROOT));
+	json_object_object_foreach(values, key, value)
+	{
+		if (json_object_is_type(value, json_type_object) ||
+		    json_object_is_type(value, json_type_array))
+			continue;
+		printf("  %s=%s", key, json_object_get_string(value));
+	}
+	putchar('\n');
+	fflush(stdout);
+}
+
+/* what differs between two pictures of the daemon's objects, as events */
+static void differences(const struct client *c, json_object *before, json_object *after)
+{
+	json_object_object_foreach(after, path, ifaces)
+	{
+		json_object_object_foreach(ifaces, iface, props)
+		{
+			json_object *old_ifaces = NULL, *old = NULL, *changed;
+
+			if (json_object_object_get_ex(before, path, &old_ifaces))
+				json_object_object_get_ex(old_ifaces, iface, &old);
+			if (!old) {
+				event_line(c, path, iface, "added", props);
+				continue;
+			}
+			changed = json_object_new_object();
+			json_object_object_foreach(props, key, value)
+			{
+				json_object *was = NULL;
+
+				if (!json_object_object_get_ex(old, key, &was) || !same(was, value))
+					json_object_object_add(changed, key, json_object_get(value));
+			}
+			if (json_object_object_length(changed))
+				event_line(c, path, iface, "changed", changed);
+			json_object_put(changed);
+		}
+	}
+	json_object_object_foreach(before, gone, old_ifaces)
+	{
+		if (!json_object_object_get_ex(after, gone, NULL)) {
+			json_object_object_foreach(old_ifaces, iface, props)
+			{
+				(void)props;
+				event_line(c, gone, iface, "removed", NULL);
+			}
+		}
+	}
+}
+
+int verb_monitor(struct client *c, int argc, char **argv)
+{
+	json_object *seen = NULL;
+	uint64_t changes;
+	int opt, rc;
+
+	while ((opt = verb_option(
+			c, argc, argv, NULL,
+			"usage: fdlctl monitor\nPrints events (JSON lines with --json) until interrupted.",
+			&rc)) != -1)
+		if (opt == -2)
+			return rc;
+	rc = mirror_load(c);
+	if (rc)
+		return rc;
+	sigaction(SIGINT, &(struct sigaction){ .sa_handler = on_signal }, NULL);
+	sigaction(SIGTERM, &(struct sigaction){ .sa_handler = on_signal }, NULL);
+	seen = json_object_new_object();
+	differences(c, seen, c->mirror);
+	while (!stop && !c->bus_lost) {
+		json_object_put(seen);
+		seen = NULL;
+		if (json_object_deep_copy(c->mirror, &seen, NULL) < 0)
+			break;
+		changes = c->changes;
+		while (!stop && !c->bus_lost && c->changes == changes)
+			client_turn(c, 1000000);
+		differences(c, seen, c->mirror);
+	}
+	json_object_put(seen);
+	if (c->bus_lost)
+		return client_complain(c, &(struct failure){ .error = ERR_DAEMON_UNREACHABLE, .code = -1 });
+	return 0;
+}

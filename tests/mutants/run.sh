@@ -1,0 +1,95 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: LGPL-2.1-or-later
+# Small named sabotages of the real code, one at a time: the test named beside each must fail. A survivor fails the run.
+# usage: tests/mutants/run.sh [name...]        TAP, then the sum
+#
+# A mutant is a file NN-name.mutant:
+#     file: path of the source            test: program below the build folder's tests/, with arguments
+#     why:  the promise it breaks
+#     --- search
+#     text that stands exactly once in the file
+#     --- replace
+#     what stands there instead
+set -u
+cd "$(dirname "$0")/../.." || exit 1
+root=$PWD
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+jobs=$(nproc)
+export CMOCKA_MESSAGE_OUTPUT=TAP
+
+if (($#)); then
+	list=()
+	for n in "$@"; do list+=(tests/mutants/*"$n"*.mutant); done
+else
+	list=(tests/mutants/*.mutant)
+fi
+
+field() { sed -n "/^--- search/q; s/^$2: *//p" "$1" | head -n 1; }
+
+# the unharmed tree once, built, then one copy for each worker; times are kept so that nothing is built twice
+programs=$(for m in "${list[@]}"; do field "$m" test; done | awk '{ print "build/tests/" $1 }' | sort -u)
+mkdir -p "$work/0"
+git ls-files -z --cached --others --exclude-standard | xargs -0 cp -a --parents -t "$work/0"
+# shellcheck disable=SC2086
+if ! make -C "$work/0" --no-print-directory -j"$jobs" $programs >"$work/build.log" 2>&1; then
+	tail -n 30 "$work/build.log"
+	echo "not ok 1 - the unharmed tree builds"
+	echo "0 passed, 1 failed, 0 skipped"
+	exit 1
+fi
+for ((w = 1; w < jobs; w++)); do cp -a "$work/0" "$work/$w"; done
+
+one() { # one WORKER MUTANT: prints "caught", or what went wrong
+	local tree=$work/$1 m=$root/$2 file test rc
+	file=$(field "$m" file)
+	test=$(field "$m" test)
+	cp -a "$tree/$file" "$work/$1.keep"
+	if ! python3 - "$m" "$tree/$file" <<'PY'; then
+import sys
+text = open(sys.argv[1]).read()
+search, replace = text.split("--- search\n", 1)[1].split("--- replace\n", 1)
+source = open(sys.argv[2]).read()
+if source.count(search) != 1:
+    sys.exit(1)
+open(sys.argv[2], "w").write(source.replace(search, replace))
+PY
+		echo "the text to replace does not stand exactly once in $file"
+		cp -a "$work/$1.keep" "$tree/$file"
+		return
+	fi
+	if ! make -C "$tree" --no-print-directory "build/tests/${test%% *}" EXTRA_CFLAGS=-Wno-error >"$work/$1.log" 2>&1; then
+		echo "the sabotaged code does not build: $(grep -m 1 error: "$work/$1.log")"
+	else
+		# shellcheck disable=SC2086
+		(cd "$tree" && FDLD_DATA=${FDLD_DATA:-$root/../shared/data} FDLD_BUILD=build timeout 120 build/tests/$test) >"$work/$1.log" 2>&1
+		rc=$?
+		if ((rc == 0)); then echo "SURVIVED $test"; else echo caught; fi
+	fi
+	cp -a "$work/$1.keep" "$tree/$file"
+	touch "$tree/$file"
+}
+
+worker() {
+	local i
+	for ((i = $1; i < ${#list[@]}; i += jobs)); do
+		one "$1" "${list[i]}" >"$work/result.$i"
+	done
+}
+for ((w = 0; w < jobs; w++)); do worker "$w" & done
+wait
+
+pass=0 fail=0
+for i in "${!list[@]}"; do
+	name=$(basename "${list[i]}" .mutant)
+	verdict=$(cat "$work/result.$i")
+	if [ "$verdict" = caught ]; then
+		pass=$((pass + 1))
+		echo "ok $((i + 1)) - $name: $(field "${list[i]}" why)"
+	else
+		fail=$((fail + 1))
+		echo "not ok $((i + 1)) - $name: $verdict"
+	fi
+done
+echo "$pass passed, $fail failed, 0 skipped"
+((fail == 0))
