@@ -74,6 +74,8 @@ struct phone_setup {
 	const struct phone_part *parts; /* another initial table than the profile's; NULL = the profile's */
 	size_t part_count;
 	uint64_t user_bytes;   /* another size of the user area; 0 = the profile's */
+	uint64_t buffer_bytes; /* regular-mode buffer, to spare the host's memory; 0 = the profile's (256 MiB)
+				*/
 	unsigned time_percent; /* scales every latency of the phone; 0 = 100. PHONE_INSTANT = none at all */
 	enum phone_stage found_in; /* PHONE_OFF/ROM: a fresh phone. FDL1, FDL2: left running there by an
 				      earlier session (F68) */
