@@ -1,0 +1,357 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Which step comes next, what a cancel may cut off, and the verdict. */
+#include <stdio.h>
+
+#include "flash/inner.h"
+
+static const struct step_kind *step_of(const struct plan_step *p)
+{
+	switch (p->op) {
+	case OP_ERASE_ALL: return &step_erase_all;
+	case OP_REPARTITION: return &step_repartition;
+	case OP_ERASE: return &step_erase;
+	case OP_WRITE: return &step_write;
+	case OP_WRITE_NV: return &step_write_nv;
+	case OP_RESTORE: return &step_restore;
+	case OP_ENABLE_WRITE: return &step_enable;
+	case OP_VERIFY: return &step_verify;
+	case OP_RESET: return &step_reset;
+	case OP_POWER_OFF: return &step_power_off;
+	}
+	return NULL;
+}
+
+static bool ends_job(const struct plan_step *p)
+{
+	return p->op == OP_RESET || p->op == OP_POWER_OFF;
+}
+
+/* Whether a cancel that was asked for may take effect between the step that ran and this one. */
+static bool cancel_here(const struct session *s, const struct plan_step *next)
+{
+	const struct plan_step *ran = s->running >= 0 ? &s->resolved->step[s->running] : NULL;
+
+	if (!s->cancelling || ends_job(next))
+		return false;
+	return !(ran && ran->boundary == BOUNDARY_BOUND && next->boundary == BOUNDARY_BOUND);
+}
+
+static void cancel_now(struct session *s, const char *how)
+{
+	s->result.cancelled = true;
+	step_fail(s, ERR_CANCELLED, "%s", how);
+}
+
+/* Backups whose original a step endangers: until they are back they are owed to the unit (design, promise 5).
+ */
+static void threaten(struct session *s, const struct plan_step *p)
+{
+	for (uint32_t i = 0; i < s->plan->backup_count; i++) {
+		const struct plan_backup *b = &s->plan->backup[i];
+		bool all = p->op == OP_ERASE_ALL || p->op == OP_REPARTITION;
+		bool same = b->by_name == p->by_name &&
+			    (b->by_name ? !strcmp(b->target, p->target) : b->address == p->address);
+
+		if (i >= s->facts.backup_count || s->facts.backups[i].state != BACKUP_VALID)
+			continue;
+		if (all || same || (p->destructive && p->backup == (int32_t)i))
+			s->nv_threat |= 1ull << i;
+	}
+}
+
+static const struct step_kind *run_next(struct session *s)
+{
+	struct plan_step *p;
+
+	if (s->run_at >= s->resolved->step_count) {
+		s->phase = PHASE_OVER;
+		return NULL;
+	}
+	p = &s->resolved->step[s->run_at];
+	if (cancel_here(s, p)) {
+		cancel_now(s, "cancelled between two entries");
+		return NULL;
+	}
+	s->running = (int32_t)s->run_at++;
+	s->progress.boundary = p->boundary;
+	s->progress.entry_index = (uint32_t)s->running + 1;
+	session_entry(s, p->target);
+	if (p->destructive) {
+		threaten(s, p);
+		s->progress.changed = true;
+		s->result.changed = true;
+	}
+	return step_of(p);
+}
+
+static void close_books(struct session *s)
+{
+	if (s->running < 0)
+		return;
+	struct entry_result *e = &s->entries[s->running];
+	const struct plan_step *p = &s->resolved->step[s->running];
+
+	if (e->verdict == ENTRY_NOT_RUN)
+		e->verdict = ENTRY_ACKNOWLEDGED;
+	s->result.last_confirmed = s->running;
+	if (p->op == OP_RESTORE && p->backup >= 0)
+		s->nv_threat &= ~(1ull << p->backup);
+	if (p->op == OP_VERIFY && p->of >= 0 && s->resolved->step[p->of].op == OP_WRITE_NV &&
+	    s->entries[s->running].verdict == ENTRY_VERIFIED) {
+		int32_t backup = s->resolved->step[p->of].backup;
+
+		if (backup >= 0)
+			s->nv_threat &= ~(1ull << backup);
+	}
+}
+
+void flow_done(struct session *s)
+{
+	switch (s->phase) {
+	case PHASE_BACKUP:
+		if (++s->backup_at < s->plan->backup_count)
+			return;
+		break;
+	case PHASE_MERGE:
+		if (++s->merge_at < s->resolved->step_count)
+			return;
+		break;
+	case PHASE_RUN:
+		close_books(s);
+		s->phase = ends_job(&s->resolved->step[s->running]) ? PHASE_RUN : PHASE_JOURNAL;
+		return;
+	case PHASE_JOURNAL: s->phase = PHASE_RUN; return;
+	case PHASE_STOP:
+	case PHASE_OVER: s->phase = PHASE_OVER; return;
+	default: break;
+	}
+	if (s->phase < PHASE_RUN)
+		s->phase++;
+}
+
+/* Phases up to the start of FDL2; NULL: nothing to do in this one. */
+static const struct step_kind *load_phase(const struct session *s)
+{
+	bool second = s->plan->fdl2.item >= 0;
+
+	switch (s->phase) {
+	case PHASE_LOAD_FDL1: return s->where == BSL_STAGE_ROM ? &step_load_fdl1 : NULL;
+	case PHASE_EXEC_FDL1: return s->where == BSL_STAGE_ROM ? &step_exec_fdl1 : NULL;
+	case PHASE_CONNECT_FDL1:
+		return (s->where == BSL_STAGE_FDL1 || s->where == BSL_STAGE_FDL) && !s->resumed
+			       ? &step_connect_fdl1
+			       : NULL;
+	case PHASE_CHARGE:
+		return s->plan->keep_charge && second && s->where == BSL_STAGE_FDL1 ? &step_charge : NULL;
+	case PHASE_LOAD_FDL2: return second && s->where == BSL_STAGE_FDL1 ? &step_load_fdl2 : NULL;
+	case PHASE_EXEC_FDL2: return second && s->where == BSL_STAGE_FDL1 ? &step_exec_fdl2 : NULL;
+	default: return NULL;
+	}
+}
+
+static const struct step_kind *learn_phase(const struct session *s)
+{
+	bool fdl2 = s->where == BSL_STAGE_FDL2 && !s->resumed;
+	bool may_uid = s->plan->may_not_know && !strcmp(s->plan->may_not_know, "READ_CHIP_UID");
+
+	switch (s->phase) {
+	case PHASE_SETUP: return fdl2 && s->facts.has_capabilities ? &step_setup : NULL;
+	case PHASE_UID:
+		return fdl2 && !s->plan->old_ids && (s->facts.has_capabilities || may_uid) ? &step_uid : NULL;
+	case PHASE_OWED: return &step_owed;
+	case PHASE_TABLE: return s->plan->old_ids || s->where == BSL_STAGE_FDL ? NULL : &step_table;
+	case PHASE_BACKUP: return s->backup_at < s->plan->backup_count ? &step_backup : NULL;
+	case PHASE_RESOLVE: return &step_resolve;
+	default: return NULL;
+	}
+}
+
+static const struct step_kind *work_phase(struct session *s)
+{
+	switch (s->phase) {
+	case PHASE_GATE:
+		if (s->config.resolve_only) {
+			s->phase = PHASE_STOP;
+			return &step_reset;
+		}
+		return &step_gate;
+	case PHASE_MERGE:
+		while (s->merge_at < s->resolved->step_count &&
+		       s->resolved->step[s->merge_at].op != OP_WRITE_NV)
+			s->merge_at++;
+		return s->merge_at < s->resolved->step_count ? &step_merge : NULL;
+	case PHASE_INTENT: return &step_intent;
+	case PHASE_RUN: return run_next(s);
+	case PHASE_JOURNAL: return &step_journal;
+	default: return NULL;
+	}
+}
+
+const struct step_kind *flow_next(struct session *s)
+{
+	while (s->phase < PHASE_OVER && s->result.failure.error == ERR_NONE) {
+		const struct step_kind *kind;
+
+		if (s->phase == PHASE_CONNECT) {
+			if (!s->step)
+				return &step_connect;
+			return NULL;
+		}
+		if (!s->plan) {
+			s->phase = PHASE_OVER;
+			break;
+		}
+		if (s->phase < PHASE_SETUP)
+			kind = load_phase(s);
+		else if (s->phase < PHASE_GATE)
+			kind = learn_phase(s);
+		else
+			kind = work_phase(s);
+		if (kind)
+			return kind;
+		if (s->phase >= PHASE_RUN)
+			break;
+		s->phase++;
+	}
+	return NULL;
+}
+
+void flow_cancel(struct session *s, bool force)
+{
+	if (s->over || s->phase == PHASE_OVER)
+		return;
+	if (force) {
+		cancel_now(s, "broken off at once: the link was dropped");
+		return;
+	}
+	s->cancelling = true;
+	s->progress.cancelling = true;
+	if (s->phase < PHASE_RUN || s->phase == PHASE_STOP)
+		cancel_now(s, "cancelled before anything was changed");
+	else if (s->phase == PHASE_RUN && s->progress.boundary == BOUNDARY_NOW && s->running >= 0 &&
+		 !ends_job(&s->resolved->step[s->running]))
+		cancel_now(s, "cancelled");
+}
+
+/* ---- the verdict ----------------------------------------------------------------------------- */
+
+static void say_nv(struct session *s)
+{
+	const char *nv = "none";
+
+	if (s->resolved) {
+		for (uint32_t i = 0; i < s->resolved->step_count; i++) {
+			const struct plan_step *p = &s->resolved->step[i];
+
+			if (p->op != OP_WRITE_NV)
+				continue;
+			if (p->backup < 0)
+				nv = s->plan->options.nv == NV_PACKAGE ? "package" : "blank";
+			else if (s->facts.backups[p->backup].from_owed)
+				nv = "owed";
+			else
+				nv = "kept";
+			if (p->backup >= 0)
+				break;
+		}
+	}
+	snprintf(s->result.nv, sizeof(s->result.nv), "%s", nv);
+}
+
+static bool all_written(const struct session *s)
+{
+	if (!s->resolved || !s->entries)
+		return false;
+	for (uint32_t i = 0; i < s->resolved->step_count; i++)
+		if (s->resolved->step[i].destructive &&
+		    (s->entries[i].verdict == ENTRY_NOT_RUN || s->entries[i].verdict == ENTRY_FAILED))
+			return false;
+	return true;
+}
+
+/* A PASS at `verified` rests on a comparison of every entry, or on a reason that stood in the plan from the
+ * start. */
+static bool all_compared(const struct session *s)
+{
+	for (uint32_t i = 0; i < s->resolved->step_count; i++) {
+		const struct plan_step *p = &s->resolved->step[i];
+		bool data = p->op == OP_WRITE || p->op == OP_WRITE_NV || p->op == OP_RESTORE;
+
+		if (data && s->entries[i].verdict != ENTRY_VERIFIED && !s->entries[i].note[0] &&
+		    !p->no_verify[0])
+			return false;
+	}
+	return true;
+}
+
+void flow_finish(struct session *s)
+{
+	struct session_result *r = &s->result;
+	bool whole = s->phase == PHASE_OVER || !s->plan;
+
+	if (r->failure.error == ERR_NONE && !whole)
+		step_fail(s, ERR_INTERNAL, "the session stopped in the middle");
+	if (r->failure.error == ERR_NONE && s->plan && !s->config.resolve_only &&
+	    s->plan->options.level == LEVEL_VERIFIED && !all_compared(s))
+		step_fail(s, ERR_VERIFY_UNREADABLE, "an entry was not compared");
+	r->pass = r->failure.error == ERR_NONE;
+	r->level = s->plan && r->pass && !s->config.resolve_only ? s->plan->options.level
+								 : LEVEL_ACKNOWLEDGED;
+	r->changed = s->progress.changed;
+	r->resolved = s->resolved;
+	r->entries = s->entries;
+	r->entry_count = s->resolved && s->entries ? s->resolved->step_count : 0;
+	if (!r->pass && s->running >= 0 && s->entries && s->phase == PHASE_RUN &&
+	    s->entries[s->running].verdict == ENTRY_NOT_RUN)
+		s->entries[s->running].verdict = ENTRY_FAILED;
+	r->nv_owed = s->nv_threat != 0;
+	r->nv_written_back = false;
+	if (s->resolved && !r->nv_owed && s->entries)
+		for (uint32_t i = 0; i < s->resolved->step_count; i++)
+			if (s->resolved->step[i].op == OP_WRITE_NV && s->resolved->step[i].backup >= 0 &&
+			    s->entries[i].verdict == ENTRY_VERIFIED)
+				r->nv_written_back = true;
+	say_nv(s);
+	if (!r->changed)
+		r->leaves = "unchanged";
+	else if (all_written(s) && r->failure.error != ERR_VERIFY_MISMATCH)
+		r->leaves = "complete";
+	else
+		r->leaves = "needs-flash";
+	if (r->pass && s->plan && !s->config.resolve_only) {
+		s->progress.bytes_done = s->progress.bytes_total;
+		s->progress.stage = STAGE_END;
+	}
+	session_note(s, RECORD_NOTE, r->pass ? "pass" : error_entry(r->failure.error)->name);
+}
+
+const char *session_stage_name(enum session_stage stage)
+{
+	static const char *const names[STAGE_COUNT] = { "connect", "fdl1",  "fdl2",   "learn",
+							"check",   "flash", "verify", "end" };
+
+	return (unsigned)stage < STAGE_COUNT ? names[stage] : "connect";
+}
+
+const char *silence_text(enum silence why, uint64_t deadline_usec, char *buf, size_t size)
+{
+	static const char *const texts[] = {
+		"the phone has not answered yet",
+		"the phone is starting a loader and training its memory",
+		"the phone is clearing the memory it will receive into",
+		"the phone is erasing",
+		"the phone is checking the signature and writing",
+		"the phone is reading its storage",
+		"the phone is flushing its caches or restarting",
+	};
+	const char *text = (unsigned)why < ARRAY_SIZE(texts) ? texts[why] : texts[0];
+	uint64_t seconds = (deadline_usec + SEC - 1) / SEC;
+
+	if (seconds >= 120)
+		snprintf(buf, size, "%s; up to %llu minutes", text, (unsigned long long)(seconds + 59) / 60);
+	else if (seconds)
+		snprintf(buf, size, "%s; up to %llu seconds", text, (unsigned long long)seconds);
+	else
+		snprintf(buf, size, "%s", text);
+	return buf;
+}

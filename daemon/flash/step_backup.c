@@ -1,0 +1,285 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Saves what cannot be replaced, one area after another, durably (design, promise 5): from the phone, or from
+ * the owed backup of an earlier job, which is then saved under this job too. NV stays in memory for the
+ * merge.
+ */
+#include <stdio.h>
+
+#include "flash/inner.h"
+
+static const struct plan_backup *area(const struct session *s)
+{
+	return &s->plan->backup[s->backup_at];
+}
+
+static struct backup_fact *fact(struct session *s)
+{
+	return &s->facts.backups[s->backup_at];
+}
+
+static bool is_nv(const struct session *s)
+{
+	return area(s)->kind == BACKUP_NV;
+}
+
+static int32_t find_owed(const struct session *s)
+{
+	const char *from = s->plan->options.nv_from;
+
+	for (uint32_t i = 0; i < s->owed_count; i++) {
+		const struct owed_backup *o = &s->owed[i];
+
+		if (strcmp(o->name, area(s)->sink) != 0 && strcmp(o->name, area(s)->target) != 0)
+			continue;
+		if (from[0] ? !strcmp(from, o->job) : o->same_unit)
+			return (int32_t)i;
+	}
+	return -1;
+}
+
+static enum step_says note(struct session *s, enum backup_state state, const char *text)
+{
+	fact(s)->state = state;
+	snprintf(fact(s)->note, sizeof(fact(s)->note), "%.119s", text);
+	return STEP_DONE;
+}
+
+static enum step_says backup_begin(struct session *s)
+{
+	struct backup_state_inner *st = &s->st.backup;
+	const struct plan_backup *b = area(s);
+	uint64_t size = b->size;
+
+	s->facts.backup_count = s->backup_at + 1;
+	*fact(s) = (struct backup_fact){ .step = s->backup_at };
+	session_entry(s, b->target);
+	st->zeros = st->ones = true;
+	st->owed = find_owed(s);
+	if (st->owed >= 0) {
+		struct source_ref from = { .kind = SOURCE_OWED, .index = (uint32_t)st->owed };
+
+		size = s->owed[st->owed].size;
+		st->at = BACKUP_OWED;
+		feed_open(&st->feed, from, size, 0);
+		fact(s)->from_owed = true;
+		s->owed_used = true;
+	} else if (b->by_name && s->facts.table.count) {
+		const struct table_entry *e = table_find(&s->facts.table, b->target);
+
+		if (!e)
+			return note(s, BACKUP_REFUSED, "the phone's table has no such partition");
+		if (!is_nv(s) && e->size && e->size < size)
+			size = e->size;
+	}
+	if (is_nv(s)) {
+		if (!size || size > NV_SIZE_MAX || s->nv_bytes + size > NV_SIZE_MAX)
+			return step_fail(s, ERR_NV_UNREADABLE, "%llu bytes of NV are more than is held",
+					 (unsigned long long)size);
+		s->nv[s->backup_at].image = malloc(size);
+		if (!s->nv[s->backup_at].image)
+			return step_fail(s, ERR_INTERNAL, "no memory for NV");
+		s->nv_bytes += size;
+	}
+	reader_open(&st->r, b->by_name, b->target, b->address, size);
+	st->r.doing_open = st->r.doing_read = is_nv(s) ? DOING_BACKUP_NV : DOING_BACKUP_FILE;
+	st->r.when = is_nv(s) ? WHEN_NV : 0;
+	st->r.secret = true;
+	return STEP_ASK;
+}
+
+static void look_at(struct backup_state_inner *st, const uint8_t *bytes, size_t len)
+{
+	for (size_t i = 0; i < len && (st->zeros || st->ones); i++) {
+		st->zeros &= bytes[i] == 0x00;
+		st->ones &= bytes[i] == 0xFF;
+	}
+}
+
+/* NV: is it one? What is blank, broken or foreign is stored all the same. */
+static void judge_nv(struct session *s)
+{
+	struct nv_kept *nv = &s->nv[s->backup_at];
+	struct failure why = { 0 };
+	struct nv_image img;
+	size_t len = nv->len, skip = nv_flash_header(nv->image, nv->len, &len);
+
+	if (skip) {
+		memmove(nv->image, nv->image + skip, nv->len - skip);
+		nv->len = MIN(len, nv->len - skip);
+	}
+	if (s->st.backup.zeros || s->st.backup.ones) {
+		note(s, BACKUP_BLANK, "nothing but fill");
+		return;
+	}
+	if (nv_parse_device(nv->image, nv->len, &img, NULL, &why)) {
+		note(s, BACKUP_INVALID, why.detail);
+		return;
+	}
+	if (nv_sane(&img, true, NULL, &why)) {
+		note(s, BACKUP_INVALID, why.detail);
+	} else {
+		note(s, BACKUP_VALID, "");
+		/* what follows the last item is stale memory of the phone (bsl-protocol 11.1) */
+		nv->len = MIN(nv->len, (size_t)(img.true_len + 3u) & ~(size_t)3u);
+	}
+	nv_free(&img);
+}
+
+static enum step_says store(struct session *s, struct ask *ask, const uint8_t *bytes, size_t len)
+{
+	ask->kind = ASK_STORE;
+	ask->secret = true;
+	ask->store.sink.kind = SINK_BACKUP;
+	ask->store.sink.index = s->backup_at;
+	snprintf(ask->store.sink.name, sizeof(ask->store.sink.name), "%s", area(s)->sink);
+	ask->store.bytes = bytes;
+	ask->store.len = len;
+	return STEP_ASK;
+}
+
+static enum step_says take_owed(struct session *s, struct ask *ask)
+{
+	struct backup_state_inner *st = &s->st.backup;
+	size_t n = (size_t)MIN(st->feed.size - st->r.pos, (uint64_t)SESSION_CHUNK);
+	const uint8_t *bytes;
+
+	if (st->r.pos >= st->feed.size) {
+		st->at = is_nv(s) ? BACKUP_STORE : BACKUP_SYNC;
+		return STEP_DONE;
+	}
+	bytes = feed_at(&st->feed, st->r.pos, n);
+	if (!bytes) {
+		ask_fetch(ask, &st->feed, st->r.pos);
+		return STEP_ASK;
+	}
+	look_at(st, bytes, n);
+	st->r.pos += n;
+	if (is_nv(s)) {
+		memcpy(s->nv[s->backup_at].image + s->nv[s->backup_at].len, bytes, n);
+		s->nv[s->backup_at].len += n;
+		return STEP_DONE;
+	}
+	st->piece_len = n;
+	return store(s, ask, bytes, n);
+}
+
+static enum step_says backup_next(struct session *s, struct ask *ask)
+{
+	struct backup_state_inner *st = &s->st.backup;
+	struct nv_kept *nv = &s->nv[s->backup_at];
+	enum step_says says;
+
+	if (fact(s)->state == BACKUP_REFUSED)
+		return STEP_DONE;
+	if (st->piece)
+		return store(s, ask, st->piece, st->piece_len);
+	if (st->at == BACKUP_READ) {
+		says = reader_next(s, &st->r, ask, 0);
+		if (says != STEP_DONE)
+			return says;
+		st->at = is_nv(s) ? BACKUP_STORE : BACKUP_SYNC;
+	}
+	while (st->at == BACKUP_OWED) {
+		says = take_owed(s, ask);
+		if (says != STEP_DONE)
+			return says;
+	}
+	if (st->at == BACKUP_STORE) {
+		size_t n = (size_t)MIN((uint64_t)nv->len - st->stored, (uint64_t)SESSION_CHUNK);
+
+		if (n) {
+			st->piece_len = n;
+			return store(s, ask, nv->image + st->stored, n);
+		}
+		st->at = BACKUP_SYNC;
+	}
+	if (st->closing || !st->stored)
+		return STEP_DONE;
+	ask->kind = ASK_SYNC;
+	ask->store.sink.kind = SINK_BACKUP;
+	ask->store.sink.index = s->backup_at;
+	snprintf(ask->store.sink.name, sizeof(ask->store.sink.name), "%s", area(s)->sink);
+	return STEP_ASK;
+}
+
+/* The phone will not read it. Which of that is "nothing there" the catalogue says (device-behaviour 17: F50,
+ * F51). */
+static enum step_says refused(struct session *s, const struct answer *a)
+{
+	struct backup_state_inner *st = &s->st.backup;
+	bool opening = st->r.by_name ? st->r.at == READER_START : st->r.pos == 0;
+	char text[80];
+
+	if (a->code == BSL_REP_VERIFY_ERROR || a->code == BSL_REP_UNSUPPORTED)
+		return step_refused(s, a);
+	if (!opening && is_nv(s) && s->nv[s->backup_at].len >= 4) {
+		st->r.at = READER_OVER; /* the area is shorter than declared */
+		return STEP_ASK;
+	}
+	snprintf(text, sizeof(text), "the phone answered %s", bsl_reply_name((uint16_t)a->code));
+	if (opening && !is_nv(s) && a->code == BSL_REP_FAILED && !strcmp(area(s)->target, "prodnv")) {
+		note(s, BACKUP_BLANK, "the phone finds no file system in it");
+		st->closing = true;
+		st->at = BACKUP_SYNC;
+		return STEP_ASK;
+	}
+	note(s, BACKUP_REFUSED, text);
+	return STEP_ASK;
+}
+
+static enum step_says kept(struct session *s)
+{
+	struct backup_state_inner *st = &s->st.backup;
+
+	fact(s)->size = st->stored;
+	if (is_nv(s))
+		judge_nv(s);
+	else
+		note(s, st->zeros || st->ones ? BACKUP_BLANK : BACKUP_VALID, "");
+	if (fact(s)->from_owed && is_nv(s) && fact(s)->state != BACKUP_VALID)
+		return step_fail(s, ERR_NV_INVALID, "the backup owed by job %s: %s", s->owed[st->owed].job,
+				 fact(s)->note);
+	session_note(s, RECORD_NOTE, "backup durable");
+	return STEP_DONE;
+}
+
+static enum step_says backup_take(struct session *s, const struct answer *a)
+{
+	struct backup_state_inner *st = &s->st.backup;
+	enum step_says says;
+	const uint8_t *data;
+	size_t len;
+
+	if (s->ask.kind == ASK_STORE || s->ask.kind == ASK_SYNC) {
+		if (a->kind != ANSWER_GOOD)
+			return step_refused(s, a);
+		if (s->ask.kind == ASK_SYNC)
+			return kept(s);
+		st->stored += st->piece_len;
+		st->piece = NULL;
+		return STEP_ASK;
+	}
+	if (a->kind == ANSWER_CODE && st->r.at != READER_END)
+		return refused(s, a);
+	says = reader_take(s, &st->r, a, &data, &len);
+	if (says != STEP_ASK || !len)
+		return says;
+	look_at(st, data, len);
+	if (is_nv(s)) {
+		memcpy(s->nv[s->backup_at].image + s->nv[s->backup_at].len, data, len);
+		s->nv[s->backup_at].len += len;
+	} else {
+		st->piece = data;
+		st->piece_len = len;
+	}
+	return STEP_ASK;
+}
+
+const struct step_kind step_backup = {
+	.name = "back-up",
+	.stage = STAGE_LEARN,
+	.begin = backup_begin,
+	.next = backup_next,
+	.take = backup_take,
+};

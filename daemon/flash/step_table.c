@@ -1,0 +1,149 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * The phone's partition table: a GPT at the start of the user area; where that cannot be had, and nothing the
+ * phone may not know has been sent yet, the 0x2D list (bsl-protocol 11.3, 11.4). Also proves a table after it
+ * was written.
+ */
+#include <errno.h>
+
+#include "flash/inner.h"
+
+#define TABLE_FIRST (32u * 1024u)
+#define TABLE_LIMIT (256u * 1024u)
+
+static void open_gpt(struct session *s, size_t upto)
+{
+	struct table_state *t = &s->table;
+	enum doing open = t->prove ? DOING_PROVE_TABLE : DOING_TABLE_OPEN;
+
+	reader_open(&t->r, true, "user_partition", 0, upto);
+	t->r.doing_open = open;
+	t->r.doing_read = t->prove ? DOING_PROVE_TABLE : DOING_TABLE_READ;
+	t->len = 0;
+}
+
+enum step_says table_begin(struct session *s, bool prove)
+{
+	struct table_state *t = &s->table;
+
+	free(t->bytes);
+	memset(t, 0, sizeof(*t));
+	t->prove = prove;
+	t->bytes = malloc(TABLE_LIMIT);
+	if (!t->bytes)
+		return step_fail(s, ERR_INTERNAL, "no memory for a partition table");
+	t->room = TABLE_LIMIT;
+	open_gpt(s, TABLE_FIRST);
+	return STEP_ASK;
+}
+
+static bool list_allowed(const struct session *s)
+{
+	return !s->unknown_spent && !s->plan->old_ids && s->where == BSL_STAGE_FDL2 &&
+	       s->facts.storage != STORAGE_NAND && s->facts.has_capabilities;
+}
+
+static void no_gpt(struct session *s)
+{
+	s->table.at = list_allowed(s) ? TABLE_LIST_READ : TABLE_OVER;
+}
+
+static void parse_gpt(struct session *s)
+{
+	struct table_state *t = &s->table;
+	size_t need = 0;
+	int r;
+
+	memset(&s->facts.table, 0, sizeof(s->facts.table));
+	r = table_from_gpt(t->bytes, t->len, &s->facts.table, &need);
+	if (r == 0) {
+		t->at = TABLE_OVER;
+		return;
+	}
+	memset(&s->facts.table, 0, sizeof(s->facts.table));
+	if (r == -EAGAIN && need > t->len && need <= t->room)
+		open_gpt(s, (need + 511) / 512 * 512);
+	else
+		no_gpt(s);
+}
+
+enum step_says table_next(struct session *s, struct ask *ask)
+{
+	struct table_state *t = &s->table;
+
+	while (t->at == TABLE_GPT_READ) {
+		enum step_says says = reader_next(s, &t->r, ask, 0);
+
+		if (says != STEP_DONE)
+			return says;
+		parse_gpt(s);
+	}
+	if (t->at == TABLE_LIST_READ) {
+		ask_command(s, ask, DOING_TABLE_READ, BSL_CMD_READ_PARTITIONS);
+		return STEP_ASK;
+	}
+	free(t->bytes);
+	t->bytes = NULL;
+	return STEP_DONE;
+}
+
+static enum step_says list_take(struct session *s, const struct answer *a)
+{
+	struct table_state *t = &s->table;
+
+	t->at = TABLE_OVER;
+	if (a->kind == ANSWER_CODE && a->code != BSL_REP_VERIFY_ERROR) {
+		s->unknown_spent |= a->code == BSL_REP_UNSUPPORTED;
+		return STEP_ASK; /* older FDL2 do not know it (bsl-protocol 14: 0x2D) */
+	}
+	if (a->kind != ANSWER_GOOD)
+		return step_refused(s, a);
+	if (table_from_list(a->payload, a->len, NULL, 0, &s->plan->table, &s->facts.table))
+		memset(&s->facts.table, 0, sizeof(s->facts.table));
+	return STEP_ASK;
+}
+
+enum step_says table_take(struct session *s, const struct answer *a)
+{
+	struct table_state *t = &s->table;
+	const uint8_t *data;
+	enum step_says says;
+	size_t len;
+
+	if (t->at == TABLE_LIST_READ)
+		return list_take(s, a);
+	if (a->kind == ANSWER_CODE && a->code != BSL_REP_VERIFY_ERROR) {
+		bool opening = t->r.at == READER_START;
+
+		/* every FDL2 opens the user area; what refuses even that refuses everything */
+		if (opening &&
+		    (a->code == BSL_REP_UNSUPPORTED || a->code == BSL_REP_FAILED ||
+		     a->code == BSL_REP_RANDOM_ERROR) &&
+		    !t->prove)
+			return step_refused(s, a);
+		t->refused = true;
+		no_gpt(s);
+		return STEP_ASK;
+	}
+	says = reader_take(s, &t->r, a, &data, &len);
+	if (says != STEP_ASK)
+		return says;
+	if (len) {
+		memcpy(t->bytes + t->len, data, MIN(len, t->room - t->len));
+		t->len += MIN(len, t->room - t->len);
+	}
+	return STEP_ASK;
+}
+
+static enum step_says read_begin(struct session *s)
+{
+	return table_begin(s, false);
+}
+
+const struct step_kind step_table = {
+	.name = "read-table",
+	.stage = STAGE_LEARN,
+	.begin = read_begin,
+	.next = table_next,
+	.take = table_take,
+};
