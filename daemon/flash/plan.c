@@ -1,0 +1,275 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "flash/plan.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/util.h"
+#include "flash/plan_entries.h"
+
+void plan_free(struct plan *plan)
+{
+	free(plan);
+}
+
+static int check_names(const struct pac *pac, const char (*list)[40], uint32_t count, const char *option,
+		       struct failure *why)
+{
+	size_t items;
+	const struct pac_item *item = pac_items(pac, &items);
+
+	if (count > PLAN_NAMES_MAX)
+		return failure_set(why, ERR_INVALID_ARGS, "more than %d names in '%s'", PLAN_NAMES_MAX,
+				   option);
+	for (uint32_t i = 0; i < count; i++) {
+		bool found = false, loader = false;
+
+		for (size_t k = 0; k < items; k++) {
+			if (!rule_item_named(&item[k], list[i]))
+				continue;
+			found = true;
+			loader |= item[k].file->class == CLASS_FDL1 || item[k].file->class == CLASS_FDL2;
+		}
+		if (!found)
+			return failure_set(why, ERR_INVALID_ARGS,
+					   "'%s' names no entry of the package (option '%s')", list[i],
+					   option);
+		if (loader)
+			return failure_set(why, ERR_INVALID_ARGS,
+					   "'%s' is a loader: it is always sent, never flashed", list[i]);
+	}
+	return 0;
+}
+
+static int check_options(const struct pac *pac, const struct plan_options *o, struct failure *why)
+{
+	int rc;
+
+	if ((unsigned)o->nv > NV_PACKAGE || (unsigned)o->repartition > REPARTITION_NEVER ||
+	    (unsigned)o->level > LEVEL_VERIFIED || (unsigned)o->end > END_STAY)
+		return failure_set(why, ERR_INVALID_ARGS, "an option is out of range");
+	if (o->level == LEVEL_SAMPLED)
+		return failure_set(why, ERR_UNSUPPORTED,
+				   "level 'sampled' is not there: use 'acknowledged' or 'verified'");
+	if (o->nv_from[0] && o->nv_not_this_phone)
+		return failure_set(why, ERR_INVALID_ARGS,
+				   "the owed backup is either this phone's or it is not");
+	if (o->nv_from[0] && o->nv == NV_PACKAGE)
+		return failure_set(why, ERR_INVALID_ARGS,
+				   "NV can not come from a backup and from the package");
+	if (o->erase_all && o->only_count)
+		return failure_set(why, ERR_INVALID_ARGS,
+				   "erase-all leaves nothing that single entries could join");
+	if (o->erase_all && o->repartition == REPARTITION_NEVER)
+		return failure_set(why, ERR_INVALID_ARGS,
+				   "erase-all takes the table too: it has to be written again");
+	rc = check_names(pac, o->only, o->only_count, "only", why);
+	return rc ? rc : check_names(pac, o->without, o->without_count, "without", why);
+}
+
+static int loader(struct plan *p, const struct pac_item *item, const struct loader_info *info,
+		  struct plan_loader *out, struct failure *why)
+{
+	if (!item || !item->has_file) {
+		return failure_set(why, ERR_PACKAGE_NO_LOADER, "the package has no file for its %s loader",
+				   out == &p->fdl1 ? "first" : "second");
+	}
+	if (item->file->class != CLASS_FDL1 && item->file->class != CLASS_FDL2)
+		return failure_set(why, ERR_PACKAGE_TYPE, "loader type %s is not supported",
+				   item->file->type_text);
+	if (item->address >= GIB4 || item->size >= GIB4 || !item->size)
+		return failure_set(why, ERR_PACKAGE_NO_LOADER,
+				   "loader %s: base 0x%" PRIx64 ", %" PRIu64 " bytes", item->file->id,
+				   item->address, item->size);
+	out->item = (int32_t)item->index;
+	out->base = (uint32_t)item->address;
+	out->size = item->size;
+	out->second_enum = info->second_enum;
+	snprintf(out->text, sizeof(out->text), "%s", info->family ? info->family->name : info->family_text);
+	return 0;
+}
+
+static int loaders(struct plan *p, struct failure *why)
+{
+	const struct pac_chip *chip = pac_chip(p->pac);
+	const struct chip_family *a = chip->fdl1.family, *b = chip->fdl2.family;
+	int rc = loader(p, pac_fdl1(p->pac), &chip->fdl1, &p->fdl1, why);
+
+	if (rc)
+		return rc;
+	p->fdl2.item = -1;
+	if (p->family == PLAN_SINGLE_FDL)
+		return 0;
+	rc = loader(p, pac_fdl2(p->pac), &chip->fdl2, &p->fdl2, why);
+	if (rc)
+		return rc;
+	if (a && b && a != b) {
+		if (!p->options.force_loaders)
+			return failure_set(why, ERR_LOADER_MISMATCH, "FDL1 is for %s, FDL2 for %s", a->name,
+					   b->name);
+		plan_doubt(p, "the loaders are of two families (%s, %s); sent because it was asked for",
+			   a->name, b->name);
+	}
+	return 0;
+}
+
+static uint64_t scaled(const struct scheme_table *t, uint64_t n)
+{
+	uint64_t unit = t->v1 ? (t->unit_bytes ? t->unit_bytes : 512) : 1u << 20;
+
+	return n > UINT64_MAX / 2 / unit ? UINT64_MAX / 2 : n * unit;
+}
+
+/* The package's table in bytes; pac-and-flow 2.4. */
+static int table(struct plan *p, struct failure *why)
+{
+	const struct scheme_table *from = &pac_product(p->pac)->table;
+	struct flash_table *t = &p->table;
+
+	if (!from->present || !from->parts)
+		return 0;
+	if (from->parts > TABLE_MAX)
+		return failure_set(why, ERR_PACKAGE_PARTITIONS, "%zu partitions, at most %d can be sent",
+				   from->parts, TABLE_MAX);
+	t->origin = TABLE_PACKAGE;
+	t->unit_sure = !from->v1 || from->unit_bytes;
+	t->sector = t->unit_sure ? 0 : 512;
+	p->table_version = from->v1;
+	p->table_unit = from->v1 ? (from->unit_bytes ? 3 : 4) : 0;
+	for (size_t i = 0; i < from->parts; i++) {
+		const struct scheme_partition *part = &from->part[i];
+		struct table_entry *e = &t->entry[t->count];
+
+		if (rule_forbidden(part->name) || table_find(t, part->name))
+			return failure_set(why, ERR_PACKAGE_PARTITIONS, "partition name '%s' %s", part->name,
+					   rule_forbidden(part->name) ? "is reserved" : "stands twice");
+		if (part->size == SCHEME_REST && i + 1 < from->parts)
+			return failure_set(why, ERR_PACKAGE_PARTITIONS,
+					   "'%s' takes the rest but is not the last", part->name);
+		if (!part->size)
+			return failure_set(why, ERR_PACKAGE_PARTITIONS, "partition '%s' has size 0",
+					   part->name);
+		snprintf(e->name, sizeof(e->name), "%s", part->name);
+		e->size = part->size == SCHEME_REST ? UINT64_MAX : scaled(from, part->size);
+		p->table_gap[t->count] = part->gap < 0 ? -(int64_t)scaled(from, (uint64_t)-part->gap)
+						       : (int64_t)scaled(from, (uint64_t)part->gap);
+		t->count++;
+	}
+	return 0;
+}
+
+static bool any_by_name(const struct plan *p)
+{
+	size_t count;
+	const struct pac_item *items = pac_items(p->pac, &count);
+
+	if (p->table.count)
+		return true;
+	for (size_t i = 0; i < count; i++)
+		if (items[i].partition[0] && items[i].file->flag != 2)
+			return true;
+	return false;
+}
+
+static void mirror_doubts(struct plan *p)
+{
+	for (uint32_t i = 0; i < p->step_count; i++) {
+		char other[40];
+
+		if (p->step[i].op != OP_WRITE || !p->step[i].by_name ||
+		    !rule_other_slot(p->step[i].target, other, sizeof(other)))
+			continue;
+		for (uint32_t k = i + 1; k < p->step_count; k++) {
+			if (p->step[k].op != OP_WRITE || strcmp(p->step[k].target, other) ||
+			    plan_item(p, p->step[k].item)->offset == plan_item(p, p->step[i].item)->offset)
+				continue;
+			plan_doubt(
+				p,
+				"%s and %s differ: late loaders (LK) copy each to the other, the later image ends in both",
+				p->step[i].target, other);
+		}
+	}
+}
+
+static int verify_steps(struct plan *p, struct failure *why)
+{
+	uint32_t written = p->step_count;
+
+	if (p->options.level != LEVEL_VERIFIED)
+		return 0;
+	for (uint32_t i = 0; i < written; i++)
+		if ((p->step[i].op == OP_WRITE || p->step[i].op == OP_RESTORE) &&
+		    !plan_add_verify(p, i, false))
+			return plan_full(why);
+	return 0;
+}
+
+static int end_step(struct plan *p, struct failure *why)
+{
+	struct plan_step *s;
+
+	if (p->options.end == END_STAY)
+		return 0;
+	s = plan_add(p, p->options.end == END_RESET ? OP_RESET : OP_POWER_OFF);
+	if (!s)
+		return plan_full(why);
+	s->boundary = BOUNDARY_NOW;
+	return 0;
+}
+
+static int compile(struct plan *p, struct failure *why)
+{
+	int rc = check_options(p->pac, &p->options, why);
+
+	p->family = pac_two_stage(p->pac) ? PLAN_TWO_STAGE : PLAN_SINGLE_FDL;
+	if (!rc)
+		rc = loaders(p, why);
+	if (!rc)
+		rc = table(p, why);
+	if (rc)
+		return rc;
+	p->old_ids = !any_by_name(p);
+	p->keep_charge = p->family == PLAN_TWO_STAGE && !p->old_ids;
+	p->may_not_know = p->old_ids ? NULL : "READ_CHIP_UID";
+	rc = plan_entries(p, why);
+	if (!rc)
+		rc = verify_steps(p, why);
+	if (!rc)
+		rc = end_step(p, why);
+	if (rc)
+		return rc;
+	mirror_doubts(p);
+	plan_total(p);
+	return 0;
+}
+
+int plan_compile(const struct pac *pac, const struct plan_options *options, struct plan **out,
+		 struct failure *why)
+{
+	static const struct plan_options defaults;
+	struct plan *p;
+	int rc;
+
+	*out = NULL;
+	if (why)
+		memset(why, 0, sizeof(*why));
+	p = calloc(1, sizeof(*p));
+	if (!p)
+		return failure_set(why, ERR_INTERNAL, "no memory for the plan");
+	p->pac = pac;
+	p->options = options ? *options : defaults;
+	rc = compile(p, why);
+	if (rc) {
+		if (why && !why->stage[0])
+			snprintf(why->stage, sizeof(why->stage), "package");
+		if (why && !why->step[0])
+			snprintf(why->step, sizeof(why->step), "plan");
+		plan_free(p);
+		return rc;
+	}
+	*out = p;
+	return 0;
+}

@@ -1,0 +1,210 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * A package and options, compiled into ordered steps. What only the phone knows stands in it as a guard.
+ * Pure: no I/O, no protocol. fdlctl uses it in its own process for --dry-run of a file.
+ */
+#ifndef FDLD_FLASH_PLAN_H
+#define FDLD_FLASH_PLAN_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "common/error.h"
+#include "flash/facts.h"
+#include "flash/table.h"
+#include "pac/pac.h"
+
+enum nv_policy { NV_KEEP, NV_KEEP_IF_ANY, NV_PACKAGE };
+enum repartition_policy {
+	REPARTITION_ON_MISMATCH,
+	REPARTITION_PACKAGE,
+	REPARTITION_ALWAYS,
+	REPARTITION_NEVER
+};
+enum verify_level { LEVEL_ACKNOWLEDGED, LEVEL_SAMPLED, LEVEL_VERIFIED };
+enum end_action { END_RESET, END_POWER_OFF, END_STAY };
+
+#define PLAN_NAMES_MAX 64
+
+/* All zero is the default. Strings are IDs of entries (or their partition names), compared without case. */
+struct plan_options {
+	enum nv_policy nv;
+	enum repartition_policy repartition;
+	enum verify_level level;
+	enum end_action end;
+	bool erase_all;		      /* wipes boot areas and table too; only after every backup is durable */
+	bool force_loaders;	      /* accept loaders whose families differ */
+	bool accept_bad_crc;	      /* of the container; said in the result */
+	bool raw;		      /* raw-data mode; off by default (design, section 6) */
+	bool continue_without_backup; /* blank prodnv or miscdata is no reason to stop */
+	char nv_from[24];	      /* job id of an owed backup to take NV from; empty: none named */
+	bool nv_not_this_phone;	      /* the owed backup of this slot belongs to another phone */
+	char only[PLAN_NAMES_MAX]
+		 [40]; /* take only these (and what they need); count 0 = as the package says */
+	char without[PLAN_NAMES_MAX][40]; /* leave these */
+	uint32_t only_count, without_count;
+};
+
+enum plan_family { PLAN_TWO_STAGE, PLAN_SINGLE_FDL }; /* FlashTypeID >= 1 or 0 */
+
+enum plan_op {
+	OP_ERASE_ALL,
+	OP_REPARTITION,
+	OP_ERASE, /* partition or address */
+	OP_WRITE, /* item payload, as it is */
+	/*
+	 * NV image with CRC and START sum. Three forms: item and backup: the backup merged into the item's
+	 * image; item only: the package's as it is (policy package; in a resolved plan also keep-if-any on a
+	 * blank board); backup only (item -1): the backup's own image goes back, sealed anew but not merged.
+	 */
+	OP_WRITE_NV,
+	OP_RESTORE,	 /* backed-up file, verbatim (never NV) */
+	OP_ENABLE_WRITE, /* 0x1B, only when the phone asked for it (WriteProtected) */
+	OP_VERIFY,	 /* read back and compare what OP at index `of` wrote */
+	OP_RESET,
+	OP_POWER_OFF,
+};
+
+enum guard {
+	GUARD_ALWAYS,
+	GUARD_TABLE_DIFFERS, /* repartition */
+	GUARD_STORAGE_EMMC,  /* one of two SPL */
+	GUARD_STORAGE_UFS,
+	GUARD_IN_TABLE,	    /* only when the phone's (coming) table lists the partition, e.g. uboot */
+	GUARD_BACKUP_VALID, /* only when the backup it restores is there */
+};
+
+/* What a cancel has to wait for (design, promise 12). */
+enum boundary { BOUNDARY_NOW, BOUNDARY_ENTRY, BOUNDARY_BOUND };
+
+#define PLAN_STEPS_MAX 256
+#define PLAN_SKIPS_MAX 2
+
+/* Bytes that a comparison leaves out: the phone stamps them. Offsets in the partition (expanded image),
+ * bytes. */
+struct plan_span {
+	uint64_t at, size;
+};
+
+struct plan_step {
+	enum plan_op op;
+	enum guard guard;
+	enum boundary boundary;
+	bool destructive;
+	int32_t item;	  /* pac item index, -1 none */
+	int32_t backup;	  /* index into backups, -1 none */
+	int32_t of;	  /* OP_VERIFY: index of the step it verifies */
+	bool by_name;	  /* partition name, or address */
+	char target[40];  /* partition name; "0xfe000003" for an address; entry ID where neither */
+	uint64_t address; /* address form */
+	/*
+	 * bytes: to send (WRITE), to erase (ERASE; 0 = whole), to compare (VERIFY, before the skips; a sparse
+	 * image's expanded size; 0: nothing is read, no_verify says why)
+	 */
+	uint64_t size;
+	struct plan_span skip[PLAN_SKIPS_MAX]; /* VERIFY: ascending */
+	uint32_t skips;
+	char no_verify[96]; /* why this entry cannot be compared (whole: size 0, or the skips); empty:
+			       compared whole */
+};
+
+enum backup_kind { BACKUP_NV, BACKUP_FILE };
+
+struct plan_backup {
+	enum backup_kind kind;
+	int32_t item; /* NV: item whose image it is merged into */
+	bool by_name;
+	char target[40];
+	uint64_t address;
+	uint64_t size; /* bytes to read; NV: the declared length, the true one is in the image */
+	bool must;     /* without it nothing is erased */
+	char sink[40]; /* file name: target, lower case, [a-z0-9_.-] */
+};
+
+struct plan_loader {
+	int32_t item; /* -1: none (single FDL has no second) */
+	uint32_t base;
+	uint64_t size; /* bytes of the payload */
+	bool second_enum;
+	char text[64]; /* family as far as told by the image */
+};
+
+struct plan {
+	enum plan_family family;
+	struct plan_options options;
+	const struct pac *pac; /* must outlive the plan */
+	struct plan_loader fdl1, fdl2;
+	bool keep_charge; /* KEEP_CHARGE to FDL1 before the FDL2 START */
+	/* No entry has a partition name: addresses and ids, big-endian, 0x06 reads (old FDL2, feature phones,
+	 * single FDL) */
+	bool old_ids;
+	/*
+	 * Package's partitions; count 0: none. Unit 4 (sectors): sizes are scaled with 512 until resolving
+	 * knows the sector. table.sector is the sector the sizes were scaled with, 0 where it does not
+	 * matter.
+	 */
+	struct flash_table table;
+	uint8_t table_version;	      /* 0 or 1 (pac-and-flow 2.4) */
+	uint8_t table_unit;	      /* V1 unit as it will be sent: 3 bytes, 4 sectors */
+	int64_t table_gap[TABLE_MAX]; /* bytes, scaled like the sizes */
+	/*
+	 * The one command that the phone may not know: "READ_PARTITION", "READ_CHIP_UID" or NULL. By name it
+	 * is READ_CHIP_UID: the table is read as GPT; READ_PARTITION follows only where that fails and the
+	 * UID was answered.
+	 */
+	const char *may_not_know;
+	struct plan_backup backup[FACTS_BACKUPS_MAX];
+	uint32_t backup_count;
+	struct plan_step step[PLAN_STEPS_MAX];
+	uint32_t step_count;
+	uint64_t bytes_to_send; /* loaders and images, guards taken as true */
+	uint64_t bytes_to_verify;
+	uint32_t doubt_count;
+	char doubt[32][160]; /* what a person should know before saying yes */
+};
+
+/*
+ * Compiles. On refusal returns negative errno and fills *why (PackageNoLoader, PackageType, PackageUnsafe,
+ * ImageTooLarge against the package's own table, LoaderMismatch, PackagePartitions, InvalidArgs for an
+ * unknown entry name ...). *out is one allocation; plan_free(). Order: pac-and-flow 5.4 and 11; NV directly
+ * after repartition.
+ */
+int plan_compile(const struct pac *pac, const struct plan_options *options, struct plan **out,
+		 struct failure *why);
+void plan_free(struct plan *plan);
+
+/*
+ * The plan decided by facts: a new plan without guards, every image fitted to the table that will be there,
+ * storage chosen, NV decided by policy and backup states. Pure. Refusals: StorageMismatch, PartitionMissing,
+ * ImageTooLarge, RepartitionNotAllowed, NvUnreadable, NvInvalid, BackupFailed, TableUnreadable ... What was
+ * decided and a person should know is appended to the doubts ("nv=blank: ..."). Restores of files that
+ * nothing in the decided plan touches are dropped: what was not moved need not be written. A new allocation,
+ * plan_free(); it keeps a pointer to the same package.
+ */
+int plan_resolve(const struct plan *plan, const struct device_facts *facts, struct plan **out,
+		 struct failure *why);
+
+/* One line for a step, for people and the intent: "write boot (35.0 MiB)". Returns buf. */
+const char *plan_step_text(const struct plan *plan, const struct plan_step *step, char *buf, size_t size);
+/* Time the read-back of a plan takes at this rate, microseconds; 0 if nothing is read back or the rate is 0.
+ */
+uint64_t plan_verify_usec(const struct plan *plan, uint64_t bytes_per_s);
+
+/*
+ * Lines for people and programs, one call each: key is stable ("family", "loader", "table", "backup", "step",
+ * "doubt", "total"), index counts within the key, text is for people and may change.
+ */
+typedef void (*plan_line)(void *ctx, const char *key, uint32_t index, const char *text);
+void plan_print(const struct plan *plan, plan_line line, void *ctx);
+
+const char *
+plan_op_name(enum plan_op op); /* "erase-all", "repartition", "write", "write-nv", ... stable, in JSON */
+const char *guard_name(enum guard guard);	   /* "always", "table-differs", ... */
+const char *boundary_name(enum boundary boundary); /* "now", "entry", "bound" */
+const char *nv_policy_name(enum nv_policy policy); /* "keep", "keep-if-any", "package" */
+const char *
+repartition_policy_name(enum repartition_policy policy); /* "on-mismatch", "package", "always", "never" */
+const char *verify_level_name(enum verify_level level);	 /* "acknowledged", "sampled", "verified" */
+const char *end_action_name(enum end_action end);	 /* "reset", "power-off", "stay" */
+
+#endif

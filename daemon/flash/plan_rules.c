@@ -1,0 +1,136 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <stdio.h>
+#include <string.h>
+#include <strings.h>
+
+#include "common/util.h"
+#include "flash/plan_build.h"
+
+/* Length of the name without "_a" or "_b". */
+static size_t stem(const char *name)
+{
+	size_t n = strlen(name);
+
+	return n > 2 && name[n - 2] == '_' && (name[n - 1] == 'a' || name[n - 1] == 'b') ? n - 2 : n;
+}
+
+static bool stem_ends(const char *name, const char *end)
+{
+	size_t n = stem(name), e = strlen(end);
+
+	return n >= e && !strncmp(name + n - e, end, e);
+}
+
+static bool one_of(const char *name, const char *const *list, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		if (!strcmp(name, list[i]))
+			return true;
+	return false;
+}
+
+bool rule_forbidden(const char *name)
+{
+	return !strcasecmp(name, "erase_all") || !strcasecmp(name, "user_partition") || strstr(name, "_size");
+}
+
+bool rule_is_nv(const char *name)
+{
+	return stem_ends(name, "fixnv1");
+}
+
+bool rule_is_nv_twin(const char *name)
+{
+	return stem_ends(name, "fixnv2") || stem_ends(name, "runtimenv2");
+}
+
+bool rule_is_runtime_nv(const char *name)
+{
+	return stem_ends(name, "runtimenv1");
+}
+
+bool rule_is_boot_area(const char *name)
+{
+	return !strcmp(name, "splloader") || !strcmp(name, "splloader_bak") ||
+	       !strcmp(name, "spl_loader_bak");
+}
+
+bool rule_is_boot_chain(const char *name)
+{
+	static const char *const chain[] = { "uboot", "uboot_a", "uboot_b", "uboot_bak" };
+
+	return rule_is_boot_area(name) || one_of(name, chain, ARRAY_SIZE(chain));
+}
+
+bool rule_has_twin(const char *name)
+{
+	static const char *const twins[] = { "uboot", "trustos", "teecfg", "sml", "vbmeta" };
+
+	return one_of(name, twins, ARRAY_SIZE(twins));
+}
+
+bool rule_other_slot(const char *name, char *other, size_t size)
+{
+	size_t n = strlen(name);
+
+	if (stem(name) == n || n >= size)
+		return false;
+	memcpy(other, name, n + 1);
+	other[n - 1] = name[n - 1] == 'a' ? 'b' : 'a';
+	return true;
+}
+
+bool rule_write_only(uint64_t address)
+{
+	return address >= 0xFE000004u && address <= 0xFE000006u;
+}
+
+bool rule_is_nv_address(uint64_t address)
+{
+	return address == 0xFE000003u || address == 0x90000001u;
+}
+
+bool rule_item_is_nv(const struct pac_item *item)
+{
+	enum scheme_class c = item->file->class;
+
+	if (c == CLASS_NV_ADDR || c == CLASS_NV_ID)
+		return true;
+	if (c != CLASS_WRITE_ADDR && c != CLASS_WRITE_ID)
+		return false;
+	return item->nv ||
+	       (item->partition[0] ? rule_is_nv(item->partition) : rule_is_nv_address(item->address));
+}
+
+bool rule_item_is_phasecheck(const struct pac_item *item)
+{
+	return !strcasecmp(item->file->id, "PhaseCheck");
+}
+
+bool rule_item_named(const struct pac_item *item, const char *name)
+{
+	return !strcasecmp(item->file->id, name) || !strcasecmp(item->file->alias, name) ||
+	       (item->partition[0] && !strcasecmp(item->partition, name));
+}
+
+static bool listed(const char (*list)[40], uint32_t count, const struct pac_item *item)
+{
+	for (uint32_t i = 0; i < count; i++)
+		if (rule_item_named(item, list[i]))
+			return true;
+	return false;
+}
+
+bool rule_taken(const struct plan_options *o, const struct pac_item *item)
+{
+	enum scheme_class c = item->file->class;
+
+	if (item->file->flag == 2 || c == CLASS_FDL1 || c == CLASS_FDL2)
+		return false;
+	if (listed(o->without, o->without_count, item))
+		return false;
+	/* what is named is taken even if the packer left it unticked, if there is something to take */
+	if (o->only_count)
+		return listed(o->only, o->only_count, item) && (item->ticked || item->has_file);
+	return item->ticked;
+}

@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Partition tables: as a package wants them, as a phone has them (GPT read over user_partition,
+ * or the 0x2D list with its unit trap), and how two of them differ. Pure functions on bytes.
+ */
+#ifndef FDLD_FLASH_TABLE_H
+#define FDLD_FLASH_TABLE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "common/error.h"
+
+#define TABLE_MAX      128
+#define TABLE_NAME_MAX 36 /* UTF-16 units on the wire and in a GPT; over 31 is refused for writing */
+
+enum table_origin { TABLE_NONE, TABLE_GPT, TABLE_LIST, TABLE_PACKAGE };
+
+struct table_entry {
+	char name[TABLE_NAME_MAX + 1];
+	uint64_t start; /* bytes from the start of the user area; 0 where the origin does not tell */
+	uint64_t size;	/* bytes; UINT64_MAX: "the rest" (package only) */
+};
+
+struct flash_table {
+	enum table_origin origin;
+	uint32_t sector;    /* bytes; 512 or 4096; 0 unknown */
+	bool unit_sure;	    /* sizes are settled (GPT, or a list whose unit could be proved) */
+	uint64_t user_size; /* bytes of the user area, 0 unknown */
+	uint32_t count;
+	struct table_entry entry[TABLE_MAX];
+};
+
+/* Entry by exact name, NULL if absent. */
+const struct table_entry *table_find(const struct flash_table *t, const char *name);
+
+/*
+ * Parses the first `len` bytes of the user area (>= 34 sectors; 32 KiB suffice for 512-byte sectors,
+ * 4096-byte ones need 6 sectors + entries). Finds "EFI PART" on 512-byte steps (bsl-protocol 11.4), checks
+ * header and entry array CRC-32, bounds and overlap. Returns 0; -ENOENT no GPT; -EAGAIN with *need = bytes to
+ * read for the whole entry array; -EBADMSG damaged.
+ */
+int table_from_gpt(const uint8_t *bytes, size_t len, struct flash_table *t, size_t *need);
+
+/*
+ * From a 0x2D reply (records of 76 bytes: 72 name, LE32 sectors/2; bsl-protocol 11.3). The unit is 1 KiB with
+ * 512-byte sectors and 8 KiB with 4096: settled by `gpt` if not NULL, else by `storage_sector` if not 0, else
+ * by comparing with `want` (package table); unit_sure says whether it was settled. -EBADMSG: length not a
+ * multiple of 76, bad name.
+ */
+int table_from_list(const uint8_t *bytes, size_t len, const struct flash_table *gpt, uint32_t storage_sector,
+		    const struct flash_table *want, struct flash_table *t);
+
+/*
+ * Does the phone's table agree with the package's: same names in the same order, same sizes
+ * (the last, "rest", is not compared; splloader is in neither)? On a difference, fills text (one line: first
+ * difference and how many more). Package sizes are MiB or unit-scaled already.
+ */
+bool table_agrees(const struct flash_table *phone, const struct flash_table *package, char *text,
+		  size_t size);
+
+#endif
