@@ -39,10 +39,34 @@ char *format_duration(uint64_t usec, char *buf, size_t size)
 	uint64_t s = usec / 1000000;
 
 	if (usec < 1000000)
-		snprintf(buf, size, "%.1f s", (double)usec / 1e6);
+		snprintf(buf, size, "0.%" PRIu64 " s", usec / 100000);
 	else if (s < 3600)
 		snprintf(buf, size, "%" PRIu64 ":%02" PRIu64, s / 60, s % 60);
 	else
 		snprintf(buf, size, "%" PRIu64 ":%02" PRIu64 ":%02" PRIu64, s / 3600, s / 60 % 60, s % 60);
+	return buf;
+}
+
+char *format_hex(const void *bytes, size_t len, char *buf, size_t size)
+{
+	static const char digit[] = "0123456789abcdef";
+	const uint8_t *p = bytes;
+	size_t at = 0, fit;
+
+	if (!size)
+		return buf;
+	/* all, or as many as leave room for the two dots */
+	fit = len && 3 * len <= size ? len : size > 2 ? (size - 3) / 3 : 0;
+	if (fit > len)
+		fit = len;
+	for (size_t i = 0; i < fit; i++) {
+		if (i)
+			buf[at++] = ' ';
+		buf[at++] = digit[p[i] >> 4];
+		buf[at++] = digit[p[i] & 15];
+	}
+	for (int i = 0; fit < len && i < 2 && at + 1 < size; i++)
+		buf[at++] = '.';
+	buf[at] = '\0';
 	return buf;
 }

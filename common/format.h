@@ -17,4 +17,10 @@ char *format_rate(uint64_t bytes_per_s, char *buf, size_t size);
 /* "0:07", "12:30", "1:02:03"; below a second with tenths: "0.4 s". */
 char *format_duration(uint64_t usec, char *buf, size_t size);
 
+/*
+ * "7e 00 80": at most len bytes, as many as size has room for; where some were left out it ends in "..". Each
+ * byte takes three characters, the last two.
+ */
+char *format_hex(const void *bytes, size_t len, char *buf, size_t size);
+
 #endif
