@@ -28,7 +28,7 @@ static void text16(uint8_t *out, size_t units, const char *text)
 		w16(out + 2 * i, (uint8_t)text[i]);
 }
 
-static void put_entry(const struct plan *pl, const struct part *p, uint8_t *e)
+static void put_entry(const struct layout *pl, const struct part *p, uint8_t *e)
 {
 	uint32_t i;
 
@@ -37,9 +37,9 @@ static void put_entry(const struct plan *pl, const struct part *p, uint8_t *e)
 	if (p->flag != 2)
 		text16(e + 4, 256, pl->spec->by_alias ? p->alias : p->id);
 	text16(e + 516, 256, p->name);
-	w32(e + 1532, (uint32_t)(plan_length(p) >> 32));
+	w32(e + 1532, (uint32_t)(layout_length(p) >> 32));
 	w32(e + 1536, (uint32_t)(p->offset >> 32));
-	w32(e + 1540, (uint32_t)plan_length(p));
+	w32(e + 1540, (uint32_t)layout_length(p));
 	w32(e + 1544, (uint32_t)p->flag);
 	w32(e + 1548, p->flag != 2 && p->ticked);
 	w32(e + 1552, (uint32_t)p->offset);
@@ -49,7 +49,7 @@ static void put_entry(const struct plan *pl, const struct part *p, uint8_t *e)
 		w32(e + 1564 + 4 * i, p->addr[i]);
 }
 
-static void put_header(const struct plan *pl, uint8_t *h)
+static void put_header(const struct layout *pl, uint8_t *h)
 {
 	const struct compose_spec *s = pl->spec;
 	char product[200];
@@ -58,7 +58,7 @@ static void put_header(const struct plan *pl, uint8_t *h)
 							    : "BP_R1.0.0";
 
 	memset(h, 0, HEADER);
-	plan_between(pl->xml, pl->xml + strlen(pl->xml), "<Product name=\"", '"', product, sizeof(product));
+	layout_between(pl->xml, pl->xml + strlen(pl->xml), "<Product name=\"", '"', product, sizeof(product));
 	text16(h, 22, version);
 	w32(h + 44, (uint32_t)(pl->size >> 32));
 	w32(h + 48, (uint32_t)pl->size);
@@ -84,7 +84,7 @@ static void fill_strings(uint8_t *p, size_t bytes)
 		w16(p + i, (uint8_t)path[i / 2 % (sizeof(path) - 1)]);
 }
 
-static size_t victim(const struct plan *pl)
+static size_t victim(const struct layout *pl)
 {
 	size_t best = 0, i;
 
@@ -98,7 +98,7 @@ static size_t victim(const struct plan *pl)
 }
 
 /* What is wrong although every CRC is right. */
-static void damage_inside(const struct plan *pl, uint8_t *h, uint8_t *table)
+static void damage_inside(const struct layout *pl, uint8_t *h, uint8_t *table)
 {
 	uint8_t *e = table + victim(pl) * ENTRY;
 
@@ -173,7 +173,7 @@ static uint16_t crc_part(const struct part *p, uint16_t crc, uint8_t *island)
 	return crc;
 }
 
-static uint16_t body_crc(const struct plan *pl, const uint8_t *table, uint8_t *island)
+static uint16_t body_crc(const struct layout *pl, const uint8_t *table, uint8_t *island)
 {
 	uint16_t crc = compose_crc16(0, table, pl->parts * ENTRY);
 	uint64_t at = HEADER + pl->parts * ENTRY;
@@ -182,7 +182,7 @@ static uint16_t body_crc(const struct plan *pl, const uint8_t *table, uint8_t *i
 	for (i = 0; i < pl->parts; i++) {
 		crc = crc_zeros(crc, pl->part[i].offset - at);
 		crc = crc_part(&pl->part[i], crc, island);
-		at = pl->part[i].offset + plan_length(&pl->part[i]);
+		at = pl->part[i].offset + layout_length(&pl->part[i]);
 	}
 	return crc;
 }
@@ -191,7 +191,7 @@ static uint16_t body_crc(const struct plan *pl, const uint8_t *table, uint8_t *i
 
 typedef int (*put_fn)(void *ctx, uint64_t at, const void *data, size_t len);
 
-static void mask_table(const struct plan *pl, uint8_t *h, uint8_t *table)
+static void mask_table(const struct layout *pl, uint8_t *h, uint8_t *table)
 {
 	size_t len = pl->parts * ENTRY, i;
 	uint8_t mask = pl->spec->mask ? pl->spec->mask : 0xf8;
@@ -205,7 +205,7 @@ static void mask_table(const struct plan *pl, uint8_t *h, uint8_t *table)
 		table[i] ^= mask;
 }
 
-static void finish_header(const struct plan *pl, uint8_t *h, const uint8_t *table, uint8_t *island)
+static void finish_header(const struct layout *pl, uint8_t *h, const uint8_t *table, uint8_t *island)
 {
 	const struct compose_spec *s = pl->spec;
 	uint16_t crc2;
@@ -227,7 +227,7 @@ static void finish_header(const struct plan *pl, uint8_t *h, const uint8_t *tabl
 	}
 }
 
-static int put_payloads(const struct plan *pl, put_fn put, void *ctx, uint8_t *island)
+static int put_payloads(const struct layout *pl, put_fn put, void *ctx, uint8_t *island)
 {
 	size_t hit = pl->spec->damage == COMPOSE_FLIP_BODY ? victim(pl) : SIZE_MAX, i;
 	int r = 0, k;
@@ -247,7 +247,7 @@ static int put_payloads(const struct plan *pl, put_fn put, void *ctx, uint8_t *i
 	return r;
 }
 
-static int emit(const struct plan *pl, put_fn put, void *ctx)
+static int emit(const struct layout *pl, put_fn put, void *ctx)
 {
 	uint8_t h[HEADER], *table = must(calloc(pl->parts, ENTRY)), *island = must(malloc(ISLAND));
 	size_t i;
@@ -270,7 +270,7 @@ static int emit(const struct plan *pl, put_fn put, void *ctx)
 	return r;
 }
 
-static uint64_t final_size(const struct plan *pl)
+static uint64_t final_size(const struct layout *pl)
 {
 	uint64_t n = pl->spec->amount ? pl->spec->amount : 1000;
 
@@ -287,14 +287,14 @@ static int put_memory(void *ctx, uint64_t at, const void *data, size_t len)
 
 int compose_package(const struct compose_spec *spec, uint8_t **bytes, size_t *len)
 {
-	struct plan *pl = spec->huge ? NULL : plan_make(spec);
+	struct layout *pl = spec->huge ? NULL : layout_make(spec);
 
 	if (!pl)
 		return -1;
 	*len = (size_t)final_size(pl);
 	*bytes = must(calloc(1, (size_t)pl->size + *len + 1));
 	emit(pl, put_memory, *bytes);
-	plan_free(pl);
+	layout_free(pl);
 	return 0;
 }
 
@@ -316,7 +316,7 @@ static int put_file(void *ctx, uint64_t at, const void *data, size_t len)
 
 int compose_write(const struct compose_spec *spec, int fd, uint64_t *len)
 {
-	struct plan *pl = plan_make(spec);
+	struct layout *pl = layout_make(spec);
 	int r;
 
 	if (!pl)
@@ -325,13 +325,13 @@ int compose_write(const struct compose_spec *spec, int fd, uint64_t *len)
 	r = ftruncate(fd, 0) < 0 ? -errno : emit(pl, put_file, &fd);
 	if (r == 0 && ftruncate(fd, (off_t)*len) < 0)
 		r = -errno;
-	plan_free(pl);
+	layout_free(pl);
 	return r;
 }
 
 uint8_t *compose_payload(const struct compose_spec *spec, const char *id, unsigned nth, size_t *len)
 {
-	struct plan *pl = plan_make(spec);
+	struct layout *pl = layout_make(spec);
 	uint8_t *found = NULL;
 	size_t i;
 
@@ -344,6 +344,6 @@ uint8_t *compose_payload(const struct compose_spec *spec, const char *id, unsign
 			break;
 		}
 	if (pl)
-		plan_free(pl);
+		layout_free(pl);
 	return found;
 }

@@ -9,7 +9,7 @@
 
 /* ---- reading the scheme, as far as a packer has to ---- */
 
-bool plan_between(const char *begin, const char *end, const char *open, char close, char *out, size_t room)
+bool layout_between(const char *begin, const char *end, const char *open, char close, char *out, size_t room)
 {
 	const char *at = strstr(begin, open), *stop;
 	size_t n;
@@ -43,7 +43,7 @@ static bool in_list(const char *list, const char *id)
 	return false;
 }
 
-static void read_file(struct plan *pl, const char *at, const char *end)
+static void read_file(struct layout *pl, const char *at, const char *end)
 {
 	struct part *p = &pl->part[pl->parts];
 	const char *block;
@@ -51,18 +51,18 @@ static void read_file(struct plan *pl, const char *at, const char *end)
 	size_t i;
 
 	memset(p, 0, sizeof(*p));
-	plan_between(at, end, "<ID>", '<', p->id, sizeof(p->id));
-	if (!plan_between(at, end, "<IDAlias>", '<', p->alias, sizeof(p->alias)))
+	layout_between(at, end, "<ID>", '<', p->id, sizeof(p->id));
+	if (!layout_between(at, end, "<IDAlias>", '<', p->alias, sizeof(p->alias)))
 		strcpy(p->alias, p->id);
-	plan_between(at, end, "<Type>", '<', p->type, sizeof(p->type));
-	plan_between(at, end, "<Block id=\"", '"', p->block, sizeof(p->block));
-	plan_between(at, end, "<Flag>", '<', number, sizeof(number));
+	layout_between(at, end, "<Type>", '<', p->type, sizeof(p->type));
+	layout_between(at, end, "<Block id=\"", '"', p->block, sizeof(p->block));
+	layout_between(at, end, "<Flag>", '<', number, sizeof(number));
 	p->flag = atoi(number);
-	plan_between(at, end, "<CheckFlag>", '<', number, sizeof(number));
+	layout_between(at, end, "<CheckFlag>", '<', number, sizeof(number));
 	p->check = atoi(number);
-	plan_between(at, end, "<Size>", '<', number, sizeof(number));
+	layout_between(at, end, "<Size>", '<', number, sizeof(number));
 	p->block_size = strtoull(number, NULL, 16);
-	for (block = at; p->addrs < 5 && plan_between(block, end, "<Base>", '<', number, sizeof(number));) {
+	for (block = at; p->addrs < 5 && layout_between(block, end, "<Base>", '<', number, sizeof(number));) {
 		p->addr[p->addrs++] = (uint32_t)strtoull(number, NULL, 16);
 		block = strstr(block, "<Base>") + 6;
 	}
@@ -75,7 +75,7 @@ static void read_file(struct plan *pl, const char *at, const char *end)
 
 /* ---- payloads ---- */
 
-static uint64_t mix(const struct plan *pl, const struct part *p)
+static uint64_t mix(const struct layout *pl, const struct part *p)
 {
 	uint64_t h = pl->spec->seed + 0x51ed270b * (p->nth + 1);
 	const char *c;
@@ -85,7 +85,7 @@ static uint64_t mix(const struct plan *pl, const struct part *p)
 	return next_random(&h);
 }
 
-static void made_loader(const struct plan *pl, struct part *p, int stage)
+static void made_loader(const struct layout *pl, struct part *p, int stage)
 {
 	uint8_t body[3000];
 
@@ -113,7 +113,7 @@ static bool boot_chain(const struct part *p)
 	       starts(p->id, "SML") || starts(p->id, "Teecfg");
 }
 
-static void made_nv(const struct plan *pl, struct part *p)
+static void made_nv(const struct layout *pl, struct part *p)
 {
 	size_t count;
 	uint16_t *ids = compose_nv_ids(pl->xml, &count);
@@ -127,7 +127,7 @@ static void made_nv(const struct plan *pl, struct part *p)
 	free(ids);
 }
 
-static void made_image(const struct plan *pl, struct part *p)
+static void made_image(const struct layout *pl, struct part *p)
 {
 	uint64_t seed = mix(pl, p), r = seed;
 	size_t size = pl->spec->image_bytes ? pl->spec->image_bytes : 20000;
@@ -171,7 +171,7 @@ static void *copy(const void *data, size_t len)
 	return p;
 }
 
-static void fill_part(struct plan *pl, struct part *p)
+static void fill_part(struct layout *pl, struct part *p)
 {
 	const struct compose_spec *s = pl->spec;
 	const char *dot = starts(p->id, "NV") ? "_nvitem.bin" : ".bin";
@@ -205,7 +205,7 @@ static void fill_part(struct plan *pl, struct part *p)
 	}
 }
 
-static void make_huge(struct plan *pl)
+static void make_huge(struct layout *pl)
 {
 	static const char *const big[] = { "Super", "System", "UserData" };
 	size_t i, k;
@@ -222,7 +222,7 @@ static void make_huge(struct plan *pl)
 
 /* ---- layout ---- */
 
-void plan_free(struct plan *pl)
+void layout_free(struct layout *pl)
 {
 	size_t i;
 
@@ -232,7 +232,7 @@ void plan_free(struct plan *pl)
 	free(pl);
 }
 
-static int load_scheme(struct plan *pl)
+static int load_scheme(struct layout *pl)
 {
 	const struct compose_spec *s = pl->spec;
 	const char *at, *end;
@@ -260,7 +260,7 @@ static int load_scheme(struct plan *pl)
 	return 0;
 }
 
-static void order_parts(struct plan *pl)
+static void order_parts(struct layout *pl)
 {
 	uint64_t seed = pl->spec->seed ^ 0xa11;
 	size_t i, kept = 0;
@@ -280,16 +280,16 @@ static void order_parts(struct plan *pl)
 	}
 }
 
-struct plan *plan_make(const struct compose_spec *spec)
+struct layout *layout_make(const struct compose_spec *spec)
 {
-	struct plan *pl = must(calloc(1, sizeof(*pl)));
+	struct layout *pl = must(calloc(1, sizeof(*pl)));
 	struct part *x;
 	uint64_t at;
 	size_t i;
 
 	pl->spec = spec;
 	if (load_scheme(pl) < 0) {
-		plan_free(pl);
+		layout_free(pl);
 		return NULL;
 	}
 	for (i = 0; i < pl->parts; i++)
@@ -313,7 +313,7 @@ struct plan *plan_make(const struct compose_spec *spec)
 		if (spec->damage == COMPOSE_GAP && i == 2)
 			at += 512;
 		pl->part[i].offset = at;
-		at += plan_length(&pl->part[i]);
+		at += layout_length(&pl->part[i]);
 	}
 	pl->size = at;
 	return pl;

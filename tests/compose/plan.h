@@ -22,7 +22,7 @@ struct part {
 	uint64_t offset;
 };
 
-struct plan {
+struct layout {
 	const struct compose_spec *spec;
 	char *xml;
 	size_t xml_len;
@@ -32,12 +32,12 @@ struct plan {
 };
 
 /* What stands between two marks of the XML text; false and "" if it is not there. */
-bool plan_between(const char *begin, const char *end, const char *open, char close, char *out, size_t room);
+bool layout_between(const char *begin, const char *end, const char *open, char close, char *out, size_t room);
 /* NULL: no such family. */
-struct plan *plan_make(const struct compose_spec *spec);
-void plan_free(struct plan *pl);
+struct layout *layout_make(const struct compose_spec *spec);
+void layout_free(struct layout *pl);
 
-static inline uint64_t plan_length(const struct part *p)
+static inline uint64_t layout_length(const struct part *p)
 {
 	return p->huge ? p->huge : p->len;
 }
