@@ -82,13 +82,18 @@ $(BUILD)/fdlctl: $(CLIENT_OBJ) $(CLIENT_HOUSE)
 # ---- tests -----------------------------------------------------------------------------------
 UNIT_SRC    := $(wildcard tests/unit/test_*.c)
 UNIT_BINS   := $(patsubst %.c,$(BUILD)/%,$(UNIT_SRC))
-PROG_SRC    := $(wildcard tests/sim/sim_*.c tests/bus/check_*.c tests/bench/bench_*.c tests/bus/demo_*.c)
+PROG_SRC    := $(wildcard tests/sim/sim_*.c tests/bus/check_*.c tests/bus/demo_*.c tests/bench/bench_*.c)
 PROG_BINS   := $(patsubst %.c,$(BUILD)/%,$(PROG_SRC))
 FUZZ_SRC    := $(wildcard tests/fuzz/fuzz_*.c)
 FUZZ_BINS   := $(patsubst %.c,$(BUILD)/%,$(FUZZ_SRC))
 
-$(UNIT_BINS) $(PROG_BINS): $(BUILD)/%: $(BUILD)/obj/%.o $(TEST_LIBS) $(HOUSE)
-	$(call link,$<,$(TEST_LIBS) $(HOUSE),$(PKG_LIBS) -lcmocka -lutil)
+# what a folder of tests has beside its programs is linked into each of them
+define prog_rule
+$(filter $(BUILD)/tests/$(1)/%,$(UNIT_BINS) $(PROG_BINS)): $(BUILD)/%: $(BUILD)/obj/%.o \
+		$(call obj,$(filter-out $(UNIT_SRC) $(PROG_SRC),$(wildcard tests/$(1)/*.c))) $(TEST_LIBS) $(HOUSE)
+	$$(call link,$$(filter %.o,$$^),$(TEST_LIBS) $(HOUSE),$(PKG_LIBS) -lcmocka -lutil)
+endef
+$(foreach d,unit sim bus bench,$(eval $(call prog_rule,$(d))))
 
 # a fuzz target is compiled whole with clang's libFuzzer, apart from the other objects
 FUZZ_HOUSE  := $(foreach d,common daemon/bsl daemon/pac daemon/flash,$(call rooms_src,$(d)))
