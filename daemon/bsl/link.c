@@ -309,6 +309,21 @@ int bsl_link_probe(struct bsl_link *link, struct bsl_wire *wire)
 	return 0;
 }
 
+int bsl_link_expect(struct bsl_link *link, uint16_t command, unsigned flags, uint64_t work_bytes,
+		    struct bsl_timing *timing)
+{
+	int r;
+
+	if (link->line != IDLE)
+		return -EBUSY;
+	r = may_send(link, command);
+	if (r < 0)
+		return r;
+	*timing = bsl_command_timing(command, link->stage, flags, work_bytes);
+	begin(link, command, 0);
+	return 0;
+}
+
 bool bsl_link_outstanding(const struct bsl_link *link)
 {
 	return link->line == AWAITING;

@@ -121,6 +121,14 @@ int bsl_link_request(struct bsl_link *link, const struct bsl_request *request, s
  */
 int bsl_link_probe(struct bsl_link *link, struct bsl_wire *wire);
 
+/*
+ * Something unframed has been sent that the phone answers like command (raw blocks: BSL_CMD_RAW_START,
+ * BSL_CMD_RAW_START2; or a reply that comes of itself): begins that exchange without a frame. What is
+ * prepared stays prepared. Errors as bsl_link_send() and -EPERM; *timing is filled on success.
+ */
+int bsl_link_expect(struct bsl_link *link, uint16_t command, unsigned flags, uint64_t work_bytes,
+		    struct bsl_timing *timing);
+
 bool bsl_link_outstanding(const struct bsl_link *link);
 /* Bytes of a reply begun: "cut short" rather than "silent". */
 size_t bsl_link_pending(const struct bsl_link *link);

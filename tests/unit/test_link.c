@@ -433,6 +433,31 @@ static void test_boundaries(void **state)
 	assert_int_equal(bsl_link_prepare_data(lk, data, 0x10000, false, 0, &taken), -EMSGSIZE);
 }
 
+/* raw blocks: each is answered, none is framed */
+static void test_expect(void **state)
+{
+	struct bsl_wire wire;
+	struct bsl_timing timing;
+	struct bsl_request end = { .command = BSL_CMD_END };
+
+	bsl_link_arrived(lk, BSL_STAGE_FDL2, 512);
+	assert_int_equal(bsl_link_expect(lk, BSL_CMD_CONNECT, 0, 0, &timing), 0);
+	assert_int_equal(sum(0xfe), BSL_EVENT_REFUSED);
+	assert_int_equal(bsl_link_expect(lk, BSL_CMD_KEEP_CHARGE, 0, 0, &timing), -EPERM);
+	assert_int_equal(bsl_link_expect(lk, BSL_CMD_PROBE, 0, 0, &timing), -EINVAL);
+	assert_int_equal(ask(BSL_CMD_RAW_START2, &wire), 0);
+	assert_int_equal(bsl_link_expect(lk, BSL_CMD_RAW_START2, 0, 0, &timing), -EBUSY);
+	assert_int_equal(sum(0x80), BSL_EVENT_REPLY);
+	assert_int_equal(bsl_link_prepare(lk, &end), 0);
+	assert_int_equal(bsl_link_expect(lk, BSL_CMD_RAW_START2, 0, 0, &timing), 0);
+	assert_int_equal(timing.deadline_usec, 20000000);
+	assert_int_equal(sum(0x80), BSL_EVENT_REPLY);
+	assert_int_equal(bsl_link_send(lk, &wire), 0);
+	same(&wire, "7e 00 03 00 00 ff fc 7e");
+	/* the late error of the last block is what END's place gets: refused, not passed */
+	assert_int_equal(sum(0xa2), BSL_EVENT_REFUSED);
+}
+
 /* several frames in one transfer, and every frame cut everywhere */
 static void test_any_cut(void **state)
 {
@@ -513,10 +538,14 @@ static void test_random_order(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		T(test_road),	    T(test_transcode_refused), T(test_one_at_a_time), T(test_kinds),
-		T(test_log_frames), T(test_bad_frames),	       T(test_late),	      T(test_drained_forgets),
-		T(test_probes),	    T(test_probe_tells),       T(test_prepare_ahead), T(test_stale),
-		T(test_boundaries), T(test_any_cut),	       T(test_random_order),
+		T(test_road),	       T(test_transcode_refused),
+		T(test_one_at_a_time), T(test_kinds),
+		T(test_log_frames),    T(test_bad_frames),
+		T(test_late),	       T(test_drained_forgets),
+		T(test_probes),	       T(test_probe_tells),
+		T(test_prepare_ahead), T(test_stale),
+		T(test_boundaries),    T(test_expect),
+		T(test_any_cut),       T(test_random_order),
 	};
 
 	return cmocka_run_group_tests_name("link", tests, NULL, NULL);
