@@ -338,6 +338,14 @@ static bool whims(struct phone *p)
 	return false;
 }
 
+/* What a fault script calls the thing being transferred. */
+static const char *loading(const struct phone *p)
+{
+	if (p->stage == PHONE_ROM)
+		return p->autod_execs ? "fdl2" : "fdl1";
+	return p->stage == PHONE_FDL1 && p->profile->fdl2_base ? "fdl2" : p->current;
+}
+
 void frame_in(struct phone *p, const uint8_t *body, size_t length)
 {
 	enum phone_stage stage = p->stage;
@@ -354,10 +362,7 @@ void frame_in(struct phone *p, const uint8_t *body, size_t length)
 	}
 	type = be16(body);
 	trace_frame(p, PHONE_TO_PHONE, body, length, NULL);
-	fault_at(p, point_of(stage, type),
-		 stage == PHONE_ROM    ? "fdl1"
-		 : stage == PHONE_FDL1 ? "fdl2"
-				       : p->current);
+	fault_at(p, point_of(stage, type), loading(p));
 	if (p->whim.garble_in) {
 		check_error(p, body, length);
 		return;

@@ -54,7 +54,8 @@ static bool read_copy(struct phone *p, uint64_t lba)
 }
 
 /* One header with its table behind (primary) or before it (backup). */
-static void write_copy(struct phone *p, const uint8_t *table, uint64_t lba, uint64_t other, uint64_t entries)
+static void write_copy(struct phone *p, const uint8_t *table, uint32_t crc, uint64_t lba, uint64_t other,
+		       uint64_t entries)
 {
 	uint64_t last = p->area[USER].size / p->profile->sector - 1;
 	uint8_t head[HEAD] = "EFI PART";
@@ -69,7 +70,7 @@ static void write_copy(struct phone *p, const uint8_t *table, uint64_t lba, uint
 	put_le64(head + 72, entries);
 	put_le32(head + 80, ENTRIES);
 	put_le32(head + 84, ENTRY);
-	put_le32(head + 88, crc32_of(table, TABLE));
+	put_le32(head + 88, crc);
 	put_le32(head + 16, crc32_of(head, HEAD));
 	area_write(&p->area[USER], lba * p->profile->sector, head, HEAD);
 	area_write(&p->area[USER], entries * p->profile->sector, table, TABLE);
@@ -82,6 +83,7 @@ bool gpt_store(struct phone *p, const struct phone_slice *slices, size_t count)
 	unsigned sector = p->profile->sector;
 	uint64_t last = p->area[USER].size / sector - 1;
 	uint8_t table[TABLE] = { 0 }, mbr[512] = { 0 };
+	uint32_t crc;
 
 	if (count > ENTRIES)
 		return false;
@@ -96,14 +98,15 @@ bool gpt_store(struct phone *p, const struct phone_slice *slices, size_t count)
 		for (size_t k = 0; k < 31 && slices[i].name[k]; k++)
 			at[56 + 2 * k] = (uint8_t)slices[i].name[k];
 	}
+	crc = crc32_of(table, TABLE);
 	mbr[446 + 4] = 0xee;
 	put_le32(mbr + 446 + 8, 1);
 	put_le32(mbr + 446 + 12, last > UINT32_MAX ? UINT32_MAX : (uint32_t)last);
 	mbr[510] = 0x55;
 	mbr[511] = 0xaa;
 	area_write(&p->area[USER], 0, mbr, sizeof(mbr));
-	write_copy(p, table, 1, last, 2);
-	write_copy(p, table, last, 1, last - TABLE / sector);
+	write_copy(p, table, crc, 1, last, 2);
+	write_copy(p, table, crc, last, 1, last - TABLE / sector);
 	p->gpt_known = false;
 	gpt_load(p, false);
 	return true;

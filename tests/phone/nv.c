@@ -65,22 +65,29 @@ size_t nv_make_body(const struct phone *p, uint8_t *out, size_t room)
 	return at + 4;
 }
 
+/* The tail is FF: words that add nothing to a sum folded like this one, so it is neither built nor summed. */
 static void put_copy(struct phone *p, const struct place *place, const uint8_t *body, size_t length,
 		     size_t full)
 {
-	uint8_t *block = malloc(NV_HEADER + full);
+	struct area *area = &p->area[place->area];
+	size_t even = length + (length & 1 && full > length);
+	uint8_t head[NV_HEADER] = { 0 };
+	uint8_t *summed = malloc(even + 1);
 
-	if (!block)
+	if (!summed)
 		abort();
-	memset(block, 0, NV_HEADER);
-	memset(block + NV_HEADER, 0xff, full);
-	memcpy(block + NV_HEADER, body, length);
-	put_le32(block, 0x4e56);
-	put_le32(block + 4, (uint32_t)full);
-	put_le32(block + 8, check_sum16(block + NV_HEADER, full));
-	put_le32(block + 12, 101);
-	area_write(&p->area[place->area], place->start, block, NV_HEADER + full);
-	free(block);
+	memcpy(summed, body, length);
+	if (even > length)
+		summed[length] = 0xff;
+	put_le32(head, 0x4e56);
+	put_le32(head + 4, (uint32_t)full);
+	put_le32(head + 8, check_sum16(summed, even));
+	put_le32(head + 12, 101);
+	area_write(area, place->start, head, NV_HEADER);
+	area_write(area, place->start + NV_HEADER, summed, even);
+	if (full > even)
+		area_fill(area, place->start + NV_HEADER + even, full - even, 0xff);
+	free(summed);
 }
 
 static size_t full_size(const struct phone *p, const struct place *place, size_t length)

@@ -13,8 +13,9 @@
 #include "tests/phone/loader.h"
 #include "tests/phone/phone.h"
 
-#define SILENT 0xffffu
-#define LEFT   0xfffeu
+#define SILENT	0xffffu
+#define LEFT	0xfffeu
+#define GARBLED 0xfffdu
 
 struct host {
 	struct phone *phone;
@@ -27,12 +28,30 @@ struct host {
 	unsigned chunk; /* loader packet */
 };
 
+static inline uint32_t host_check(bool sum, const uint8_t *body, size_t length)
+{
+	uint32_t check = 0;
+
+	for (size_t i = 0; i < length; i++) {
+		if (sum) {
+			check += i & 1 ? (uint32_t)body[i] << 8 : body[i];
+			continue;
+		}
+		check ^= (uint32_t)body[i] << 8;
+		for (int b = 0; b < 8; b++)
+			check = check & 0x8000 ? (check << 1 ^ 0x1021) & 0xffff : check << 1 & 0xffff;
+	}
+	while (sum && check >> 16)
+		check = (check & 0xffff) + (check >> 16);
+	return sum ? ~check & 0xffff : check;
+}
+
 static inline size_t host_frame(const struct host *h, uint16_t type, const void *data, size_t length,
 				uint8_t *out)
 {
 	static uint8_t body[70000];
 	size_t total = length + 6, at = 1;
-	uint32_t check = 0;
+	uint32_t check;
 
 	body[0] = (uint8_t)(type >> 8);
 	body[1] = (uint8_t)type;
@@ -40,24 +59,11 @@ static inline size_t host_frame(const struct host *h, uint16_t type, const void 
 	body[3] = (uint8_t)length;
 	if (length)
 		memcpy(body + 4, data, length);
-	if (h->sum) {
-		for (size_t i = 0; i < length + 4; i++)
-			check += i & 1 ? (uint32_t)body[i] << 8 : body[i];
-		while (check >> 16)
-			check = (check & 0xffff) + (check >> 16);
-		check = ~check & 0xffff;
-		/* low byte at an even place */
-		body[length + 4] = (uint8_t)(length & 1 ? check >> 8 : check);
-		body[length + 5] = (uint8_t)(length & 1 ? check : check >> 8);
-	} else {
-		for (size_t i = 0; i < length + 4; i++) {
-			check ^= (uint32_t)body[i] << 8;
-			for (int b = 0; b < 8; b++)
-				check = check & 0x8000 ? (check << 1 ^ 0x1021) & 0xffff : check << 1 & 0xffff;
-		}
-		body[length + 4] = (uint8_t)(check >> 8);
-		body[length + 5] = (uint8_t)check;
-	}
+	check = host_check(h->sum, body, length + 4);
+	if (h->sum && !(length & 1))
+		check = (check & 0xff) << 8 | check >> 8; /* low byte first at an even place */
+	body[length + 4] = (uint8_t)(check >> 8);
+	body[length + 5] = (uint8_t)check;
 	out[0] = 0x7e;
 	for (size_t i = 0; i < total; i++) {
 		if (!h->plain && (body[i] == 0x7e || body[i] == 0x7d)) {
@@ -137,6 +143,11 @@ static inline unsigned host_reply(struct host *h, uint64_t timeout)
 				n = 0;
 		}
 		if (n) {
+			uint32_t check = host_check(h->sum, body, n < 2 ? 0 : n - 2);
+
+			if (n < 6 || check != (h->sum ? body[n - 2] | (uint32_t)body[n - 1] << 8
+						      : (uint32_t)body[n - 2] << 8 | body[n - 1]))
+				return GARBLED;
 			h->length = n - 6;
 			memcpy(h->payload, body + 4, n - 6);
 			h->in_length -= end + 1;
@@ -186,9 +197,11 @@ static inline unsigned host_load(struct host *h, uint32_t base, const uint8_t *i
 
 static inline void host_plug(struct host *h, struct phone *phone)
 {
+	uint64_t now = h->phone == phone ? h->now : 1000; /* a phone's time never runs backwards */
+
 	memset(h, 0, sizeof(*h));
 	h->phone = phone;
-	h->now = 1000;
+	h->now = now;
 	phone_plug(phone, h->now);
 	assert_int_equal(phone_control(phone, h->now, 0x21, 0x22, 0x601, 0), 0);
 }
