@@ -1,0 +1,199 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Callers: who they are, and what is kept for them until they leave the bus. The bus is asked without waiting
+ * for it: the call is put aside and comes again when the answer is there. (sd_bus_track and
+ * sd_bus_query_sender_creds ask and wait, which the loop must not.)
+ */
+#include "bus/internal.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/util.h"
+
+#define DBUS_NAME  "org.freedesktop.DBus"
+#define DBUS_PATH  "/org/freedesktop/DBus"
+#define DBUS_IFACE "org.freedesktop.DBus"
+
+static void drop_asked(struct client *client)
+{
+	for (unsigned int i = 0; i < client->asked_count; i++)
+		sd_bus_message_unref(client->asked[i]);
+	client->asked_count = 0;
+}
+
+static void forget(struct client *client)
+{
+	struct bus *bus = client->bus;
+	struct client **p;
+
+	for (p = &bus->clients; *p != client; p = &(*p)->next)
+		;
+	*p = client->next;
+	bus->client_count--;
+	for (struct object *o = bus->objects; o && client->wait_count; o = o->next)
+		job_drop_waits(bus, o, client);
+	work_orphan(bus, client);
+	for (unsigned int i = 0; i < client->image_count; i++)
+		image_release(client->images[i]);
+	drop_asked(client);
+	sd_bus_slot_unref(client->match);
+	sd_bus_slot_unref(client->query);
+	free(client->name);
+	free(client);
+}
+
+void client_forget_all(struct bus *bus)
+{
+	while (bus->clients)
+		forget(bus->clients);
+}
+
+static int on_owner_changed(sd_bus_message *m, void *user, sd_bus_error *error)
+{
+	struct client *client = user;
+	const char *name, *old, *new;
+
+	if (sd_bus_message_read(m, "sss", &name, &old, &new) >= 0 && !strcmp(name, client->name) && !new[0])
+		forget(client);
+	return 0;
+}
+
+static int on_uid(sd_bus_message *m, void *user, sd_bus_error *error)
+{
+	struct client *client = user;
+	struct failure why = { 0 };
+	uint32_t uid;
+
+	client->query = sd_bus_slot_unref(client->query);
+	if (!sd_bus_message_is_method_error(m, NULL) && sd_bus_message_read(m, "u", &uid) >= 0) {
+		client->uid = uid;
+		client->known = true;
+		for (unsigned int i = 0; i < client->asked_count; i++)
+			if (sd_bus_message_rewind(client->asked[i], true) >= 0)
+				(void)sd_bus_enqueue_for_read(client->bus->conn, client->asked[i]);
+		drop_asked(client);
+		return 0;
+	}
+	/* fail closed */
+	failure_set(&why, ERR_NOT_AUTHORIZED, "the bus does not say who %s is", client->name);
+	for (unsigned int i = 0; i < client->asked_count; i++)
+		reply_failure_to(client->asked[i], &why);
+	drop_asked(client);
+	forget(client);
+	return 0;
+}
+
+static bool holds_nothing(const struct client *client)
+{
+	return !client->asked_count && !client->image_count && !client->wait_count && !client->work_count;
+}
+
+/* Room for one more: the one that has been silent longest and holds nothing goes. */
+static bool make_room(struct bus *bus)
+{
+	struct client *oldest = NULL;
+
+	if (bus->client_count < BUS_CLIENTS_MAX)
+		return true;
+	for (struct client *c = bus->clients; c; c = c->next)
+		if (holds_nothing(c) && (!oldest || c->used < oldest->used))
+			oldest = c;
+	if (oldest)
+		forget(oldest);
+	return oldest != NULL;
+}
+
+static int ask(struct client *client)
+{
+	char rule[512];
+	int r;
+
+	/* the match first: if it leaves between the two, either the answer or the signal says so */
+	snprintf(rule, sizeof(rule),
+		 "type='signal',sender='" DBUS_NAME "',path='" DBUS_PATH "',interface='" DBUS_IFACE
+		 "',member='NameOwnerChanged',arg0='%s'",
+		 client->name);
+	r = sd_bus_add_match_async(client->bus->conn, &client->match, rule, on_owner_changed, NULL, client);
+	if (r < 0)
+		return r;
+	return sd_bus_call_method_async(client->bus->conn, &client->query, DBUS_NAME, DBUS_PATH, DBUS_IFACE,
+					"GetConnectionUnixUser", on_uid, client, "s", client->name);
+}
+
+static struct client *client_new(struct bus *bus, const char *name)
+{
+	struct client *client = calloc(1, sizeof(*client));
+
+	if (!client)
+		return NULL;
+	client->bus = bus;
+	client->name = strdup(name);
+	client->next = bus->clients;
+	bus->clients = client;
+	bus->client_count++;
+	if (!client->name || ask(client) < 0) {
+		forget(client);
+		return NULL;
+	}
+	return client;
+}
+
+int client_find(struct bus *bus, sd_bus_message *m, struct client **out, struct failure *why)
+{
+	const char *sender = sd_bus_message_get_sender(m);
+	struct client *client;
+
+	if (!sender)
+		return failure_set(why, ERR_NOT_AUTHORIZED, "a call without a sender");
+	for (client = bus->clients; client; client = client->next)
+		if (!strcmp(client->name, sender))
+			break;
+	if (!client) {
+		if (!make_room(bus))
+			return failure_set(why, ERR_LIMITS_EXCEEDED, "%u callers are known already",
+					   bus->client_count);
+		client = client_new(bus, sender);
+		if (!client)
+			return failure_set(why, ERR_INTERNAL, "cannot ask the bus who %s is", sender);
+	}
+	client->used = ++bus->client_clock;
+	if (client->known) {
+		*out = client;
+		return 1;
+	}
+	if (client->asked_count == ARRAY_SIZE(client->asked))
+		return failure_set(why, ERR_LIMITS_EXCEEDED, "%u calls at once before the first is answered",
+				   client->asked_count + 1);
+	client->asked[client->asked_count++] = sd_bus_message_ref(m);
+	return 0;
+}
+
+void client_caller(const struct client *client, struct station_caller *caller)
+{
+	memset(caller, 0, sizeof(*caller));
+	caller->uid = client->uid;
+	snprintf(caller->name, sizeof(caller->name), "%s", client->name);
+}
+
+int client_take_image(struct client *client, struct image *image)
+{
+	if (client->image_count == ARRAY_SIZE(client->images))
+		return -EDQUOT;
+	client->images[client->image_count++] = image;
+	return 0;
+}
+
+bool client_drop_image(struct client *client, struct image *image)
+{
+	for (unsigned int i = 0; i < client->image_count; i++) {
+		if (client->images[i] != image)
+			continue;
+		client->images[i] = client->images[--client->image_count];
+		image_release(image);
+		return true;
+	}
+	return false;
+}

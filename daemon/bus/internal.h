@@ -1,0 +1,250 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * What the files of this room share. One file for each interface (manager, slot, device, job, progress,
+ * image) with its vtable, its property table and its methods; object.c keeps the records of what is shown,
+ * client.c who asks, action.c who may, work.c the calls that answer later.
+ */
+#ifndef FDLD_BUS_INTERNAL_H
+#define FDLD_BUS_INTERNAL_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <systemd/sd-bus.h>
+
+#include "bus/bus.h"
+#include "bus/link.h"
+#include "common/error.h"
+#include "common/names.h"
+#include "loop/loop.h"
+#include "station/station.h"
+
+#define BUS_PROPS_MAX	      32
+#define BUS_PROGRESS_USEC     250000u /* between two signals of one job's progress */
+
+#define BUS_CLIENTS_MAX	      256u /* known callers; each costs a match rule */
+#define BUS_CLIENT_ASKED_MAX  16u  /* calls of a caller that wait until we know who it is */
+#define BUS_CLIENT_IMAGES_MAX 32u
+#define BUS_CLIENT_WAITS_MAX  64u
+#define BUS_CLIENT_WORK_MAX   32u /* calls of a caller that are being worked on */
+#define BUS_JOB_WAITS_MAX     128u
+
+/* ---- properties: one table gives the getter and finds what has changed --------------------------------- */
+
+struct bus_prop {
+	const char *name;
+	char type;	 /* s o: const char *; t, u, q, b, d. a: append(), and the uint64_t tells a change */
+	uint16_t offset; /* in the values of the class */
+	bool quiet;	 /* no change signal */
+	int (*append)(struct bus *bus, void *handle, sd_bus_message *m);
+};
+
+#define BUS_VALUES_SIZE 512
+
+struct bus_class {
+	const char *interface;
+	const struct bus_prop *props;
+	unsigned int prop_count;
+	/* Fills the values (at most BUS_VALUES_SIZE bytes) of one object. Never blocks, never fails. */
+	void (*fill)(struct bus *bus, void *handle, void *values);
+	const sd_bus_vtable *vtable;
+};
+
+extern const struct bus_class bus_class_manager, bus_class_slot, bus_class_device, bus_class_job,
+	bus_class_progress, bus_class_image;
+
+/* The getter of every property; the user data is the struct object. */
+int bus_get(sd_bus *conn, const char *path, const char *interface, const char *property, sd_bus_message *m,
+	    void *object, sd_bus_error *error);
+
+/* ---- what is shown (object.c)
+ * ------------------------------------------------------------------------------- */
+
+enum bus_kind { KIND_MANAGER, KIND_SLOT, KIND_DEVICE, KIND_JOB, KIND_IMAGE, KIND_COUNT };
+
+struct wait {
+	struct wait *next;
+	sd_bus_message *call;
+	struct client *client;
+};
+
+struct object {
+	struct object *next, *hash_next;
+	struct bus *bus;
+	enum bus_kind kind;
+	void *handle; /* of the station; the bus itself for the manager */
+	char *path;
+	bool dirty;			  /* is in bus->dirty_count */
+	bool progress_dirty;		  /* jobs */
+	bool progress_now;		  /* jobs: not to be held back */
+	uint64_t progress_usec;		  /* jobs: when the last one was sent */
+	uint64_t stage_hash;		  /* jobs: stage and state at the last progress sent */
+	uint64_t shown[2][BUS_PROPS_MAX]; /* hash of each property as last shown: [1] is progress */
+	struct wait *waits;		  /* jobs */
+	unsigned int wait_count;
+};
+
+/* Records it, then announces it. The path is the number's (or the slot's Id, encoded). 0 or -ENOMEM. */
+int object_add(struct bus *bus, enum bus_kind kind, void *handle, const char *path);
+/* Announces that it goes, then forgets it. */
+void object_remove(struct bus *bus, const void *handle);
+struct object *object_of(const struct bus *bus, const void *handle); /* NULL: not shown */
+const char *object_path(const struct bus *bus, const void *handle);  /* "/": none */
+void *object_handle(const struct bus *bus, enum bus_kind kind, const char *path);
+void object_touch(struct bus *bus, const void *handle);
+void object_touch_progress(struct bus *bus, const void *handle);
+/* Emits what has changed since it was last shown: once a turn. */
+void object_flush(struct bus *bus);
+int object_attach(struct bus *bus, sd_bus *conn); /* vtables, enumerators, ObjectManager */
+void object_free_all(struct bus *bus);
+
+/* ---- callers (client.c)
+ * ------------------------------------------------------------------------------------------ */
+
+struct client {
+	struct client *next;
+	struct bus *bus;
+	char *name; /* unique */
+	bool known; /* uid is */
+	uint32_t uid;
+	sd_bus_slot *match, *query;
+	sd_bus_message *asked[BUS_CLIENT_ASKED_MAX]; /* calls that wait for known */
+	unsigned int asked_count;
+	struct image *images[BUS_CLIENT_IMAGES_MAX];
+	unsigned int image_count, wait_count, work_count;
+	uint64_t used; /* bus->client_clock at its last call */
+};
+
+/*
+ * The caller of m. 1: *client is known; 0: the bus was asked who it is, and the call comes again by itself;
+ * negative errno with *why (LimitsExceeded, Internal).
+ */
+int client_find(struct bus *bus, sd_bus_message *m, struct client **client, struct failure *why);
+void client_caller(const struct client *client, struct station_caller *caller);
+/* The image now belongs to this client too (takes the reference on success). -EDQUOT: it has too many. */
+int client_take_image(struct client *client, struct image *image);
+bool client_drop_image(struct client *client, struct image *image); /* releases; false: it had none */
+void client_forget_all(struct bus *bus);
+
+/* ---- who may (action.c)
+ * --------------------------------------------------------------------------------------------- */
+
+struct call {
+	struct bus *bus;
+	sd_bus_message *m;
+	struct object *object; /* what the path names */
+	struct client *client; /* NULL for plain reads */
+	sd_bus_error *error;
+};
+
+/* The handler of every method of every vtable: finds the method's action, asks who calls, decides, passes on.
+ */
+int bus_method(sd_bus_message *m, void *object, sd_bus_error *error);
+
+typedef int (*bus_method_fn)(struct call *call);
+/* The methods; each replies exactly once, now or later. */
+int manager_open_image(struct call *call);
+int manager_flash_next(struct call *call);
+int manager_flash_next_image(struct call *call);
+int manager_get_slot(struct call *call);
+int manager_get_job(struct call *call);
+int manager_drain(struct call *call);
+int slot_flash(struct call *call);
+int slot_flash_image(struct call *call);
+int job_call_cancel(struct call *call);
+int job_call_wait(struct call *call);
+int job_call_trace(struct call *call);
+int job_call_plan(struct call *call);
+int image_call_release(struct call *call);
+
+/* ---- options (options.c)
+ * ------------------------------------------------------------------------------------------------ */
+
+#define OPTION_FLASH  1u /* of every flash */
+#define OPTION_IMAGE  2u /* of a file */
+#define OPTION_EXPECT 4u /* of one slot */
+#define OPTION_FORCE  8u /* of Cancel */
+
+struct options {
+	struct job_options job;
+	struct image_options image;
+	const char **entries, **without; /* owned; the strings are the message's */
+	bool expect_given, dry_run, wait_given, force;
+	uint64_t expect_device, wait_usec;
+};
+/*
+ * Reads the a{sv} that comes next. Unknown, repeated, wrongly typed, or not among the allowed groups:
+ * InvalidArgs naming the key. The strings belong to m. options_free() in every case.
+ */
+int options_read(struct bus *bus, sd_bus_message *m, unsigned int allowed, struct options *options,
+		 struct failure *why);
+void options_free(struct options *options);
+
+/* ---- answers (reply.c)
+ * --------------------------------------------------------------------------------------------------- */
+
+int reply_map_errors(void);
+/* For a handler: sets *error from why; returns what the handler returns. */
+int reply_failure(sd_bus_error *error, const struct failure *why);
+/* For an answer that comes later. m stays the caller's. */
+void reply_failure_to(sd_bus_message *m, const struct failure *why);
+/* Appends the a{sv} of a failure as Job.ErrorDetails describes it; empty for ERR_NONE. */
+int reply_details(sd_bus_message *m, const struct failure *why);
+const char *reply_error_name(const struct failure *why); /* "" for none */
+int reply_entry(sd_bus_message *m, const char *key, char type,
+		const void *value); /* {sv}; s: const char *,
+				       else pointer to the value */
+int reply_strings(sd_bus_message *m, const char *key, const char *(*next)(const void *arg, uint32_t index),
+		  const void *arg); /* {sv} with as; "" ends */
+
+/* ---- calls that answer later (work.c)
+ * ----------------------------------------------------------------------------------------- */
+
+/* h, then the options, as the allowed groups say: opens the image; with `flash` asks for the job then. */
+struct work_place {
+	bool flash;
+	struct slot *slot;   /* NULL: */
+	struct slot **slots; /* taken over; may be NULL with slot_count 0: any */
+	uint32_t slot_count;
+	struct image *image; /* NULL: the file's; else a reference that is taken over */
+	int fd;		     /* taken over; -1 with image */
+};
+int work_begin(struct call *call, struct work_place *place, unsigned int allowed);
+/* A duplicate of the descriptor that comes next. */
+int work_take_fd(sd_bus_message *m, int *fd, struct failure *why);
+/* Nobody is there to be answered any more: this client, or with NULL everybody. */
+void work_orphan(struct bus *bus, const struct client *client);
+/* The station ends: gives back its images; it may still answer, to nobody. */
+void work_let_go(struct bus *bus);
+void work_free_all(struct bus *bus); /* after the station */
+
+/* ---- waits (job.c)
+ * -------------------------------------------------------------------------------------------------------------
+ */
+void job_answer_waits(struct bus *bus, struct object *o);
+void job_drop_waits(struct bus *bus, struct object *o, const struct client *client); /* NULL: all */
+int job_append_result(struct bus *bus, void *handle, sd_bus_message *m);
+
+struct work;
+
+#define OBJECT_BUCKETS 256
+
+struct bus {
+	struct loop *loop;
+	struct station *station;
+	struct link *link;
+	const struct bus_events *events;
+	void *user;
+	bool announced; /* ready() was called */
+	sd_bus *conn;	/* from attach to down */
+	struct object *objects, **objects_tail, *bucket[OBJECT_BUCKETS];
+	unsigned int dirty_count, progress_count;
+	struct loop_timer *progress_timer;
+	struct client *clients;
+	unsigned int client_count;
+	uint64_t client_clock;
+	struct work *works;
+	bool stopped; /* the station is on its way out */
+};
+
+#endif

@@ -1,0 +1,211 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* org.fdld1.Manager */
+#include "bus/internal.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/util.h"
+
+struct values {
+	const char *version;
+	bool probing, draining;
+	uint64_t counters, stall; /* counters: nothing to compare, it is not signalled */
+};
+
+static void fill(struct bus *bus, void *handle, void *out)
+{
+	struct values *v = out;
+	struct loop_stats stats;
+
+	loop_stats(bus->loop, &stats);
+	v->version = FDLD_VERSION;
+	v->probing = station_probing(bus->station);
+	v->draining = station_draining(bus->station);
+	v->counters = 0;
+	v->stall = stats.max_turn_usec;
+}
+
+static int append_counters(struct bus *bus, void *handle, sd_bus_message *m)
+{
+	struct station_counts c;
+	int r;
+
+	station_counts(bus->station, &c);
+	r = sd_bus_message_open_container(m, 'a', "{st}");
+	if (r >= 0)
+		r = sd_bus_message_append(
+			m, "{st}{st}{st}{st}{st}{st}{st}{st}{st}{st}{st}{st}{st}{st}{st}{st}",
+			"jobs-accepted", c.jobs_accepted, "jobs-succeeded", c.jobs_succeeded, "jobs-failed",
+			c.jobs_failed, "jobs-cancelled", c.jobs_cancelled, "jobs-interrupted",
+			c.jobs_interrupted, "jobs-waiting", (uint64_t)c.waiting, "jobs-queued",
+			(uint64_t)c.queued, "jobs-running", (uint64_t)c.running, "backups-owed",
+			(uint64_t)c.owed, "devices-arrived", c.devices_arrived, "devices",
+			(uint64_t)c.devices, "slots", (uint64_t)c.slots, "images", (uint64_t)c.images,
+			"usb-memory-used", c.usb_memory_used, "usb-memory-limit", c.usb_memory_limit,
+			"threads-left-behind", (uint64_t)c.threads_left_behind);
+	return r < 0 ? r : sd_bus_message_close_container(m);
+}
+
+#define PROP(n, t, member, ...)                                                              \
+	{                                                                                    \
+		.name = n, .type = t, .offset = offsetof(struct values, member), __VA_ARGS__ \
+	}
+static const struct bus_prop props[] = {
+	PROP("Version", 's', version),
+	PROP("Probing", 'b', probing),
+	PROP("Draining", 'b', draining),
+	PROP("Counters", 'a', counters, .quiet = true, .append = append_counters),
+	PROP("LoopStallMaxUsec", 't', stall, .quiet = true),
+};
+
+#define CONST	SD_BUS_VTABLE_PROPERTY_CONST
+#define CHANGES SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE
+static const sd_bus_vtable vtable[] = {
+	SD_BUS_VTABLE_START(0),
+	SD_BUS_METHOD_WITH_ARGS("OpenImage", SD_BUS_ARGS("h", file, "a{sv}", options),
+				SD_BUS_RESULT("o", image), bus_method, SD_BUS_VTABLE_UNPRIVILEGED),
+	SD_BUS_METHOD_WITH_ARGS("FlashNext", SD_BUS_ARGS("h", file, "ao", slots, "a{sv}", options),
+				SD_BUS_RESULT("o", job), bus_method, SD_BUS_VTABLE_UNPRIVILEGED),
+	SD_BUS_METHOD_WITH_ARGS("FlashNextImage", SD_BUS_ARGS("o", image, "ao", slots, "a{sv}", options),
+				SD_BUS_RESULT("o", job), bus_method, SD_BUS_VTABLE_UNPRIVILEGED),
+	SD_BUS_METHOD_WITH_ARGS("GetSlot", SD_BUS_ARGS("s", name), SD_BUS_RESULT("o", slot), bus_method,
+				SD_BUS_VTABLE_UNPRIVILEGED),
+	SD_BUS_METHOD_WITH_ARGS("GetJob", SD_BUS_ARGS("t", id), SD_BUS_RESULT("o", job), bus_method,
+				SD_BUS_VTABLE_UNPRIVILEGED),
+	SD_BUS_METHOD_WITH_ARGS("Drain", SD_BUS_ARGS("a{sv}", options), SD_BUS_NO_RESULT, bus_method,
+				SD_BUS_VTABLE_UNPRIVILEGED),
+	SD_BUS_SIGNAL_WITH_ARGS("JobFinished", SD_BUS_ARGS("o", job, "s", result, "s", error_name), 0),
+	SD_BUS_PROPERTY("Version", "s", bus_get, 0, CONST),
+	SD_BUS_PROPERTY("Probing", "b", bus_get, 0, CHANGES),
+	SD_BUS_PROPERTY("Draining", "b", bus_get, 0, CHANGES),
+	SD_BUS_PROPERTY("Counters", "a{st}", bus_get, 0, 0),
+	SD_BUS_PROPERTY("LoopStallMaxUsec", "t", bus_get, 0, 0),
+	SD_BUS_VTABLE_END,
+};
+
+const struct bus_class bus_class_manager = { FDLD_IFACE_MANAGER, props, ARRAY_SIZE(props), fill, vtable };
+
+/* ---- methods ---------------------------------------------------------------------------------------- */
+
+int manager_open_image(struct call *call)
+{
+	struct work_place place = { .fd = -1 };
+	struct failure why = { 0 };
+
+	if (work_take_fd(call->m, &place.fd, &why) < 0)
+		return reply_failure(call->error, &why);
+	return work_begin(call, &place, OPTION_IMAGE);
+}
+
+/* The ao of slots that comes next. *slots is the caller's. */
+static int read_slots(struct call *call, struct slot ***slots, uint32_t *count, struct failure *why)
+{
+	const char *path;
+	int r = sd_bus_message_enter_container(call->m, 'a', "o");
+
+	*slots = NULL;
+	*count = 0;
+	while (r >= 0 && (r = sd_bus_message_read_basic(call->m, 'o', &path)) > 0) {
+		struct slot *slot = object_handle(call->bus, KIND_SLOT, path);
+		struct slot **more;
+
+		if (!slot)
+			return failure_set(why, ERR_NO_SUCH_SLOT, "%s", path);
+		more = realloc(*slots, (*count + 1) * sizeof(*more));
+		if (!more)
+			return failure_set(why, ERR_INTERNAL, "no memory");
+		*slots = more;
+		more[(*count)++] = slot;
+	}
+	if (r >= 0)
+		r = sd_bus_message_exit_container(call->m);
+	return r < 0 ? failure_set(why, ERR_INVALID_ARGS, "malformed slots") : 0;
+}
+
+int manager_flash_next(struct call *call)
+{
+	struct work_place place = { .flash = true, .fd = -1 };
+	struct failure why = { 0 };
+
+	if (work_take_fd(call->m, &place.fd, &why) < 0)
+		return reply_failure(call->error, &why);
+	if (read_slots(call, &place.slots, &place.slot_count, &why) < 0) {
+		close(place.fd);
+		free(place.slots);
+		return reply_failure(call->error, &why);
+	}
+	return work_begin(call, &place, OPTION_FLASH | OPTION_IMAGE);
+}
+
+int manager_flash_next_image(struct call *call)
+{
+	struct work_place place = { .flash = true, .fd = -1 };
+	struct failure why = { 0 };
+	struct image *image;
+	const char *path;
+	int r = sd_bus_message_read_basic(call->m, 'o', &path);
+
+	if (r < 0)
+		return r;
+	image = object_handle(call->bus, KIND_IMAGE, path);
+	if (!image) {
+		failure_set(&why, ERR_NO_SUCH_IMAGE, "%s", path);
+		return reply_failure(call->error, &why);
+	}
+	if (read_slots(call, &place.slots, &place.slot_count, &why) < 0) {
+		free(place.slots);
+		return reply_failure(call->error, &why);
+	}
+	image_hold(image);
+	place.image = image;
+	return work_begin(call, &place, OPTION_FLASH);
+}
+
+int manager_get_slot(struct call *call)
+{
+	struct failure why = { 0 };
+	struct slot *slot;
+	const char *name;
+	int r = sd_bus_message_read_basic(call->m, 's', &name);
+
+	if (r < 0)
+		return r;
+	slot = station_slot(call->bus->station, name);
+	if (!slot) {
+		failure_set(&why, ERR_NO_SUCH_SLOT, "%.128s", name);
+		return reply_failure(call->error, &why);
+	}
+	return sd_bus_reply_method_return(call->m, "o", object_path(call->bus, slot));
+}
+
+int manager_get_job(struct call *call)
+{
+	struct failure why = { 0 };
+	struct job *job;
+	uint64_t number;
+	int r = sd_bus_message_read_basic(call->m, 't', &number);
+
+	if (r < 0)
+		return r;
+	job = station_job(call->bus->station, number);
+	if (!object_of(call->bus, job)) {
+		failure_set(&why, ERR_NO_SUCH_JOB, "%llu", (unsigned long long)number);
+		return reply_failure(call->error, &why);
+	}
+	return sd_bus_reply_method_return(call->m, "o", object_path(call->bus, job));
+}
+
+int manager_drain(struct call *call)
+{
+	struct failure why = { 0 };
+	struct options options;
+	int r = options_read(call->bus, call->m, 0, &options, &why);
+
+	options_free(&options);
+	if (r < 0)
+		return reply_failure(call->error, &why);
+	station_drain(call->bus->station, false);
+	return sd_bus_reply_method_return(call->m, "");
+}

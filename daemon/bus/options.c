@@ -1,0 +1,152 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * The options dictionary of a call. One table says which key is of which type and belongs to which calls;
+ * whatever is not in it is refused by name, because an option that is dropped silently costs phones.
+ */
+#include "bus/internal.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/util.h"
+
+#define AT(member) offsetof(struct options, member)
+
+static const struct option {
+	const char *key, *type;
+	unsigned int group;
+	size_t offset;
+	size_t given; /* of a bool that says it was there; 0: none */
+} table[] = {
+	{ "entries", "as", OPTION_FLASH, AT(entries), 0 },
+	{ "without", "as", OPTION_FLASH, AT(without), 0 },
+	{ "repartition", "s", OPTION_FLASH, AT(job.repartition), 0 },
+	{ "erase_all", "b", OPTION_FLASH, AT(job.erase_all), 0 },
+	{ "level", "s", OPTION_FLASH, AT(job.level), 0 },
+	{ "end", "s", OPTION_FLASH, AT(job.end), 0 },
+	{ "nv", "s", OPTION_FLASH, AT(job.nv), 0 },
+	{ "nv_from", "s", OPTION_FLASH, AT(job.nv_from), 0 },
+	{ "nv_not_this_phone", "b", OPTION_FLASH, AT(job.nv_not_this_phone), 0 },
+	{ "without_backup", "b", OPTION_FLASH, AT(job.without_backup), 0 },
+	{ "force_loaders", "b", OPTION_FLASH, AT(job.force_loaders), 0 },
+	{ "raw", "b", OPTION_FLASH, AT(job.raw), 0 },
+	{ "dry_run", "b", OPTION_FLASH, AT(dry_run), 0 },
+	{ "wait_usec", "t", OPTION_FLASH, AT(wait_usec), AT(wait_given) },
+	{ "expect_device", "o", OPTION_EXPECT, AT(expect_device), AT(expect_given) },
+	{ "name", "s", OPTION_IMAGE, AT(image.name), 0 },
+	{ "accept_bad_crc", "b", OPTION_IMAGE, AT(image.accept_bad_crc), 0 },
+	{ "force", "b", OPTION_FORCE, AT(force), 0 },
+};
+
+_Static_assert(ARRAY_SIZE(table) <= 32, "the bits of the keys that were seen fit a uint32_t");
+
+static int read_value(sd_bus_message *m, const struct option *option, struct options *options,
+		      struct failure *why)
+{
+	char *at = (char *)options + option->offset;
+	const char *text;
+	int flag, r;
+
+	switch (option->type[0]) {
+	case 'b':
+		r = sd_bus_message_read_basic(m, 'b', &flag);
+		*(bool *)at = r > 0 && flag;
+		break;
+	case 'a':
+		/* the array is ours, its strings are the message's */
+		r = sd_bus_message_enter_container(m, 'a', "s");
+		for (size_t n = 0; r >= 0 && (r = sd_bus_message_read_basic(m, 's', &text)) > 0; n++) {
+			const char **list = realloc(*(const char ***)at, (n + 2) * sizeof(*list));
+
+			if (!list)
+				return failure_set(why, ERR_INTERNAL, "no memory");
+			list[n] = text;
+			list[n + 1] = NULL;
+			*(const char ***)at = list;
+		}
+		if (r >= 0)
+			r = sd_bus_message_exit_container(m);
+		break;
+	case 'o': {
+		unsigned long long number;
+		char end;
+
+		r = sd_bus_message_read_basic(m, 'o', &text);
+		if (r < 0)
+			break;
+		if (sscanf(text, FDLD_PATH_DEVICES "/%llu%c", &number, &end) != 1)
+			return failure_set(why, ERR_INVALID_ARGS, "option '%s': %s is no device", option->key,
+					   text);
+		*(uint64_t *)at = number;
+		break;
+	}
+	default: r = sd_bus_message_read_basic(m, option->type[0], at); break;
+	}
+	if (r < 0)
+		return failure_set(why, ERR_INVALID_ARGS, "option '%s' cannot be read", option->key);
+	if (option->given)
+		*((bool *)((char *)options + option->given)) = true;
+	return 0;
+}
+
+static int read_option(sd_bus_message *m, unsigned int allowed, uint32_t *seen, struct options *options,
+		       struct failure *why)
+{
+	const char *key, *type;
+	unsigned int i;
+	int r;
+
+	if (sd_bus_message_read_basic(m, 's', &key) < 0 || sd_bus_message_peek_type(m, NULL, &type) < 0)
+		return failure_set(why, ERR_INVALID_ARGS, "malformed options");
+	for (i = 0; i < ARRAY_SIZE(table); i++)
+		if ((table[i].group & allowed) && !strcmp(table[i].key, key))
+			break;
+	if (i == ARRAY_SIZE(table))
+		return failure_set(why, ERR_INVALID_ARGS, "unknown option '%.64s'", key);
+	if (*seen & 1u << i)
+		return failure_set(why, ERR_INVALID_ARGS, "option '%s' is given twice", key);
+	*seen |= 1u << i;
+	if (strcmp(type, table[i].type))
+		return failure_set(why, ERR_INVALID_ARGS, "option '%s' is of type %s, not %.32s", key,
+				   table[i].type, type);
+	if (sd_bus_message_enter_container(m, 'v', type) < 0)
+		return failure_set(why, ERR_INVALID_ARGS, "malformed options");
+	r = read_value(m, &table[i], options, why);
+	if (r < 0)
+		return r;
+	if (sd_bus_message_exit_container(m) < 0)
+		return failure_set(why, ERR_INVALID_ARGS, "malformed options");
+	return 0;
+}
+
+int options_read(struct bus *bus, sd_bus_message *m, unsigned int allowed, struct options *options,
+		 struct failure *why)
+{
+	uint32_t seen = 0;
+	int r;
+
+	memset(options, 0, sizeof(*options));
+	if (sd_bus_message_enter_container(m, 'a', "{sv}") < 0)
+		return failure_set(why, ERR_INVALID_ARGS, "malformed options");
+	while ((r = sd_bus_message_enter_container(m, 'e', "sv")) > 0) {
+		r = read_option(m, allowed, &seen, options, why);
+		if (r < 0)
+			return r;
+		if (sd_bus_message_exit_container(m) < 0)
+			return failure_set(why, ERR_INVALID_ARGS, "malformed options");
+	}
+	if (r < 0 || sd_bus_message_exit_container(m) < 0)
+		return failure_set(why, ERR_INVALID_ARGS, "malformed options");
+	options->job.entries = options->entries;
+	options->job.without = options->without;
+	return 0;
+}
+
+void options_free(struct options *options)
+{
+	free(options->entries);
+	free(options->without);
+	memset(options, 0, sizeof(*options));
+}

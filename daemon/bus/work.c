@@ -1,0 +1,218 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Calls that are answered later: the package is opened on a worker, then the plan is made, then the job is
+ * there and the caller gets its path. A caller that leaves meanwhile is not answered; a job that was asked
+ * for goes on without it, as promised.
+ */
+#include "bus/internal.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/util.h"
+
+struct work {
+	struct work *next;
+	struct bus *bus;
+	sd_bus_message *m; /* holds the strings of the options, so it stays when nobody waits any more */
+	bool orphaned;
+	struct client *client; /* NULL once orphaned */
+	struct station_caller caller;
+	struct options options;
+	struct work_place place;
+	struct image *image; /* one reference */
+};
+
+static void work_free(struct work *work)
+{
+	struct bus *bus = work->bus;
+
+	for (struct work **p = &bus->works; *p; p = &(*p)->next)
+		if (*p == work) {
+			*p = work->next;
+			break;
+		}
+	if (work->client)
+		work->client->work_count--;
+	if (work->image)
+		image_release(work->image);
+	if (work->place.fd >= 0)
+		close(work->place.fd);
+	if (work->place.image)
+		image_release(work->place.image);
+	free(work->place.slots);
+	options_free(&work->options);
+	sd_bus_message_unref(work->m);
+	free(work);
+}
+
+void work_orphan(struct bus *bus, const struct client *client)
+{
+	for (struct work *work = bus->works; work; work = work->next) {
+		if (work->orphaned || (client && work->client != client))
+			continue;
+		work->orphaned = true;
+		if (work->client)
+			work->client->work_count--;
+		work->client = NULL;
+	}
+}
+
+void work_let_go(struct bus *bus)
+{
+	bus->stopped = true;
+	work_orphan(bus, NULL);
+	for (struct work *work = bus->works; work; work = work->next) {
+		if (work->image)
+			image_release(TAKE_PTR(work->image));
+		if (work->place.image)
+			image_release(TAKE_PTR(work->place.image));
+	}
+}
+
+void work_free_all(struct bus *bus)
+{
+	while (bus->works)
+		work_free(bus->works);
+}
+
+/* ---- answers ---------------------------------------------------------------------------------------- */
+
+static void refuse(struct work *work, const struct failure *why)
+{
+	if (!work->orphaned)
+		reply_failure_to(work->m, why);
+	work_free(work);
+}
+
+static void answer(struct work *work, const void *handle)
+{
+	if (!work->orphaned)
+		(void)sd_bus_reply_method_return(work->m, "o", object_path(work->bus, handle));
+	work_free(work);
+}
+
+static void on_job(void *user, struct job *job, const struct failure *why)
+{
+	if (job)
+		answer(user, job);
+	else
+		refuse(user, why);
+}
+
+static void ask_for_job(struct work *work)
+{
+	struct options *options = &work->options;
+	struct failure why = { 0 };
+	struct job_request request = {
+		.image = work->image,
+		.options = options->job,
+		.caller = work->caller,
+		.slot = work->place.slot,
+		.slots = work->place.slots,
+		.slot_count = work->place.slot_count,
+		.expect_device_given = options->expect_given,
+		.expect_device = options->expect_device,
+		.dry_run = options->dry_run,
+		.wait_given = options->wait_given,
+		.wait_usec = options->wait_usec,
+	};
+
+	if (station_flash(work->bus->station, &request, on_job, work, &why) < 0)
+		refuse(work, &why);
+}
+
+static void keep_image(struct work *work)
+{
+	struct failure why = { 0 };
+	struct image *image = work->image;
+
+	/* nobody is left to hold it: our reference was the last */
+	if (work->orphaned) {
+		work_free(work);
+		return;
+	}
+	if (client_take_image(work->client, image) < 0) {
+		failure_set(&why, ERR_LIMITS_EXCEEDED, "%u images are open", work->client->image_count);
+		refuse(work, &why);
+		return;
+	}
+	work->image = NULL; /* the client's now */
+	answer(work, image);
+}
+
+static void on_image(void *user, struct image *image, const struct failure *why)
+{
+	struct work *work = user;
+
+	if (!image) {
+		refuse(work, why);
+		return;
+	}
+	work->image = image;
+	if (work->place.flash && !work->bus->stopped)
+		ask_for_job(work);
+	else
+		keep_image(work);
+}
+
+/* ---- questions ---------------------------------------------------------------------------------------- */
+
+int work_take_fd(sd_bus_message *m, int *fd, struct failure *why)
+{
+	int theirs;
+
+	/* the message's descriptor goes with the message. Never opened again by name: that would widen it. */
+	if (sd_bus_message_read_basic(m, 'h', &theirs) < 0)
+		return failure_set(why, ERR_INVALID_ARGS, "no descriptor");
+	*fd = fcntl(theirs, F_DUPFD_CLOEXEC, 3);
+	if (*fd < 0)
+		return failure_set(why, errno == EMFILE ? ERR_LIMITS_EXCEEDED : ERR_INTERNAL,
+				   "cannot keep the descriptor: %s", strerror(errno));
+	return 0;
+}
+
+int work_begin(struct call *call, struct work_place *place, unsigned int allowed)
+{
+	struct work *work = calloc(1, sizeof(*work));
+	struct failure why = { 0 };
+
+	if (!work) {
+		if (place->fd >= 0)
+			close(place->fd);
+		if (place->image)
+			image_release(place->image);
+		free(place->slots);
+		return -ENOMEM;
+	}
+	work->bus = call->bus;
+	work->m = sd_bus_message_ref(call->m);
+	work->place = *place;
+	work->client = call->client;
+	work->client->work_count++;
+	client_caller(call->client, &work->caller);
+	work->next = call->bus->works;
+	call->bus->works = work;
+	if (work->client->work_count > BUS_CLIENT_WORK_MAX) {
+		failure_set(&why, ERR_LIMITS_EXCEEDED, "%u calls are being worked on",
+			    work->client->work_count - 1);
+		goto refused;
+	}
+	if (options_read(call->bus, call->m, allowed, &work->options, &why) < 0)
+		goto refused;
+	if (work->place.image) {
+		work->image = TAKE_PTR(work->place.image);
+		ask_for_job(work);
+		return 1;
+	}
+	if (station_open_image(call->bus->station, TAKE_FD(work->place.fd), &work->options.image,
+			       &work->caller, on_image, work, &why) < 0)
+		goto refused;
+	return 1;
+
+refused:
+	refuse(work, &why);
+	return 1;
+}

@@ -1,0 +1,190 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* fdld: start, wire, run, stop. */
+#include <errno.h>
+#include <getopt.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+
+#include "bus/bus.h"
+#include "common/names.h"
+#include "common/util.h"
+#include "host/ending.h"
+#include "host/notify.h"
+#include "host/status.h"
+#include "host/watchdog.h"
+#include "loop/loop.h"
+#include "station/station.h"
+
+struct fdld {
+	const char *address;
+	struct station_config config;
+	struct loop *loop;
+	struct station *station;
+	struct bus *bus;
+	struct host_status *status;
+	struct host_ending *ending;
+	struct host_watchdog *watchdog;
+};
+
+static const char usage[] =
+	"Usage: fdld [OPTIONS]\n"
+	"The Unisoc flashing service: owns " FDLD_BUS_NAME
+	" on D-Bus and works for its callers (see fdlctl).\n"
+	"\n"
+	"  --bus=ADDRESS      D-Bus address; default: the system bus\n"
+	"  --session          the session bus\n"
+	"  --state-dir=DIR    jobs, backups; must exist and be ours; default: $STATE_DIRECTORY, /var/lib/fdld\n"
+	"  --runtime-dir=DIR  what is known of each port; default: $RUNTIME_DIRECTORY, /run/fdld\n"
+	"  --udev-tag=TAG     take only devices that a udev rule tagged so\n"
+	"  --keep=SECONDS     results of ended jobs stay on the bus this long; default: 1800\n"
+	"  -h, --help         this text\n"
+	"  -V, --version      version\n";
+
+static void complain(const struct failure *why)
+{
+	char text[1024];
+
+	fprintf(stderr, "fdld: %s\nfdld: %s\n", failure_text(why, text, sizeof(text)),
+		error_entry(why->error)->remedy);
+	host_notify_failed(why);
+}
+
+/* 0: go on; else exit with code - 1. */
+static int parse(struct fdld *fdld, int argc, char **argv)
+{
+	enum { OPT_BUS = 256, OPT_SESSION, OPT_STATE, OPT_RUNTIME, OPT_TAG, OPT_KEEP };
+	static const struct option options[] = {
+		{ "bus", required_argument, NULL, OPT_BUS },
+		{ "session", no_argument, NULL, OPT_SESSION },
+		{ "state-dir", required_argument, NULL, OPT_STATE },
+		{ "runtime-dir", required_argument, NULL, OPT_RUNTIME },
+		{ "udev-tag", required_argument, NULL, OPT_TAG },
+		{ "keep", required_argument, NULL, OPT_KEEP },
+		{ "help", no_argument, NULL, 'h' },
+		{ "version", no_argument, NULL, 'V' },
+		{ NULL, 0, NULL, 0 },
+	};
+	char *end;
+	int c;
+
+	while ((c = getopt_long(argc, argv, "hV", options, NULL)) != -1) {
+		switch (c) {
+		case OPT_BUS: fdld->address = optarg; break;
+		case OPT_SESSION: fdld->address = "session"; break;
+		case OPT_STATE: fdld->config.state_dir = optarg; break;
+		case OPT_RUNTIME: fdld->config.runtime_dir = optarg; break;
+		case OPT_TAG: fdld->config.udev_tag = optarg; break;
+		case OPT_KEEP:
+			fdld->config.keep_usec = strtoull(optarg, &end, 10) * 1000000u;
+			if (*end || end == optarg || !fdld->config.keep_usec) {
+				fprintf(stderr, "fdld: --keep takes seconds, not '%s'\n", optarg);
+				return 1 + 2;
+			}
+			break;
+		case 'h': fputs(usage, stdout); return 1;
+		case 'V': puts("fdld " FDLD_VERSION); return 1;
+		default: fputs("fdld: try --help\n", stderr); return 1 + 2;
+		}
+	}
+	if (optind < argc) {
+		fprintf(stderr, "fdld: unexpected argument '%s'; try --help\n", argv[optind]);
+		return 1 + 2;
+	}
+	return 0;
+}
+
+static void choose_directories(struct station_config *config)
+{
+	const char *state = secure_getenv("STATE_DIRECTORY");
+	const char *runtime = secure_getenv("RUNTIME_DIRECTORY");
+
+	if (!config->state_dir)
+		config->state_dir = state ? state : "/var/lib/fdld";
+	if (!config->runtime_dir)
+		config->runtime_dir = runtime ? runtime : "/run/fdld";
+	/* gone with each boot; whether it can be used is the station's to say */
+	(void)mkdir(config->runtime_dir, 0700);
+}
+
+static void on_ready(void *user)
+{
+	struct fdld *fdld = user;
+	struct failure why = { 0 };
+
+	/* the name first: a second instance must not touch a phone */
+	if (station_start(fdld->station, &why) < 0) {
+		complain(&why);
+		loop_quit(fdld->loop, error_entry(why.error)->exit_code);
+		return;
+	}
+	host_notify_ready();
+}
+
+static void on_refused(void *user, const struct failure *why)
+{
+	struct fdld *fdld = user;
+
+	complain(why);
+	loop_quit(fdld->loop, error_entry(why->error)->exit_code);
+}
+
+static const struct bus_events bus_events = { .ready = on_ready, .refused = on_refused };
+
+static int wire(struct fdld *fdld, struct failure *why)
+{
+	int r;
+
+	fdld->loop = loop_new();
+	if (!fdld->loop)
+		return failure_set(why, ERR_INTERNAL, "no event loop");
+	r = station_new(fdld->loop, &fdld->config, &fdld->station, why);
+	if (r < 0)
+		return r;
+	fdld->bus = bus_new(fdld->loop, fdld->station, fdld->address, &bus_events, fdld);
+	fdld->status = host_status_new(fdld->loop, fdld->station);
+	fdld->ending = host_ending_new(fdld->loop, fdld->station);
+	if (!fdld->bus || !fdld->status || !fdld->ending ||
+	    host_watchdog_new(fdld->loop, &fdld->watchdog) < 0)
+		return failure_set(why, ERR_INTERNAL, "no memory");
+	return 0;
+}
+
+static void unwire(struct fdld *fdld)
+{
+	host_watchdog_free(fdld->watchdog);
+	host_ending_free(fdld->ending);
+	host_status_free(fdld->status);
+	bus_stop(fdld->bus);
+	station_free(fdld->station);
+	bus_free(fdld->bus);
+	loop_free(fdld->loop);
+}
+
+int main(int argc, char **argv)
+{
+	struct fdld fdld = { .address = "system" };
+	struct failure why = { 0 };
+	int r = parse(&fdld, argc, argv);
+
+	if (r)
+		return r - 1;
+	umask(0077);
+	(void)signal(SIGPIPE, SIG_IGN);
+	choose_directories(&fdld.config);
+	if (wire(&fdld, &why) < 0) {
+		complain(&why);
+		r = error_entry(why.error)->exit_code;
+	} else {
+		bus_start(fdld.bus);
+		r = loop_run(fdld.loop);
+		if (r < 0) {
+			failure_set(&why, ERR_INTERNAL, "the event loop failed: error %d", -r);
+			complain(&why);
+			r = error_entry(ERR_INTERNAL)->exit_code;
+		}
+	}
+	unwire(&fdld);
+	return r;
+}
