@@ -10,7 +10,7 @@ static uint32_t crc32_of(const uint8_t *data, size_t length)
 {
 	static const uint32_t nibble[16] = { 0x00000000, 0x1db71064, 0x3b6e20c8, 0x26d930ac,
 					     0x76dc4190, 0x6b6b51f4, 0x4db26158, 0x5005713c,
-					     0xedb88320, 0xf00f9344, 0xd6d6a3e8, 0xcb61b374,
+					     0xedb88320, 0xf00f9344, 0xd6d6a3e8, 0xcb61b38c,
 					     0x9b64c2b0, 0x86d3d2d4, 0xa00ae278, 0xbdbdf21c };
 	uint32_t crc = ~0u;
 
@@ -29,24 +29,24 @@ static bool read_copy(struct phone *p, uint64_t lba)
 	uint8_t head[HEAD], table[TABLE];
 	uint32_t crc;
 
-	area_read(user, lba * sector, head, HEAD);
-	if (memcmp(head, "EFI PART", 8) != 0 || le32(head + 12) != HEAD)
+	ph_area_read(user, lba * sector, head, HEAD);
+	if (memcmp(head, "EFI PART", 8) != 0 || ph_le32(head + 12) != HEAD)
 		return false;
-	crc = le32(head + 16);
-	put_le32(head + 16, 0);
+	crc = ph_le32(head + 16);
+	ph_put_le32(head + 16, 0);
 	if (crc32_of(head, HEAD) != crc)
 		return false;
-	area_read(user, le64(head + 72) * sector, table, TABLE);
-	if (crc32_of(table, TABLE) != le32(head + 88))
+	ph_area_read(user, ph_le64(head + 72) * sector, table, TABLE);
+	if (crc32_of(table, TABLE) != ph_le32(head + 88))
 		return false;
 	p->table_count = 0;
-	for (size_t i = 0; i < ENTRIES && le32(table + i * ENTRY); i++) {
+	for (size_t i = 0; i < ENTRIES && ph_le32(table + i * ENTRY); i++) {
 		const uint8_t *at = table + i * ENTRY;
 		struct phone_slice *slice = &p->table[p->table_count++];
 
 		memset(slice, 0, sizeof(*slice));
-		slice->start = le64(at + 32) * sector;
-		slice->size = (le64(at + 40) + 1) * sector - slice->start;
+		slice->start = ph_le64(at + 32) * sector;
+		slice->size = (ph_le64(at + 40) + 1) * sector - slice->start;
 		for (size_t k = 0; k < 36; k++)
 			slice->name[k] = (char)at[56 + 2 * k];
 	}
@@ -60,23 +60,23 @@ static void write_copy(struct phone *p, const uint8_t *table, uint32_t crc, uint
 	uint64_t last = p->area[USER].size / p->profile->sector - 1;
 	uint8_t head[HEAD] = "EFI PART";
 
-	put_le32(head + 8, 0x10000);
-	put_le32(head + 12, HEAD);
-	put_le64(head + 24, lba);
-	put_le64(head + 32, other);
-	put_le64(head + 40, FIRST);
-	put_le64(head + 48, last + 1 - FIRST);
+	ph_put_le32(head + 8, 0x10000);
+	ph_put_le32(head + 12, HEAD);
+	ph_put_le64(head + 24, lba);
+	ph_put_le64(head + 32, other);
+	ph_put_le64(head + 40, FIRST);
+	ph_put_le64(head + 48, last + 1 - FIRST);
 	memcpy(head + 56, "spreadtrum-disk0", 16);
-	put_le64(head + 72, entries);
-	put_le32(head + 80, ENTRIES);
-	put_le32(head + 84, ENTRY);
-	put_le32(head + 88, crc);
-	put_le32(head + 16, crc32_of(head, HEAD));
-	area_write(&p->area[USER], lba * p->profile->sector, head, HEAD);
-	area_write(&p->area[USER], entries * p->profile->sector, table, TABLE);
+	ph_put_le64(head + 72, entries);
+	ph_put_le32(head + 80, ENTRIES);
+	ph_put_le32(head + 84, ENTRY);
+	ph_put_le32(head + 88, crc);
+	ph_put_le32(head + 16, crc32_of(head, HEAD));
+	ph_area_write(&p->area[USER], lba * p->profile->sector, head, HEAD);
+	ph_area_write(&p->area[USER], entries * p->profile->sector, table, TABLE);
 }
 
-bool gpt_store(struct phone *p, const struct phone_slice *slices, size_t count)
+bool ph_gpt_store(struct phone *p, const struct phone_slice *slices, size_t count)
 {
 	static const uint8_t type[16] = { 0xa2, 0xa0, 0xd0, 0xeb, 0xe5, 0xb9, 0x33, 0x44,
 					  0x87, 0xc0, 0x68, 0xb6, 0xb7, 0x26, 0x99, 0xc7 };
@@ -91,28 +91,33 @@ bool gpt_store(struct phone *p, const struct phone_slice *slices, size_t count)
 		uint8_t *at = table + i * ENTRY;
 
 		memcpy(at, type, 16);
-		put_le64(at + 16, phone_digest(slices[i].name, strlen(slices[i].name)));
-		put_le64(at + 24, i);
-		put_le64(at + 32, slices[i].start / sector);
-		put_le64(at + 40, (slices[i].start + slices[i].size) / sector - 1);
+		ph_put_le64(at + 16, phone_digest(slices[i].name, strlen(slices[i].name)));
+		ph_put_le64(at + 24, i);
+		ph_put_le64(at + 32, slices[i].start / sector);
+		ph_put_le64(at + 40, (slices[i].start + slices[i].size) / sector - 1);
 		for (size_t k = 0; k < 31 && slices[i].name[k]; k++)
 			at[56 + 2 * k] = (uint8_t)slices[i].name[k];
 	}
 	crc = crc32_of(table, TABLE);
 	mbr[446 + 4] = 0xee;
-	put_le32(mbr + 446 + 8, 1);
-	put_le32(mbr + 446 + 12, last > UINT32_MAX ? UINT32_MAX : (uint32_t)last);
+	ph_put_le32(mbr + 446 + 8, 1);
+	ph_put_le32(mbr + 446 + 12, last > UINT32_MAX ? UINT32_MAX : (uint32_t)last);
 	mbr[510] = 0x55;
 	mbr[511] = 0xaa;
-	area_write(&p->area[USER], 0, mbr, sizeof(mbr));
+	ph_area_write(&p->area[USER], 0, mbr, sizeof(mbr));
 	write_copy(p, table, crc, 1, last, 2);
 	write_copy(p, table, crc, last, 1, last - TABLE / sector);
-	p->gpt_known = false;
-	gpt_load(p, false);
+	for (size_t i = 0; i < count; i++) {
+		p->table[i] = slices[i];
+		p->table[i].name[31] = 0;
+	}
+	p->table_count = count;
+	p->gpt_known = true;
+	p->gpt_state = 1;
 	return true;
 }
 
-void gpt_load(struct phone *p, bool repair)
+void ph_gpt_load(struct phone *p, bool repair)
 {
 	uint64_t last = p->area[USER].size / p->profile->sector - 1;
 
@@ -135,15 +140,15 @@ void gpt_load(struct phone *p, bool repair)
 		size_t count = p->table_count;
 
 		memcpy(copy, p->table, sizeof(copy));
-		gpt_store(p, copy, count);
-		deed(p, PHONE_DEED_GPT_REPAIR, "user_partition", p->profile->sector, TABLE, 0, false);
-		fault_fired(p, "F48");
+		ph_gpt_store(p, copy, count);
+		ph_deed(p, PHONE_DEED_GPT_REPAIR, "user_partition", p->profile->sector, TABLE, 0, false);
+		ph_fault_fired(p, "F48");
 	}
 }
 
-void gpt_break(struct phone *p)
+void ph_gpt_break(struct phone *p)
 {
-	area_fill(&p->area[USER], p->profile->sector, 512, 0);
+	ph_area_fill(&p->area[USER], p->profile->sector, 512, 0);
 	p->gpt_known = false;
 }
 
@@ -174,7 +179,7 @@ static bool lay(struct phone *p, struct layout *out, const char *name, uint64_t 
 	return true;
 }
 
-bool gpt_from_parts(struct phone *p, const struct phone_part *parts, size_t count)
+bool ph_gpt_from_parts(struct phone *p, const struct phone_part *parts, size_t count)
 {
 	struct layout layout = { .at = 1 << 20 };
 
@@ -182,7 +187,7 @@ bool gpt_from_parts(struct phone *p, const struct phone_part *parts, size_t coun
 		if (!lay(p, &layout, parts[i].name, parts[i].size, parts[i].size == UINT64_MAX,
 			 i + 1 == count))
 			return false;
-	return gpt_store(p, layout.slice, layout.count);
+	return ph_gpt_store(p, layout.slice, layout.count);
 }
 
 static void cell_name(const uint8_t *cell, char out[NAME_ROOM])
@@ -197,12 +202,12 @@ static uint16_t parse_v0(struct phone *p, const uint8_t *at, size_t length, stru
 	char name[NAME_ROOM];
 
 	if (length == 0 || length % 76) {
-		fault_fired(p, "F45");
+		ph_fault_fired(p, "F45");
 		return R_INCOMPATIBLE;
 	}
 	out->at = 1 << 20;
 	for (size_t i = 0; i < length / 76; i++, at += 76) {
-		uint32_t size = le32(at + 72);
+		uint32_t size = ph_le32(at + 72);
 		bool last = i + 1 == length / 76;
 
 		cell_name(at, name);
@@ -234,13 +239,13 @@ static uint16_t parse_v1(struct phone *p, const uint8_t *head, size_t length, st
 	char name[NAME_ROOM];
 
 	if (bytes % 88 || bytes == 0 || bytes > length - 16) {
-		fault_fired(p, "F45");
+		ph_fault_fired(p, "F45");
 		return R_INCOMPATIBLE;
 	}
 	for (size_t i = 0; i < bytes / 88; i++, at += 88) {
 		bool last = i + 1 == bytes / 88;
-		uint64_t size = le64(at + 72), step;
-		int64_t gap = (int64_t)le64(at + 80);
+		uint64_t size = ph_le64(at + 72), step;
+		int64_t gap = (int64_t)ph_le64(at + 80);
 		bool rest = (uint32_t)size == UINT32_MAX && (p->profile->second != PHONE_LK || last);
 
 		cell_name(at, name);
@@ -258,7 +263,7 @@ static uint16_t parse_v1(struct phone *p, const uint8_t *head, size_t length, st
 	return R_ACK;
 }
 
-void repartition_command(struct phone *p, const uint8_t *payload, size_t length)
+void ph_repartition_command(struct phone *p, const uint8_t *payload, size_t length)
 {
 	struct layout layout = { 0 };
 	uint16_t code;
@@ -266,33 +271,33 @@ void repartition_command(struct phone *p, const uint8_t *payload, size_t length)
 	p->counters.repartitions++;
 	if (p->profile->second == PHONE_NAND) { /* volumes are compared by name; equal ones keep their data */
 		if (length % 76)
-			fault_fired(p, "F45");
-		reply_after(p, p->profile->t_repartition, length % 76 ? R_INCOMPATIBLE : R_ACK, NULL, 0);
+			ph_fault_fired(p, "F45");
+		ph_reply_after(p, p->profile->t_repartition, length % 76 ? R_INCOMPATIBLE : R_ACK, NULL, 0);
 		return;
 	}
-	if (fault_hit(p, "F46", NULL)) {
-		reply(p, R_FAILED, NULL, 0);
+	if (ph_fault_hit(p, "F46", NULL)) {
+		ph_reply(p, R_FAILED, NULL, 0);
 		return;
 	}
-	if (fault_hit(p, "F45", NULL)) {
-		reply(p, R_INCOMPATIBLE, NULL, 0);
+	if (ph_fault_hit(p, "F45", NULL)) {
+		ph_reply(p, R_INCOMPATIBLE, NULL, 0);
 		return;
 	}
-	if (length >= 16 && le32(payload) == 0x3a726170)
+	if (length >= 16 && ph_le32(payload) == 0x3a726170)
 		code = payload[4] == 0 ? parse_v0(p, payload + 16, length - 16, &layout)
 				       : parse_v1(p, payload, length, &layout);
 	else
 		code = parse_v0(p, payload, length, &layout);
 	if (code == R_FAILED)
-		fault_fired(p, "F46");
+		ph_fault_fired(p, "F46");
 	if (code == R_ACK) {
-		bool lied = fault_hit(p, "U31", NULL) != NULL;
+		bool lied = ph_fault_hit(p, "U31", NULL) != NULL;
 
 		if (!lied)
-			gpt_store(p, layout.slice, layout.count);
+			ph_gpt_store(p, layout.slice, layout.count);
 		p->lied |= lied;
-		deed(p, PHONE_DEED_REPARTITION, "user_partition", 0, layout.count,
-		     phone_digest(payload, length), lied);
+		ph_deed(p, PHONE_DEED_REPARTITION, "user_partition", 0, layout.count,
+			phone_digest(payload, length), lied);
 	}
-	reply_after(p, code == R_ACK ? p->profile->t_repartition : p->profile->t_reply, code, NULL, 0);
+	ph_reply_after(p, code == R_ACK ? p->profile->t_repartition : p->profile->t_reply, code, NULL, 0);
 }
