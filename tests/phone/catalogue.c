@@ -140,7 +140,7 @@ const struct phone_fault *phone_faults(size_t *count)
 	return rows;
 }
 
-int fault_row(const char *id)
+int ph_fault_row(const char *id)
 {
 	/* Ids are in order: F01.. then U01.. */
 	if ((id[0] == 'F' || id[0] == 'U') && id[1] >= '0' && id[1] <= '9' && id[2] >= '0' && id[2] <= '9' &&
@@ -159,7 +159,7 @@ int fault_row(const char *id)
 
 const struct phone_fault *phone_fault_by_name(const char *name)
 {
-	int row = fault_row(name);
+	int row = ph_fault_row(name);
 
 	return row < 0 ? NULL : &rows[row];
 }

@@ -129,13 +129,13 @@ struct place { /* a resolved name */
 	bool unranged;		       /* boot areas: no range check when read */
 };
 
-bool area_make(struct area *area, uint64_t size, uint8_t erased);
-void area_drop(struct area *area);
-bool area_share(struct area *to, const struct area *from);
-void area_read(const struct area *area, uint64_t offset, void *out, uint64_t length);
-void area_write(struct area *area, uint64_t offset, const void *data, uint64_t length);
-void area_fill(struct area *area, uint64_t offset, uint64_t length, uint8_t value);
-void area_erase(struct area *area, uint64_t offset, uint64_t length);
+bool ph_area_make(struct area *area, uint64_t size, uint8_t erased);
+void ph_area_drop(struct area *area);
+bool ph_area_share(struct area *to, const struct area *from);
+void ph_area_read(const struct area *area, uint64_t offset, void *out, uint64_t length);
+void ph_area_write(struct area *area, uint64_t offset, const void *data, uint64_t length);
+void ph_area_fill(struct area *area, uint64_t offset, uint64_t length, uint8_t value);
+void ph_area_erase(struct area *area, uint64_t offset, uint64_t length);
 
 /* ---- events --------------------------------------------------------------------------------------- */
 
@@ -327,121 +327,120 @@ struct phone {
 };
 
 /* events.c */
-void queue(struct phone *p, uint64_t due, int kind, const void *bytes, size_t length, bool ends);
-void drop_events(struct phone *p, bool all);
-void advance(struct phone *p, uint64_t now);
-uint64_t delay(const struct phone *p, uint64_t us);
-void die(struct phone *p, const char *why, bool after_reply);
-void leave(struct phone *p, uint64_t due, uint64_t back_after, enum phone_stage stage);
-void power_clear(struct phone *p);
-uint64_t random64(struct phone *p);
+void ph_queue(struct phone *p, uint64_t due, int kind, const void *bytes, size_t length, bool ends);
+void ph_drop_events(struct phone *p, bool all);
+void ph_advance(struct phone *p, uint64_t now);
+uint64_t ph_delay(const struct phone *p, uint64_t us);
+void ph_die(struct phone *p, const char *why, bool after_reply);
+void ph_leave(struct phone *p, uint64_t due, uint64_t back_after, enum phone_stage stage);
+void ph_power_clear(struct phone *p);
+uint64_t ph_random64(struct phone *p);
 
 /* frame.c */
-uint16_t check_sum16(const uint8_t *data, size_t length);
-uint16_t check_crc16(const uint8_t *data, size_t length);
-bool frame_right(const struct phone *p, const uint8_t *body, size_t length);
-void reply_after(struct phone *p, uint64_t after, uint16_t type, const void *payload, size_t length);
-void reply(struct phone *p, uint16_t type, const void *payload, size_t length);
-void frame_in(struct phone *p, const uint8_t *body, size_t length); /* a whole unescaped body arrived */
-uint16_t be16(const uint8_t *at);
-uint32_t be32(const uint8_t *at);
-uint32_t le32(const uint8_t *at);
-uint64_t le64(const uint8_t *at);
-void put_be16(uint8_t *at, uint16_t v);
-void put_be32(uint8_t *at, uint32_t v);
-void put_le16(uint8_t *at, uint16_t v);
-void put_le32(uint8_t *at, uint32_t v);
-void put_le64(uint8_t *at, uint64_t v);
+uint16_t ph_check_sum16(const uint8_t *data, size_t length);
+uint16_t ph_check_crc16(const uint8_t *data, size_t length);
+bool ph_frame_right(const struct phone *p, const uint8_t *body, size_t length);
+void ph_reply_after(struct phone *p, uint64_t after, uint16_t type, const void *payload, size_t length);
+void ph_reply(struct phone *p, uint16_t type, const void *payload, size_t length);
+void ph_frame_in(struct phone *p, const uint8_t *body, size_t length); /* a whole unescaped body arrived */
+uint16_t ph_be16(const uint8_t *at);
+uint32_t ph_be32(const uint8_t *at);
+uint32_t ph_le32(const uint8_t *at);
+uint64_t ph_le64(const uint8_t *at);
+void ph_put_be16(uint8_t *at, uint16_t v);
+void ph_put_be32(uint8_t *at, uint32_t v);
+void ph_put_le16(uint8_t *at, uint16_t v);
+void ph_put_le32(uint8_t *at, uint32_t v);
+void ph_put_le64(uint8_t *at, uint64_t v);
 
 /* usb.c */
-void usb_identity(struct phone *p);
-enum phone_driver driver_now(const struct phone *p);
+void ph_usb_identity(struct phone *p);
+enum phone_driver ph_driver_now(const struct phone *p);
 
 /* stages: one whole frame each; a probe byte */
-void rom_probe(struct phone *p);
-void rom_frame(struct phone *p, uint16_t type, const uint8_t *payload, size_t length);
-void rom_to_fdl1(struct phone *p);
-void fdl1_up(struct phone *p);
-void fdl1_probe(struct phone *p);
-void fdl1_frame(struct phone *p, uint16_t type, const uint8_t *payload, size_t length);
-void fdl2_up(struct phone *p);
-void fdl2_frame(struct phone *p, uint16_t type, const uint8_t *payload, size_t length);
-void lk_frame(struct phone *p, uint16_t type, const uint8_t *payload, size_t length, bool *handled);
-void ids_frame(struct phone *p, uint16_t type, const uint8_t *payload, size_t length);
-void rtos_frame(struct phone *p, uint16_t type, const uint8_t *payload, size_t length);
-void raw_bytes(struct phone *p, const uint8_t *data, size_t length, bool ended);
-void raw_command(struct phone *p, uint16_t type, const uint8_t *payload, size_t length);
-void load_start(struct phone *p, uint32_t address, uint32_t size, const char *name);
-bool load_bytes(struct phone *p, const uint8_t *data, size_t length);
+void ph_rom_probe(struct phone *p);
+void ph_rom_frame(struct phone *p, uint16_t type, const uint8_t *payload, size_t length);
+void ph_fdl1_up(struct phone *p);
+void ph_fdl1_probe(struct phone *p);
+void ph_fdl1_frame(struct phone *p, uint16_t type, const uint8_t *payload, size_t length);
+void ph_fdl2_up(struct phone *p);
+void ph_fdl2_frame(struct phone *p, uint16_t type, const uint8_t *payload, size_t length);
+void ph_lk_frame(struct phone *p, uint16_t type, const uint8_t *payload, size_t length, bool *handled);
+void ph_ids_frame(struct phone *p, uint16_t type, const uint8_t *payload, size_t length);
+void ph_rtos_frame(struct phone *p, uint16_t type, const uint8_t *payload, size_t length);
+void ph_raw_bytes(struct phone *p, const uint8_t *data, size_t length, bool ended);
+void ph_raw_command(struct phone *p, uint16_t type, const uint8_t *payload, size_t length);
+void ph_load_start(struct phone *p, uint32_t address, uint32_t size, const char *name);
+bool ph_load_bytes(struct phone *p, const uint8_t *data, size_t length);
 
 /* write.c */
-uint16_t write_start(struct phone *p, const char *name, uint64_t size, bool has_sum, uint32_t sum);
-void write_midst(struct phone *p, const uint8_t *data, size_t length);
-void write_end(struct phone *p);
-uint16_t write_push(struct phone *p, const uint8_t *data, size_t length, uint64_t *cost, bool *silent);
-void erase_command(struct phone *p, const char *name, uint64_t size);
-uint64_t write_cost(struct phone *p, uint64_t bytes);
-bool put_bytes(struct phone *p, const char *name, const struct place *place, uint64_t offset,
-	       const uint8_t *data, uint64_t length, enum phone_deed_kind kind);
-bool forced_verify(const struct phone *p, const char *name);
-void misc_write(struct phone *p, uint64_t offset, const void *data, size_t length);
-void twin_name(const struct phone *p, const char *name, char out[NAME_ROOM]);
+uint16_t ph_write_start(struct phone *p, const char *name, uint64_t size, bool has_sum, uint32_t sum);
+void ph_write_midst(struct phone *p, const uint8_t *data, size_t length);
+void ph_write_end(struct phone *p);
+uint16_t ph_write_push(struct phone *p, const uint8_t *data, size_t length, uint64_t *cost, bool *silent);
+void ph_erase_command(struct phone *p, const char *name, uint64_t size);
+uint64_t ph_write_cost(struct phone *p, uint64_t bytes);
+bool ph_put_bytes(struct phone *p, const char *name, const struct place *place, uint64_t offset,
+		  const uint8_t *data, uint64_t length, enum phone_deed_kind kind);
+bool ph_forced_verify(const struct phone *p, const char *name);
+void ph_misc_write(struct phone *p, uint64_t offset, const void *data, size_t length);
+void ph_twin_name(const struct phone *p, const char *name, char out[NAME_ROOM]);
 
 /* sparse.c */
-bool sparse_feed(struct phone *p, const struct place *place, const uint8_t *data, size_t length);
-void sparse_clear(struct sparse *sparse);
-bool is_sparse_image(const uint8_t *data, size_t length);
+bool ph_sparse_feed(struct phone *p, const struct place *place, const uint8_t *data, size_t length);
+void ph_sparse_clear(struct sparse *sparse);
+bool ph_is_sparse_image(const uint8_t *data, size_t length);
 
 /* nv.c */
-bool nv_is_pair(const struct phone *p, const char *name, char twin[NAME_ROOM]);
-uint16_t nv_store(struct phone *p, const char *name, const uint8_t *body, size_t length);
-bool nv_load(struct phone *p, const char *name, bool repair);
-bool nv_read_body(const struct phone *p, const char *name, uint8_t *out, size_t *length);
-size_t nv_make_body(const struct phone *p, uint8_t *out, size_t room);
-void nv_format(struct phone *p, const char *name, const void *body, size_t length, bool blank);
+bool ph_nv_is_pair(const struct phone *p, const char *name, char twin[NAME_ROOM]);
+uint16_t ph_nv_store(struct phone *p, const char *name, const uint8_t *body, size_t length);
+bool ph_nv_load(struct phone *p, const char *name, bool repair);
+bool ph_nv_read_body(const struct phone *p, const char *name, uint8_t *out, size_t *length);
+size_t ph_nv_make_body(const struct phone *p, uint8_t *out, size_t room);
+void ph_nv_format(struct phone *p, const char *name, const void *body, size_t length, bool blank);
 
 /* read.c */
-void read_start(struct phone *p, const uint8_t *payload, size_t length);
-void read_midst(struct phone *p, const uint8_t *payload, size_t length);
-void read_uid(struct phone *p);
-void read_list(struct phone *p);
-void read_refinfo(struct phone *p, const uint8_t *payload, size_t length);
+void ph_read_start(struct phone *p, const uint8_t *payload, size_t length);
+void ph_read_midst(struct phone *p, const uint8_t *payload, size_t length);
+void ph_read_uid(struct phone *p);
+void ph_read_list(struct phone *p);
+void ph_read_refinfo(struct phone *p, const uint8_t *payload, size_t length);
 
 /* gpt.c */
-void gpt_load(struct phone *p, bool repair);
-bool gpt_store(struct phone *p, const struct phone_slice *slices, size_t count);
-bool gpt_from_parts(struct phone *p, const struct phone_part *parts, size_t count);
-void gpt_break(struct phone *p);
-void repartition_command(struct phone *p, const uint8_t *payload, size_t length);
+void ph_gpt_load(struct phone *p, bool repair);
+bool ph_gpt_store(struct phone *p, const struct phone_slice *slices, size_t count);
+bool ph_gpt_from_parts(struct phone *p, const struct phone_part *parts, size_t count);
+void ph_gpt_break(struct phone *p);
+void ph_repartition_command(struct phone *p, const uint8_t *payload, size_t length);
 
 /* store.c: names to places */
-bool resolve(struct phone *p, const char *name, struct place *place);
-bool resolve_const(const struct phone *p, const char *name, struct place *place);
-bool has_name(const struct phone *p, const char *name);
-const struct phone_part *profile_part(const struct phone *p, const char *name);
-const struct phone_part *part_by_id(const struct phone *p, uint32_t id);
+bool ph_resolve(struct phone *p, const char *name, struct place *place);
+bool ph_resolve_const(const struct phone *p, const char *name, struct place *place);
+bool ph_has_name(const struct phone *p, const char *name);
+const struct phone_part *ph_profile_part(const struct phone *p, const char *name);
+const struct phone_part *ph_part_by_id(const struct phone *p, uint32_t id);
 
 /* record.c */
-void deed(struct phone *p, enum phone_deed_kind kind, const char *name, uint64_t offset, uint64_t length,
-	  uint64_t digest, bool lied);
-void entry_open(struct phone *p, const char *name, uint64_t address, uint64_t size);
-struct phone_entry *entry_now(struct phone *p);
-void entry_piece(struct phone *p, const void *data, size_t length, bool raw, bool accepted);
-void entry_end(struct phone *p, uint16_t code);
-void entry_error(struct phone *p, uint16_t code);
+void ph_deed(struct phone *p, enum phone_deed_kind kind, const char *name, uint64_t offset, uint64_t length,
+	     uint64_t digest, bool lied);
+void ph_entry_open(struct phone *p, const char *name, uint64_t address, uint64_t size);
+struct phone_entry *ph_entry_now(struct phone *p);
+void ph_entry_piece(struct phone *p, const void *data, size_t length, bool raw, bool accepted);
+void ph_entry_end(struct phone *p, uint16_t code);
+void ph_entry_error(struct phone *p, uint16_t code);
 
 /* faults.c, script.c */
-int fault_row(const char *id);
-void fault_at(struct phone *p, enum point point, const char *name);
+int ph_fault_row(const char *id);
+void ph_fault_at(struct phone *p, enum point point, const char *name);
 /* The armed line of this id that applies to `name` (NULL: any), or NULL. Does not count. */
-struct armed *fault_for(struct phone *p, const char *id, const char *name);
+struct armed *ph_fault_for(struct phone *p, const char *id, const char *name);
 /* The same with its event counter: true when the line fires now; counts. */
-struct armed *fault_hit(struct phone *p, const char *id, const char *name);
-void fault_fired(struct phone *p, const char *id); /* an inherent one happened */
-void fault_mark(struct phone *p, struct armed *armed);
-int fault_parse(struct armed *out, unsigned room, const char *script, const char **why);
-void fault_apply_setup(struct phone *p);
-const char *point_name(enum point point);
-enum point point_of(enum phone_stage stage, uint16_t type);
+struct armed *ph_fault_hit(struct phone *p, const char *id, const char *name);
+void ph_fault_fired(struct phone *p, const char *id); /* an inherent one happened */
+void ph_fault_mark(struct phone *p, struct armed *armed);
+int ph_fault_parse(struct armed *out, unsigned room, const char *script, const char **why);
+void ph_fault_apply_setup(struct phone *p);
+const char *ph_point_name(enum point point);
+enum point ph_point_of(enum phone_stage stage, uint16_t type);
 
 #endif

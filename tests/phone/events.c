@@ -5,12 +5,12 @@
 
 #include "tests/phone/device.h"
 
-uint64_t delay(const struct phone *p, uint64_t us)
+uint64_t ph_delay(const struct phone *p, uint64_t us)
 {
 	return p->time_percent == 100 ? us : us * p->time_percent / 100;
 }
 
-uint64_t random64(struct phone *p)
+uint64_t ph_random64(struct phone *p)
 {
 	uint64_t z = p->rng += 0x9e3779b97f4a7c15u;
 
@@ -19,7 +19,7 @@ uint64_t random64(struct phone *p)
 	return z ^ z >> 31;
 }
 
-void queue(struct phone *p, uint64_t due, int kind, const void *bytes, size_t length, bool ends)
+void ph_queue(struct phone *p, uint64_t due, int kind, const void *bytes, size_t length, bool ends)
 {
 	struct event *event;
 	size_t at;
@@ -53,7 +53,7 @@ static void take_out(struct phone *p, size_t at)
 	memmove(p->events + at, p->events + at + 1, (p->event_count - at) * sizeof(*p->events));
 }
 
-void drop_events(struct phone *p, bool all)
+void ph_drop_events(struct phone *p, bool all)
 {
 	for (size_t i = 0; i < p->event_count;) {
 		if (!all && (p->events[i].kind == PHONE_DETACH || p->events[i].kind == PHONE_ATTACH)) {
@@ -66,12 +66,12 @@ void drop_events(struct phone *p, bool all)
 }
 
 /* Power is gone: RAM state with it. Storage, record and fault counters stay. */
-void power_clear(struct phone *p)
+void ph_power_clear(struct phone *p)
 {
 	uint8_t *stage = p->x.stage;
 	size_t room = p->x.stage_room;
 
-	sparse_clear(&p->sparse);
+	ph_sparse_clear(&p->sparse);
 	p->x = (struct xfer){ .stage = stage, .stage_room = room, .entry = NO_ENTRY };
 	p->death[0] = 0;
 	p->busy_until = p->nak_until = 0;
@@ -94,9 +94,9 @@ void power_clear(struct phone *p)
 }
 
 /* device-behaviour 15: a hung phone stays enumerated and swallows what its driver had armed. */
-void die(struct phone *p, const char *why, bool after_reply)
+void ph_die(struct phone *p, const char *why, bool after_reply)
 {
-	enum phone_driver driver = driver_now(p);
+	enum phone_driver driver = ph_driver_now(p);
 	bool fdl1 = p->stage != PHONE_FDL2;
 
 	snprintf(p->death, sizeof(p->death), "%s", why);
@@ -107,16 +107,16 @@ void die(struct phone *p, const char *why, bool after_reply)
 	else
 		p->death_room = 4096;
 	p->stage = PHONE_DEAD;
-	if (entry_now(p))
-		entry_now(p)->silent = true;
+	if (ph_entry_now(p))
+		ph_entry_now(p)->silent = true;
 }
 
 /* Off the bus at `due`; back after `back_after` in `stage` (PHONE_NEVER: stays away). */
-void leave(struct phone *p, uint64_t due, uint64_t back_after, enum phone_stage stage)
+void ph_leave(struct phone *p, uint64_t due, uint64_t back_after, enum phone_stage stage)
 {
-	queue(p, due, PHONE_DETACH, NULL, back_after == PHONE_NEVER ? (size_t)stage : SIZE_MAX, false);
+	ph_queue(p, due, PHONE_DETACH, NULL, back_after == PHONE_NEVER ? (size_t)stage : SIZE_MAX, false);
 	if (back_after != PHONE_NEVER)
-		queue(p, due + back_after, PHONE_ATTACH, NULL, (size_t)stage, false);
+		ph_queue(p, due + back_after, PHONE_ATTACH, NULL, (size_t)stage, false);
 	p->booting = true;
 }
 
@@ -137,17 +137,17 @@ static void attached(struct phone *p, enum phone_stage stage)
 	p->present = true;
 	p->booting = false;
 	if (stage == PHONE_ROM)
-		power_clear(p);
+		ph_power_clear(p);
 	p->stage = stage;
-	usb_identity(p);
+	ph_usb_identity(p);
 	if (stage == PHONE_FDL1)
-		fdl1_up(p);
-	fault_at(p, AT_ATTACH, NULL);
+		ph_fdl1_up(p);
+	ph_fault_at(p, AT_ATTACH, NULL);
 }
 
 /* Everything due by now that the phone does to itself. Events for the caller stay, marked as done by `ends`.
  */
-void advance(struct phone *p, uint64_t now)
+void ph_advance(struct phone *p, uint64_t now)
 {
 	if (now > p->now)
 		p->now = now;
@@ -168,9 +168,9 @@ void advance(struct phone *p, uint64_t now)
 			p->now = event->due;
 			take_out(p, i);
 			if (kind == EV_FDL1_UP)
-				fdl1_up(p);
+				ph_fdl1_up(p);
 			else if (kind == EV_FDL2_UP)
-				fdl2_up(p);
+				ph_fdl2_up(p);
 			p->now = saved;
 			i = 0;
 			continue;
@@ -201,14 +201,14 @@ static bool show(struct phone *p, size_t at, struct phone_event *out)
 
 bool phone_poll(struct phone *p, uint64_t now, struct phone_event *out)
 {
-	advance(p, now);
+	ph_advance(p, now);
 	while (p->event_count && p->events[0].due <= p->now) {
 		struct event *event = &p->events[0];
 
 		/* dwc_otg waits one second for the host, then forgets the reply (F28). */
-		if (event->kind == PHONE_IN && driver_now(p) == PHONE_OTG && p->stage == PHONE_FDL2 &&
+		if (event->kind == PHONE_IN && ph_driver_now(p) == PHONE_OTG && p->stage == PHONE_FDL2 &&
 		    p->now - event->due > 1000000) {
-			fault_fired(p, "F28");
+			ph_fault_fired(p, "F28");
 			free(event->bytes);
 			take_out(p, 0);
 			continue;
@@ -220,7 +220,7 @@ bool phone_poll(struct phone *p, uint64_t now, struct phone_event *out)
 
 bool phone_poll_bus(struct phone *p, uint64_t now, struct phone_event *out)
 {
-	advance(p, now);
+	ph_advance(p, now);
 	for (size_t i = 0; i < p->event_count && p->events[i].due <= p->now; i++) {
 		if (p->events[i].kind != PHONE_DETACH && p->events[i].kind != PHONE_ATTACH)
 			continue;

@@ -2,7 +2,7 @@
 /* When an armed fault strikes, and what the general ones do to the command at hand. */
 #include "tests/phone/device.h"
 
-enum point point_of(enum phone_stage stage, uint16_t type)
+enum point ph_point_of(enum phone_stage stage, uint16_t type)
 {
 	switch (type) {
 	case C_CONNECT: return AT_CONNECT;
@@ -33,7 +33,7 @@ static bool name_fits(const struct armed *a, const char *name)
 	return !a->name[0] || (name && strcmp(a->name, name) == 0);
 }
 
-void fault_mark(struct phone *p, struct armed *a)
+void ph_fault_mark(struct phone *p, struct armed *a)
 {
 	size_t count;
 
@@ -43,21 +43,21 @@ void fault_mark(struct phone *p, struct armed *a)
 		p->lied = true;
 }
 
-void fault_fired(struct phone *p, const char *id)
+void ph_fault_fired(struct phone *p, const char *id)
 {
-	int row = fault_row(id);
+	int row = ph_fault_row(id);
 
 	if (row >= 0)
 		p->fired[row]++;
 }
 
-struct armed *fault_for(struct phone *p, const char *id, const char *name)
+struct armed *ph_fault_for(struct phone *p, const char *id, const char *name)
 {
 	int row;
 
 	if (p->armed_count == 0)
 		return NULL;
-	row = fault_row(id);
+	row = ph_fault_row(id);
 	for (unsigned i = 0; i < p->armed_count; i++)
 		if (p->armed[i].row == row && (!name || name_fits(&p->armed[i], name)))
 			return &p->armed[i];
@@ -65,9 +65,9 @@ struct armed *fault_for(struct phone *p, const char *id, const char *name)
 }
 
 /* A hook inside the phone: each call is one event of the line; true when its count says so. */
-struct armed *fault_hit(struct phone *p, const char *id, const char *name)
+struct armed *ph_fault_hit(struct phone *p, const char *id, const char *name)
 {
-	struct armed *a = fault_for(p, id, name);
+	struct armed *a = ph_fault_for(p, id, name);
 
 	if (!a)
 		return NULL;
@@ -77,7 +77,7 @@ struct armed *fault_hit(struct phone *p, const char *id, const char *name)
 		return NULL;
 	if (a->point != AT_NONE && (a->seen == 0 || (a->nth != EVERY && a->fired)))
 		return NULL;
-	fault_mark(p, a);
+	ph_fault_mark(p, a);
 	return a;
 }
 
@@ -134,7 +134,7 @@ static bool act(struct phone *p, struct armed *a, const char *id, const char *na
 }
 
 /* An event is about to be executed. Lines bound to it count it; general faults take their effect. */
-void fault_at(struct phone *p, enum point point, const char *name)
+void ph_fault_at(struct phone *p, enum point point, const char *name)
 {
 	const struct phone_fault *rows;
 	size_t count;
@@ -153,25 +153,25 @@ void fault_at(struct phone *p, enum point point, const char *name)
 		if (a->nth != EVERY && a->seen != a->nth)
 			continue;
 		if (act(p, a, rows[a->row].id, name))
-			fault_mark(p, a);
+			ph_fault_mark(p, a);
 	}
 }
 
 /* Faults that are in the phone before it is switched on. */
-void fault_apply_setup(struct phone *p)
+void ph_fault_apply_setup(struct phone *p)
 {
 	struct phone_slice slices[128];
 	size_t count = phone_partitions(p, slices, 128);
 	char twin[NAME_ROOM];
 
-	if (fault_for(p, "F48", NULL) && p->profile->boot_bytes && p->profile->store != PHONE_RAWNAND)
-		gpt_break(p);
+	if (ph_fault_for(p, "F48", NULL) && p->profile->boot_bytes && p->profile->store != PHONE_RAWNAND)
+		ph_gpt_break(p);
 	for (size_t i = 0; i < count && i < 128; i++) {
 		const char *name = slices[i].name;
-		bool one = fault_for(p, "F49", name) != NULL, both = fault_for(p, "F50", name) != NULL;
+		bool one = ph_fault_for(p, "F49", name) != NULL, both = ph_fault_for(p, "F50", name) != NULL;
 
-		if (!nv_is_pair(p, name, twin)) {
-			if (strcmp(name, "prodnv") == 0 && fault_for(p, "F51", NULL))
+		if (!ph_nv_is_pair(p, name, twin)) {
+			if (strcmp(name, "prodnv") == 0 && ph_fault_for(p, "F51", NULL))
 				phone_storage_write(p, name, 1024 + 56, "\0\0", 2);
 			continue;
 		}
@@ -180,19 +180,20 @@ void fault_apply_setup(struct phone *p)
 		if (both)
 			phone_storage_write(p, twin, 600, "\xa5\x5a\xa5\x5a", 4);
 	}
-	if (fault_for(p, "F68", NULL) || fault_for(p, "F69", NULL)) {
+	if (ph_fault_for(p, "F68", NULL) || ph_fault_for(p, "F69", NULL)) {
 		p->found_in = PHONE_FDL2;
-		p->found_plain = fault_for(p, "F69", NULL) != NULL;
+		p->found_plain = ph_fault_for(p, "F69", NULL) != NULL;
 	}
 	for (unsigned i = 0; i < p->armed_count; i++)
-		if (fault_for(p, "F48", NULL) == &p->armed[i] || fault_for(p, "F50", NULL) == &p->armed[i])
+		if (ph_fault_for(p, "F48", NULL) == &p->armed[i] ||
+		    ph_fault_for(p, "F50", NULL) == &p->armed[i])
 			p->armed[i].fired = 0;
 }
 
 struct phone_fault_count phone_fault_count(const struct phone *p, const char *id)
 {
 	struct phone_fault_count out = { 0 };
-	int row = fault_row(id);
+	int row = ph_fault_row(id);
 
 	if (row < 0)
 		return out;

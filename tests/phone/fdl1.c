@@ -2,7 +2,7 @@
 /* First loader (device-behaviour 4); the single RTOS loader starts here and goes on in rtos.c. */
 #include "tests/phone/device.h"
 
-void fdl1_up(struct phone *p)
+void ph_fdl1_up(struct phone *p)
 {
 	bool early = p->early_probe;
 	size_t held = p->dma_length;
@@ -20,19 +20,19 @@ void fdl1_up(struct phone *p)
 	if (!early)
 		return;
 	if (p->profile->driver1 == PHONE_DWC3 && (held != 1 || p->dma[0] != 0x7e)) {
-		fault_fired(p, "F03");
-		die(p, "first transfer was not one 7E", false);
+		ph_fault_fired(p, "F03");
+		ph_die(p, "first transfer was not one 7E", false);
 		return;
 	}
-	fdl1_probe(p);
+	ph_fdl1_probe(p);
 }
 
-void fdl1_probe(struct phone *p)
+void ph_fdl1_probe(struct phone *p)
 {
 	const char *text = p->profile->fdl1_text;
 
 	if (p->ver_sent) {
-		fault_fired(p, "F02");
+		ph_fault_fired(p, "F02");
 		p->in_frame = true; /* the parser holds it as a head */
 		p->rx_length = 0;
 		return;
@@ -40,40 +40,40 @@ void fdl1_probe(struct phone *p)
 	if (p->profile->second == PHONE_SINGLE && ++p->probes < 3)
 		return;
 	p->ver_sent = true;
-	reply(p, R_VER, text, strlen(text) + 1);
+	ph_reply(p, R_VER, text, strlen(text) + 1);
 }
 
 static void start(struct phone *p, const uint8_t *payload, size_t length)
 {
-	struct armed *armed = fault_for(p, "F08", NULL);
-	uint32_t address = length >= 8 ? be32(payload) : 0, size = length >= 8 ? be32(payload + 4) : 0;
+	struct armed *armed = ph_fault_for(p, "F08", NULL);
+	uint32_t address = length >= 8 ? ph_be32(payload) : 0, size = length >= 8 ? ph_be32(payload + 4) : 0;
 	uint32_t at = address - p->profile->fdl1_window;
 
 	if (armed || at >= p->profile->fdl1_window_size || size > p->profile->fdl1_window_size - at) {
 		if (armed)
-			fault_mark(p, armed);
+			ph_fault_mark(p, armed);
 		else
-			fault_fired(p, "F08");
-		die(p, "START address outside the window", false);
+			ph_fault_fired(p, "F08");
+		ph_die(p, "START address outside the window", false);
 		return;
 	}
-	load_start(p, address, size, "fdl2");
-	reply_after(p, p->profile->t_reply + (size >> 20) * 5000, R_ACK, NULL, 0);
+	ph_load_start(p, address, size, "fdl2");
+	ph_reply_after(p, p->profile->t_reply + (size >> 20) * 5000, R_ACK, NULL, 0);
 }
 
 static void exec(struct phone *p)
 {
-	struct armed *code = fault_for(p, "U34", NULL);
+	struct armed *code = ph_fault_for(p, "U34", NULL);
 	bool right = p->load_open && phone_dhtb_right(p->image, p->load_received);
 	bool silent = false;
 	const char *wrong;
 
-	deed(p, PHONE_DEED_RAM, "fdl2", p->load_address, p->load_received, 0, false);
-	fault_fired(p, "F10");
+	ph_deed(p, PHONE_DEED_RAM, "fdl2", p->load_address, p->load_received, 0, false);
+	ph_fault_fired(p, "F10");
 	p->replied = true;
-	if (fault_hit(p, "F12", NULL) || (p->profile->dual_spl && !right)) {
-		reply(p, R_CHECK, NULL, 0);
-		die(p, "FDL2 hash", true);
+	if (ph_fault_hit(p, "F12", NULL) || (p->profile->dual_spl && !right)) {
+		ph_reply(p, R_CHECK, NULL, 0);
+		ph_die(p, "FDL2 hash", true);
 		return;
 	}
 	wrong = p->load_open ? phone_loader_wrong(p->profile, 2, p->image, p->load_received, p->load_address)
@@ -83,19 +83,19 @@ static void exec(struct phone *p)
 	if (p->damaged)
 		wrong = "FDL2 packets overran the pool";
 	if (p->profile->fdl2_hash && !right) {
-		fault_fired(p, "F11");
+		ph_fault_fired(p, "F11");
 		wrong = "FDL2 hash wrong";
 	}
-	if (fault_hit(p, "F11", NULL))
+	if (ph_fault_hit(p, "F11", NULL))
 		silent = true;
 	if (wrong || silent) {
-		die(p, wrong ? wrong : "fault: FDL2 signature", false);
+		ph_die(p, wrong ? wrong : "fault: FDL2 signature", false);
 		return;
 	}
 	p->booting = p->unwaking = true;
 	if (code)
-		fault_mark(p, code);
-	queue(p, p->now + delay(p, p->profile->t_fdl2), EV_FDL2_UP, NULL, 0, false);
+		ph_fault_mark(p, code);
+	ph_queue(p, p->now + ph_delay(p, p->profile->t_fdl2), EV_FDL2_UP, NULL, 0, false);
 }
 
 static void midst(struct phone *p, const uint8_t *data, size_t length)
@@ -106,40 +106,40 @@ static void midst(struct phone *p, const uint8_t *data, size_t length)
 	 * (4.3). */
 	if (length > (limit < 2112 + 2 ? 2112u : limit - 2))
 		p->damaged = true;
-	if (!load_bytes(p, data, length)) {
-		fault_fired(p, "F09");
-		reply(p, R_SIZE, NULL, 0);
+	if (!ph_load_bytes(p, data, length)) {
+		ph_fault_fired(p, "F09");
+		ph_reply(p, R_SIZE, NULL, 0);
 		return;
 	}
-	reply(p, R_ACK, NULL, 0);
+	ph_reply(p, R_ACK, NULL, 0);
 }
 
-void fdl1_frame(struct phone *p, uint16_t type, const uint8_t *payload, size_t length)
+void ph_fdl1_frame(struct phone *p, uint16_t type, const uint8_t *payload, size_t length)
 {
 	if (p->profile->second == PHONE_SINGLE) {
-		rtos_frame(p, type, payload, length);
+		ph_rtos_frame(p, type, payload, length);
 		return;
 	}
 	switch (type) {
-	case C_CONNECT: reply(p, R_ACK, NULL, 0); break;
+	case C_CONNECT: ph_reply(p, R_ACK, NULL, 0); break;
 	case C_START: start(p, payload, length); break;
 	case C_MIDST: midst(p, payload, length); break;
 	case C_END:
-		entry_end(p, R_ACK);
-		reply(p, R_ACK, NULL, 0);
+		ph_entry_end(p, R_ACK);
+		ph_reply(p, R_ACK, NULL, 0);
 		break;
 	case C_EXEC: exec(p); break;
-	case C_BAUD: reply(p, R_ACK, NULL, 0); break;
+	case C_BAUD: ph_reply(p, R_ACK, NULL, 0); break;
 	case C_KEEP_CHARGE:
 		p->keep_charge = true;
-		reply(p, R_ACK, NULL, 0);
+		ph_reply(p, R_ACK, NULL, 0);
 		break;
 	case C_DDR_VERIFY:
-	case C_DDR_SR: reply(p, R_ACK, NULL, 0); break;
+	case C_DDR_SR: ph_reply(p, R_ACK, NULL, 0); break;
 	default:
 		p->counters.unknown_commands++;
-		fault_fired(p, "F13");
-		die(p, "unregistered command in FDL1", false);
+		ph_fault_fired(p, "F13");
+		ph_die(p, "unregistered command in FDL1", false);
 		break;
 	}
 }

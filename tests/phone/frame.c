@@ -5,59 +5,59 @@
 
 #include "tests/phone/device.h"
 
-uint16_t be16(const uint8_t *at)
+uint16_t ph_be16(const uint8_t *at)
 {
 	return (uint16_t)(at[0] << 8 | at[1]);
 }
 
-uint32_t be32(const uint8_t *at)
+uint32_t ph_be32(const uint8_t *at)
 {
-	return (uint32_t)be16(at) << 16 | be16(at + 2);
+	return (uint32_t)ph_be16(at) << 16 | ph_be16(at + 2);
 }
 
-uint32_t le32(const uint8_t *at)
+uint32_t ph_le32(const uint8_t *at)
 {
 	return at[0] | (uint32_t)at[1] << 8 | (uint32_t)at[2] << 16 | (uint32_t)at[3] << 24;
 }
 
-uint64_t le64(const uint8_t *at)
+uint64_t ph_le64(const uint8_t *at)
 {
-	return le32(at) | (uint64_t)le32(at + 4) << 32;
+	return ph_le32(at) | (uint64_t)ph_le32(at + 4) << 32;
 }
 
-void put_be16(uint8_t *at, uint16_t v)
+void ph_put_be16(uint8_t *at, uint16_t v)
 {
 	at[0] = (uint8_t)(v >> 8);
 	at[1] = (uint8_t)v;
 }
 
-void put_be32(uint8_t *at, uint32_t v)
+void ph_put_be32(uint8_t *at, uint32_t v)
 {
-	put_be16(at, (uint16_t)(v >> 16));
-	put_be16(at + 2, (uint16_t)v);
+	ph_put_be16(at, (uint16_t)(v >> 16));
+	ph_put_be16(at + 2, (uint16_t)v);
 }
 
-void put_le16(uint8_t *at, uint16_t v)
+void ph_put_le16(uint8_t *at, uint16_t v)
 {
 	at[0] = (uint8_t)v;
 	at[1] = (uint8_t)(v >> 8);
 }
 
-void put_le32(uint8_t *at, uint32_t v)
+void ph_put_le32(uint8_t *at, uint32_t v)
 {
-	put_le16(at, (uint16_t)v);
-	put_le16(at + 2, (uint16_t)(v >> 16));
+	ph_put_le16(at, (uint16_t)v);
+	ph_put_le16(at + 2, (uint16_t)(v >> 16));
 }
 
-void put_le64(uint8_t *at, uint64_t v)
+void ph_put_le64(uint8_t *at, uint64_t v)
 {
-	put_le32(at, (uint32_t)v);
-	put_le32(at + 4, (uint32_t)(v >> 32));
+	ph_put_le32(at, (uint32_t)v);
+	ph_put_le32(at + 4, (uint32_t)(v >> 32));
 }
 
 /* Sum of little-endian 16-bit words, an odd last byte as low byte, folded and inverted. Wide: folding keeps
  * 32-bit words right. */
-uint16_t check_sum16(const uint8_t *data, size_t length)
+uint16_t ph_check_sum16(const uint8_t *data, size_t length)
 {
 	uint64_t sum = 0;
 	uint32_t word;
@@ -78,7 +78,7 @@ uint16_t check_sum16(const uint8_t *data, size_t length)
 	return (uint16_t)~sum;
 }
 
-uint16_t check_crc16(const uint8_t *data, size_t length)
+uint16_t ph_check_crc16(const uint8_t *data, size_t length)
 {
 	uint16_t crc = 0;
 
@@ -91,9 +91,9 @@ uint16_t check_crc16(const uint8_t *data, size_t length)
 	return crc;
 }
 
-bool frame_right(const struct phone *p, const uint8_t *body, size_t length)
+bool ph_frame_right(const struct phone *p, const uint8_t *body, size_t length)
 {
-	return (p->crc16 ? check_crc16(body, length) : check_sum16(body, length)) == 0;
+	return (p->crc16 ? ph_check_crc16(body, length) : ph_check_sum16(body, length)) == 0;
 }
 
 static void trace_frame(struct phone *p, enum phone_direction direction, const uint8_t *body, size_t length,
@@ -104,8 +104,8 @@ static void trace_frame(struct phone *p, enum phone_direction direction, const u
 	p->trace(p->trace_arg, &(struct phone_trace){ .time = p->now,
 						      .direction = direction,
 						      .stage = p->stage,
-						      .type = be16(body),
-						      .size = be16(body + 2),
+						      .type = ph_be16(body),
+						      .size = ph_be16(body + 2),
 						      .payload = body + 4,
 						      .length = length >= 6 ? length - 6 : 0,
 						      .note = note });
@@ -129,12 +129,12 @@ static size_t escape_into(uint8_t *out, const uint8_t *body, size_t length)
 /* Hands wire bytes to the IN endpoint by the driver's rules (device-behaviour 6.1, 6.2). */
 static void send_wire(struct phone *p, uint64_t due, const uint8_t *wire, size_t length)
 {
-	struct armed *pieces = fault_for(p, "U19", NULL);
-	enum phone_driver driver = driver_now(p);
+	struct armed *pieces = ph_fault_for(p, "U19", NULL);
+	enum phone_driver driver = ph_driver_now(p);
 	size_t part = 0, packet = p->usb.max_packet;
 
 	if (driver == PHONE_MUSB && p->stage == PHONE_FDL2 && length > 0xffff) {
-		fault_fired(p, "F26");
+		ph_fault_fired(p, "F26");
 		length &= 0xffff; /* 16-bit block length of its DMA */
 	}
 	if (pieces)
@@ -143,21 +143,21 @@ static void send_wire(struct phone *p, uint64_t due, const uint8_t *wire, size_t
 		part = 128;
 	if (part && length > part) {
 		if (pieces)
-			fault_mark(p, pieces);
+			ph_fault_mark(p, pieces);
 		for (size_t at = 0; at < length; at += part)
-			queue(p, due, PHONE_IN, wire + at, length - at < part ? length - at : part, true);
+			ph_queue(p, due, PHONE_IN, wire + at, length - at < part ? length - at : part, true);
 		return;
 	}
 	if (driver == PHONE_OTG && p->stage == PHONE_FDL2 && length % 64 == 0 && length) {
-		fault_fired(p, "F27");
-		queue(p, due, PHONE_IN, wire, length - 32, true);
-		queue(p, due, PHONE_IN, wire + length - 32, 32, true);
+		ph_fault_fired(p, "F27");
+		ph_queue(p, due, PHONE_IN, wire, length - 32, true);
+		ph_queue(p, due, PHONE_IN, wire + length - 32, 32, true);
 		return;
 	}
 	if (driver == PHONE_MUSB && p->stage != PHONE_FDL2)
-		queue(p, due, PHONE_IN, wire, length, length % packet != 0); /* FDL1: no ZLP */
+		ph_queue(p, due, PHONE_IN, wire, length, length % packet != 0); /* FDL1: no ZLP */
 	else
-		queue(p, due, PHONE_IN, wire, length, true);
+		ph_queue(p, due, PHONE_IN, wire, length, true);
 }
 
 static size_t build(struct phone *p, uint16_t type, const void *payload, size_t length)
@@ -173,14 +173,14 @@ static size_t build(struct phone *p, uint16_t type, const void *payload, size_t 
 			abort();
 	}
 	plain = p->tx + need;
-	put_be16(plain, type);
-	put_be16(plain + 2, (uint16_t)length);
+	ph_put_be16(plain, type);
+	ph_put_be16(plain + 2, (uint16_t)length);
 	if (length)
 		memcpy(plain + 4, payload, length);
 	if (p->crc16)
-		put_be16(plain + 4 + length, check_crc16(plain, 4 + length));
+		ph_put_be16(plain + 4 + length, ph_check_crc16(plain, 4 + length));
 	else
-		put_le16(plain + 4 + length, check_sum16(plain, 4 + length));
+		ph_put_le16(plain + 4 + length, ph_check_sum16(plain, 4 + length));
 	trace_frame(p, PHONE_TO_HOST, plain, body, NULL);
 	p->counters.frames_out++;
 	p->tx[0] = 0x7e;
@@ -215,28 +215,28 @@ static void before_reply(struct phone *p, uint64_t due)
 	}
 	if (p->whim.garbage) {
 		for (size_t i = 0; i < sizeof(noise); i++)
-			noise[i] = (uint8_t)random64(p);
-		queue(p, due, PHONE_IN, noise, p->whim.garbage < 64 ? p->whim.garbage : 63, true);
+			noise[i] = (uint8_t)ph_random64(p);
+		ph_queue(p, due, PHONE_IN, noise, p->whim.garbage < 64 ? p->whim.garbage : 63, true);
 	}
 	if (p->whim.halt)
-		queue(p, due, PHONE_IN_HALT, NULL, 0, true);
+		ph_queue(p, due, PHONE_IN_HALT, NULL, 0, true);
 	if (p->whim.proto)
-		queue(p, due, PHONE_IN_PROTO, NULL, 0, true);
+		ph_queue(p, due, PHONE_IN_PROTO, NULL, 0, true);
 	if (p->whim.babble)
-		queue(p, due, PHONE_IN_BABBLE, NULL, 0, true);
+		ph_queue(p, due, PHONE_IN_BABBLE, NULL, 0, true);
 }
 
 static void log_before(struct phone *p, uint64_t due)
 {
-	struct armed *armed = fault_for(p, "F55", NULL);
+	struct armed *armed = ph_fault_for(p, "F55", NULL);
 	uint8_t text[40] = { 0 };
 	unsigned count = p->log_on ? 1 : 0;
 
 	if (armed) {
 		count = armed->has_value ? (unsigned)armed->value : 2;
-		fault_mark(p, armed);
+		ph_fault_mark(p, armed);
 	} else if (count) {
-		fault_fired(p, "F55");
+		ph_fault_fired(p, "F55");
 	}
 	while (count--) {
 		int size = snprintf((char *)text + 4, sizeof(text) - 4, "[%8llu] dl ok\n",
@@ -246,23 +246,23 @@ static void log_before(struct phone *p, uint64_t due)
 	}
 }
 
-void reply_after(struct phone *p, uint64_t after, uint16_t type, const void *payload, size_t length)
+void ph_reply_after(struct phone *p, uint64_t after, uint16_t type, const void *payload, size_t length)
 {
 	uint64_t base = p->busy_until > p->now ? p->busy_until : p->now, due;
 	size_t size;
 
-	fault_at(p, AT_REPLY, p->current);
+	ph_fault_at(p, AT_REPLY, p->current);
 	p->replied = true;
-	due = base + delay(p, after) + p->whim.late;
+	due = base + ph_delay(p, after) + p->whim.late;
 	if (due > p->busy_until)
 		p->busy_until = due;
 	if (p->whim.stall) {
-		die(p, "fault: stall", false);
+		ph_die(p, "fault: stall", false);
 		return;
 	}
 	if (p->stage == PHONE_FDL2 && length && p->pool == 0) {
-		die(p, "packet pool exhausted", false);
-		fault_fired(p, "F21");
+		ph_die(p, "packet pool exhausted", false);
+		ph_fault_fired(p, "F21");
 		return;
 	}
 	if (p->whim.lose)
@@ -274,16 +274,16 @@ void reply_after(struct phone *p, uint64_t after, uint16_t type, const void *pay
 	if (p->whim.damage && size > 6)
 		damage(p, size);
 	if (length & 1 && !p->crc16)
-		fault_fired(p, "F06");
+		ph_fault_fired(p, "F06");
 	send_wire(p, due, p->tx, p->whim.cut ? size / 2 : size);
 	if (p->whim.duplicate)
 		send_wire(p, due, p->tx, size);
 	p->whim = (struct whim){ 0 };
 }
 
-void reply(struct phone *p, uint16_t type, const void *payload, size_t length)
+void ph_reply(struct phone *p, uint16_t type, const void *payload, size_t length)
 {
-	reply_after(p, p->profile->t_reply, type, payload, length);
+	ph_reply_after(p, p->profile->t_reply, type, payload, length);
 }
 
 static void check_error(struct phone *p, const uint8_t *body, size_t length)
@@ -293,19 +293,19 @@ static void check_error(struct phone *p, const uint8_t *body, size_t length)
 	p->counters.check_errors++;
 	trace_frame(p, PHONE_TO_PHONE, body, length, "check error");
 	if (p->stage == PHONE_ROM && !p->profile->autodownload) {
-		reply(p, R_CHECK, NULL, 0); /* and goes on: U15 */
+		ph_reply(p, R_CHECK, NULL, 0); /* and goes on: U15 */
 		return;
 	}
-	if (driver_now(p) == PHONE_RTOS) {
-		fault_fired(p, "F63");
-		leave(p, p->now + delay(p, 2000), delay(p, p->profile->t_gone), PHONE_ROM);
+	if (ph_driver_now(p) == PHONE_RTOS) {
+		ph_fault_fired(p, "F63");
+		ph_leave(p, p->now + ph_delay(p, 2000), ph_delay(p, p->profile->t_gone), PHONE_ROM);
 		return;
 	}
-	sum = length > 6 ? check_sum16(body, length - 2) : 0;
-	fault_fired(p,
-		    length > 6 && length & 1 && !p->crc16 && sum == be16(body + length - 2) ? "F07" : "F04");
-	reply(p, R_CHECK, NULL, 0);
-	die(p, "check error", true);
+	sum = length > 6 ? ph_check_sum16(body, length - 2) : 0;
+	ph_fault_fired(p, length > 6 && length & 1 && !p->crc16 && sum == ph_be16(body + length - 2) ? "F07"
+												     : "F04");
+	ph_reply(p, R_CHECK, NULL, 0);
+	ph_die(p, "check error", true);
 }
 
 /* True: the faults have dealt with this command, it is not executed. */
@@ -314,25 +314,26 @@ static bool whims(struct phone *p)
 	struct whim *whim = &p->whim;
 
 	if (whim->vanish) {
-		drop_events(p, true);
-		leave(p, p->now, PHONE_NEVER, PHONE_OFF);
-		advance(p, p->now);
+		ph_drop_events(p, true);
+		ph_leave(p, p->now, PHONE_NEVER, PHONE_OFF);
+		ph_advance(p, p->now);
 		return true;
 	}
 	if (whim->reset || whim->boot) {
-		leave(p, p->now + delay(p, 300), whim->boot ? PHONE_NEVER : delay(p, p->profile->t_gone) + 1,
-		      whim->boot ? PHONE_BOOTED : PHONE_ROM);
+		ph_leave(p, p->now + ph_delay(p, 300),
+			 whim->boot ? PHONE_NEVER : ph_delay(p, p->profile->t_gone) + 1,
+			 whim->boot ? PHONE_BOOTED : PHONE_ROM);
 		return true;
 	}
 	if (whim->stall) {
-		die(p, "fault: stall", false);
+		ph_die(p, "fault: stall", false);
 		return true;
 	}
 	if (whim->refusing) {
-		entry_error(p, whim->refuse);
-		reply(p, whim->refuse, NULL, 0);
+		ph_entry_error(p, whim->refuse);
+		ph_reply(p, whim->refuse, NULL, 0);
 		if (whim->refuse == R_CHECK)
-			die(p, "fault: check error", true);
+			ph_die(p, "fault: check error", true);
 		return true;
 	}
 	return false;
@@ -346,7 +347,7 @@ static const char *loading(const struct phone *p)
 	return p->stage == PHONE_FDL1 && p->profile->fdl2_base ? "fdl2" : p->current;
 }
 
-void frame_in(struct phone *p, const uint8_t *body, size_t length)
+void ph_frame_in(struct phone *p, const uint8_t *body, size_t length)
 {
 	enum phone_stage stage = p->stage;
 	uint16_t type;
@@ -356,30 +357,30 @@ void frame_in(struct phone *p, const uint8_t *body, size_t length)
 	p->whim = (struct whim){ 0 };
 	p->counters.frames_in++;
 	p->replied = false;
-	if (length < 6 || !frame_right(p, body, length)) {
+	if (length < 6 || !ph_frame_right(p, body, length)) {
 		check_error(p, body, length);
 		return;
 	}
-	type = be16(body);
+	type = ph_be16(body);
 	trace_frame(p, PHONE_TO_PHONE, body, length, NULL);
-	fault_at(p, point_of(stage, type), loading(p));
+	ph_fault_at(p, ph_point_of(stage, type), loading(p));
 	if (p->whim.garble_in) {
 		check_error(p, body, length);
 		return;
 	}
 	if (!whims(p)) {
 		if (p->poisoned && stage == PHONE_FDL2) {
-			die(p, "packet pool overrun", false);
+			ph_die(p, "packet pool overrun", false);
 			return;
 		}
 		if (stage == PHONE_ROM)
-			rom_frame(p, type, body + 4, length - 6);
+			ph_rom_frame(p, type, body + 4, length - 6);
 		else if (stage == PHONE_FDL1)
-			fdl1_frame(p, type, body + 4, length - 6);
+			ph_fdl1_frame(p, type, body + 4, length - 6);
 		else if (stage == PHONE_FDL2)
-			fdl2_frame(p, type, body + 4, length - 6);
+			ph_fdl2_frame(p, type, body + 4, length - 6);
 	}
-	if (!p->replied && p->stage == PHONE_FDL2 && stage == PHONE_FDL2 && driver_now(p) == PHONE_DWC3 &&
+	if (!p->replied && p->stage == PHONE_FDL2 && stage == PHONE_FDL2 && ph_driver_now(p) == PHONE_DWC3 &&
 	    !p->booting)
 		p->out_disarmed = true; /* it arms OUT only when it sends */
 }

@@ -6,12 +6,12 @@
 
 enum { HEADER = 512, BODY1 = 0x1c00, BODY2 = 0x4e00 };
 
-static uint32_t le32(const uint8_t *at)
+static uint32_t ph_le32(const uint8_t *at)
 {
 	return at[0] | (uint32_t)at[1] << 8 | (uint32_t)at[2] << 16 | (uint32_t)at[3] << 24;
 }
 
-static void put_le32(uint8_t *at, uint32_t value)
+static void ph_put_le32(uint8_t *at, uint32_t value)
 {
 	for (int i = 0; i < 4; i++)
 		at[i] = (uint8_t)(value >> 8 * i);
@@ -38,10 +38,10 @@ size_t phone_make_dhtb(const void *body, size_t length, void *out, size_t room)
 	memmove(head + HEADER, body, length);
 	memset(head, 0, HEADER);
 	memcpy(head, "DHTB", 4);
-	put_le32(head + 4, 1);
-	put_le32(head + 0x28, 0xcccccccc);
-	put_le32(head + 0x2c, 0xaaaaaaaa);
-	put_le32(head + 0x30, (uint32_t)length);
+	ph_put_le32(head + 4, 1);
+	ph_put_le32(head + 0x28, 0xcccccccc);
+	ph_put_le32(head + 0x2c, 0xaaaaaaaa);
+	ph_put_le32(head + 0x30, (uint32_t)length);
 	phone_sha256(head + HEADER, length, head + 8);
 	return HEADER + length;
 }
@@ -54,7 +54,7 @@ bool phone_dhtb_right(const void *image, size_t length)
 
 	if (length < HEADER || memcmp(head, "DHTB", 4) != 0)
 		return false;
-	size = le32(head + 0x30);
+	size = ph_le32(head + 0x30);
 	if (size > length - HEADER)
 		return false;
 	phone_sha256(head + HEADER, size, sum);
@@ -78,12 +78,12 @@ size_t phone_make_loader(const struct phone_profile *profile, int which, void *o
 	}
 	memset(code + 0x20, 0x7e, 24);
 	memset(code + 0x38, 0x7d, 24);
-	put_le32(code, which == 1 ? 0x14000008 : 0x1400000a);
+	ph_put_le32(code, which == 1 ? 0x14000008 : 0x1400000a);
 	if (which == 1) {
-		put_le32(code + 0x14, base + HEADER);
+		ph_put_le32(code + 0x14, base + HEADER);
 	} else {
-		put_le32(code + 8, base + HEADER);
-		put_le32(code + 12, 0);
+		ph_put_le32(code + 8, base + HEADER);
+		ph_put_le32(code + 12, 0);
 		tag[3] = '2';
 	}
 	strncat(tag, profile->family, sizeof(tag) - 6);
@@ -102,7 +102,7 @@ size_t phone_make_loader(const struct phone_profile *profile, int which, void *o
 static bool sihr_fits(const struct phone_profile *profile, const uint8_t *image, size_t length)
 {
 	return length > 0x200 && memcmp(image, "SIHR", 4) == 0 &&
-	       le32(image + 0xb0) - profile->fdl1_base < 0x1000 && find(image, length, profile->fdl1_text);
+	       ph_le32(image + 0xb0) - profile->fdl1_base < 0x1000 && find(image, length, profile->fdl1_text);
 }
 
 static const char *fdl1_wrong(const struct phone_profile *profile, const uint8_t *code, size_t length,
@@ -111,7 +111,7 @@ static const char *fdl1_wrong(const struct phone_profile *profile, const uint8_t
 	char tag[64] = "FDL1 ";
 
 	strncat(tag, profile->family, sizeof(tag) - 6);
-	if (length < 0x20 || le32(code + 0x14) != address + HEADER)
+	if (length < 0x20 || ph_le32(code + 0x14) != address + HEADER)
 		return "FDL1 is linked to another address";
 	if (find(code, length, tag))
 		return NULL;
@@ -119,7 +119,7 @@ static const char *fdl1_wrong(const struct phone_profile *profile, const uint8_t
 		return "FDL1 of another family";
 	/* A real one of another family with the same base cannot be told by its bytes alone; neither can
 	 * silicon. */
-	return le32(code) == 0x14000008 ? NULL : "not an FDL1";
+	return ph_le32(code) == 0x14000008 ? NULL : "not an FDL1";
 }
 
 static const char *fdl2_wrong(const struct phone_profile *profile, const uint8_t *code, size_t length,
@@ -131,7 +131,7 @@ static const char *fdl2_wrong(const struct phone_profile *profile, const uint8_t
 	if (length < 0x20)
 		return "FDL2 too short";
 	if (find(code, length, tag))
-		return le32(code + 8) == address + HEADER ? NULL : "FDL2 is linked to another address";
+		return ph_le32(code + 8) == address + HEADER ? NULL : "FDL2 is linked to another address";
 	for (size_t i = 0; i < 4 && profile->marks[i]; i++)
 		if (find(code, length, profile->marks[i]))
 			return address == profile->fdl2_base ? NULL : "FDL2 is linked to another address";

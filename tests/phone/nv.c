@@ -5,7 +5,7 @@
 
 #include "tests/phone/device.h"
 
-bool nv_is_pair(const struct phone *p, const char *name, char twin[NAME_ROOM])
+bool ph_nv_is_pair(const struct phone *p, const char *name, char twin[NAME_ROOM])
 {
 	static const char *const prefix[] = { "",    "td", "g_", "nr_", "l_", "tl_",
 					      "lf_", "w",  "w_", "wl_", "wcn" };
@@ -32,8 +32,10 @@ bool nv_is_pair(const struct phone *p, const char *name, char twin[NAME_ROOM])
 
 /* A valid item stream like real images: crc, stamp, items 5 (version), 2 (calibration) and 0x179 (IMEI), end
  * mark. */
-size_t nv_make_body(const struct phone *p, uint8_t *out, size_t room)
+size_t ph_nv_make_body(const struct phone *p, uint8_t *out, size_t room)
 {
+	static const uint16_t arc[16] = { 0x0000, 0xcc01, 0xd801, 0x1400, 0xf001, 0x3c00, 0x2800, 0xe401,
+					  0xa001, 0x6c00, 0x7800, 0xb401, 0x5000, 0x9c01, 0x8801, 0x4400 };
 	uint64_t state = p->seed ^ 0x4e564e56u;
 	uint16_t crc = 0;
 	size_t at = 4;
@@ -42,26 +44,26 @@ size_t nv_make_body(const struct phone *p, uint8_t *out, size_t room)
 	} items[] = { { 5, 8 }, { 2, 6020 }, { 0x179, 8 }, { 0x19a, 8 }, { 0x191, 72 }, { 0x1f0, 128 } };
 
 	memset(out, 0xff, room);
-	put_le16(out + 2, 0);
+	ph_put_le16(out + 2, 0);
 	for (size_t i = 0; i < sizeof(items) / sizeof(items[0]) && at + items[i].length + 12 < room; i++) {
-		put_le16(out + at, items[i].id);
-		put_le16(out + at + 2, items[i].length);
+		ph_put_le16(out + at, items[i].id);
+		ph_put_le16(out + at + 2, items[i].length);
 		for (size_t k = 0; k < items[i].length; k++) {
 			state = state * 6364136223846793005u + 1442695040888963407u;
 			out[at + 4 + k] = (uint8_t)(state >> 56);
 		}
 		if (items[i].id == 2)
-			put_le32(out + at + 4, 0xff0a);
+			ph_put_le32(out + at + 4, 0xff0a);
 		at += 4u + ((items[i].length + 3u) & ~3u);
 	}
-	put_le16(out + at, 0xffff);
-	put_le16(out + at + 2, 0xffff);
+	ph_put_le16(out + at, 0xffff);
+	ph_put_le16(out + at + 2, 0xffff);
 	for (size_t i = 2; i < at + 4; i++) { /* CRC-16/ARC */
 		crc ^= out[i];
-		for (int bit = 0; bit < 8; bit++)
-			crc = (uint16_t)(crc & 1 ? crc >> 1 ^ 0xa001 : crc >> 1);
+		crc = (uint16_t)(crc >> 4 ^ arc[crc & 15]);
+		crc = (uint16_t)(crc >> 4 ^ arc[crc & 15]);
 	}
-	put_be16(out, crc);
+	ph_put_be16(out, crc);
 	return at + 4;
 }
 
@@ -79,14 +81,14 @@ static void put_copy(struct phone *p, const struct place *place, const uint8_t *
 	memcpy(summed, body, length);
 	if (even > length)
 		summed[length] = 0xff;
-	put_le32(head, 0x4e56);
-	put_le32(head + 4, (uint32_t)full);
-	put_le32(head + 8, check_sum16(summed, even));
-	put_le32(head + 12, 101);
-	area_write(area, place->start, head, NV_HEADER);
-	area_write(area, place->start + NV_HEADER, summed, even);
+	ph_put_le32(head, 0x4e56);
+	ph_put_le32(head + 4, (uint32_t)full);
+	ph_put_le32(head + 8, ph_check_sum16(summed, even));
+	ph_put_le32(head + 12, 101);
+	ph_area_write(area, place->start, head, NV_HEADER);
+	ph_area_write(area, place->start + NV_HEADER, summed, even);
 	if (full > even)
-		area_fill(area, place->start + NV_HEADER + even, full - even, 0xff);
+		ph_area_fill(area, place->start + NV_HEADER + even, full - even, 0xff);
 	free(summed);
 }
 
@@ -98,14 +100,14 @@ static size_t full_size(const struct phone *p, const struct place *place, size_t
 }
 
 /* Header and body to both copies; LK A/B to the other slot's too. */
-uint16_t nv_store(struct phone *p, const char *name, const uint8_t *body, size_t length)
+uint16_t ph_nv_store(struct phone *p, const char *name, const uint8_t *body, size_t length)
 {
 	char names[4][NAME_ROOM];
 	size_t count = 2, tail = strlen(name) - 2;
-	bool lied = fault_for(p, "U32", name) != NULL;
+	bool lied = ph_fault_for(p, "U32", name) != NULL;
 
 	snprintf(names[0], NAME_ROOM, "%s", name);
-	nv_is_pair(p, name, names[1]);
+	ph_nv_is_pair(p, name, names[1]);
 	if (p->profile->slots && name[tail] == '_') {
 		for (int i = 0; i < 2; i++) {
 			memcpy(names[2 + i], names[i], NAME_ROOM);
@@ -114,20 +116,20 @@ uint16_t nv_store(struct phone *p, const char *name, const uint8_t *body, size_t
 		count = 4;
 	}
 	if (lied) {
-		fault_mark(p, fault_for(p, "U32", name));
+		ph_fault_mark(p, ph_fault_for(p, "U32", name));
 		p->lied = true;
 	}
 	for (size_t i = 0; i < count; i++) {
 		struct place place;
 
-		if (!resolve(p, names[i], &place) || length + NV_HEADER > place.size) {
+		if (!ph_resolve(p, names[i], &place) || length + NV_HEADER > place.size) {
 			if (i >= 2)
 				continue;
 			return R_WRITE;
 		}
 		if (!lied)
 			put_copy(p, &place, body, length, full_size(p, &place, length));
-		deed(p, PHONE_DEED_NV, names[i], 0, length, phone_digest(body, length), lied);
+		ph_deed(p, PHONE_DEED_NV, names[i], 0, length, phone_digest(body, length), lied);
 	}
 	return R_ACK;
 }
@@ -138,25 +140,25 @@ static bool copy_valid(const struct phone *p, const char *name, uint8_t *out, si
 	uint8_t head[16];
 	uint32_t size;
 
-	if (!resolve_const(p, name, &place) || place.size <= NV_HEADER)
+	if (!ph_resolve_const(p, name, &place) || place.size <= NV_HEADER)
 		return false;
-	area_read(&p->area[place.area], place.start, head, sizeof(head));
-	size = le32(head + 4);
-	if (le32(head) != 0x4e56 || size > place.size - NV_HEADER || size > *length)
+	ph_area_read(&p->area[place.area], place.start, head, sizeof(head));
+	size = ph_le32(head + 4);
+	if (ph_le32(head) != 0x4e56 || size > place.size - NV_HEADER || size > *length)
 		return false;
-	area_read(&p->area[place.area], place.start + NV_HEADER, out, size);
-	if (check_sum16(out, size) != le32(head + 8))
+	ph_area_read(&p->area[place.area], place.start + NV_HEADER, out, size);
+	if (ph_check_sum16(out, size) != ph_le32(head + 8))
 		return false;
 	*length = size;
 	return true;
 }
 
-bool nv_read_body(const struct phone *p, const char *name, uint8_t *out, size_t *length)
+bool ph_nv_read_body(const struct phone *p, const char *name, uint8_t *out, size_t *length)
 {
 	char twin[NAME_ROOM];
 	size_t room = *length;
 
-	if (!nv_is_pair(p, name, twin))
+	if (!ph_nv_is_pair(p, name, twin))
 		return false;
 	if (copy_valid(p, name, out, length))
 		return true;
@@ -165,7 +167,7 @@ bool nv_read_body(const struct phone *p, const char *name, uint8_t *out, size_t 
 }
 
 /* READ_START of an NV name: both copies looked at, the bad one rewritten from the good one (F49). */
-bool nv_load(struct phone *p, const char *name, bool repair)
+bool ph_nv_load(struct phone *p, const char *name, bool repair)
 {
 	size_t room = 4u << 20, one = room, two = room;
 	char twin[NAME_ROOM];
@@ -173,7 +175,7 @@ bool nv_load(struct phone *p, const char *name, bool repair)
 	bool first, second;
 	uint8_t *spare;
 
-	nv_is_pair(p, name, twin);
+	ph_nv_is_pair(p, name, twin);
 	if (!p->nv_ram)
 		p->nv_ram = calloc(1, room);
 	spare = malloc(room);
@@ -182,25 +184,25 @@ bool nv_load(struct phone *p, const char *name, bool repair)
 	first = copy_valid(p, name, p->nv_ram, &one);
 	second = copy_valid(p, twin, first ? spare : p->nv_ram, &two);
 	p->nv_ram_length = first ? one : second ? two : 0;
-	if (repair && first != second && resolve(p, first ? twin : name, &place)) {
+	if (repair && first != second && ph_resolve(p, first ? twin : name, &place)) {
 		put_copy(p, &place, p->nv_ram, p->nv_ram_length, p->nv_ram_length);
-		deed(p, PHONE_DEED_NV_REPAIR, first ? twin : name, 0, p->nv_ram_length, 0, false);
-		fault_fired(p, "F49");
+		ph_deed(p, PHONE_DEED_NV_REPAIR, first ? twin : name, 0, p->nv_ram_length, 0, false);
+		ph_fault_fired(p, "F49");
 	}
 	free(spare);
 	return first || second;
 }
 
 /* Contents of a used phone's pair at creation. */
-void nv_format(struct phone *p, const char *name, const void *body, size_t length, bool blank)
+void ph_nv_format(struct phone *p, const char *name, const void *body, size_t length, bool blank)
 {
 	char twin[NAME_ROOM];
 	const char *names[2] = { name, twin };
 	struct place place;
 
-	nv_is_pair(p, name, twin);
+	ph_nv_is_pair(p, name, twin);
 	for (int i = 0; i < 2 && !blank; i++)
-		if (resolve_const(p, names[i], &place) && length + NV_HEADER <= place.size)
+		if (ph_resolve_const(p, names[i], &place) && length + NV_HEADER <= place.size)
 			put_copy(p, &place, body, length, full_size(p, &place, length));
 }
 
@@ -209,13 +211,13 @@ bool phone_nv_read(const struct phone *p, const char *name, void *out, size_t *l
 	struct place place;
 
 	if (!p->gpt_known)
-		gpt_load((struct phone *)p, false);
-	if (nv_is_pair(p, name, NULL))
-		return nv_read_body(p, name, out, length);
-	if (!resolve_const(p, name, &place) || *length == 0)
+		ph_gpt_load((struct phone *)p, false);
+	if (ph_nv_is_pair(p, name, NULL))
+		return ph_nv_read_body(p, name, out, length);
+	if (!ph_resolve_const(p, name, &place) || *length == 0)
 		return false;
 	if (*length > place.size)
 		*length = (size_t)place.size;
-	area_read(&p->area[place.area], place.start, out, *length);
+	ph_area_read(&p->area[place.area], place.start, out, *length);
 	return true;
 }

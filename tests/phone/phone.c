@@ -30,19 +30,19 @@ static void fill_default(struct phone *p, const char *name, unsigned flags)
 	struct place place;
 	uint64_t state = phone_digest(name, strlen(name)) ^ p->seed;
 
-	if (!resolve_const(p, name, &place))
+	if (!ph_resolve_const(p, name, &place))
 		return;
 	for (size_t i = 0; i < sizeof(data); i += 8) {
 		state = state * 6364136223846793005u + 1442695040888963407u;
-		put_le64(data + i, state);
+		ph_put_le64(data + i, state);
 	}
 	if (flags & PHONE_PART_EXT4)
-		put_le16(data + 1024 + 56, 0xef53);
-	area_write(&p->area[place.area], place.start, data,
-		   place.size < sizeof(data) ? place.size : sizeof(data));
+		ph_put_le16(data + 1024 + 56, 0xef53);
+	ph_area_write(&p->area[place.area], place.start, data,
+		      place.size < sizeof(data) ? place.size : sizeof(data));
 	if (strcmp(name, "miscdata") == 0) {
 		memset(data, 0, sizeof(data));
-		area_write(&p->area[place.area], place.start, data, sizeof(data));
+		ph_area_write(&p->area[place.area], place.start, data, sizeof(data));
 	}
 }
 
@@ -57,17 +57,17 @@ static void fill_storage(struct phone *p, const struct phone_setup *setup)
 	if (setup->blank)
 		return;
 	if (p->profile->store == PHONE_EMMC || p->profile->store == PHONE_UFS)
-		gpt_from_parts(p, parts, count);
+		ph_gpt_from_parts(p, parts, count);
 	if (!nv) {
-		length = nv_make_body(p, body, sizeof(body));
+		length = ph_nv_make_body(p, body, sizeof(body));
 		nv = body;
 	}
 	for (size_t i = 0; i < count; i++) {
-		bool pair = nv_is_pair(p, parts[i].name, NULL);
+		bool pair = ph_nv_is_pair(p, parts[i].name, NULL);
 		size_t tail = strlen(parts[i].name);
 
 		if (pair)
-			nv_format(p, parts[i].name, nv, length, setup->nv_blank);
+			ph_nv_format(p, parts[i].name, nv, length, setup->nv_blank);
 		else if (strcmp(parts[i].name, "nv") == 0 && !setup->nv_blank)
 			phone_storage_write(p, "nv", 0, nv,
 					    length < parts[i].size ? length : (size_t)parts[i].size);
@@ -103,13 +103,13 @@ static struct phone *make(const struct phone_profile *profile, const struct phon
 	p->x.entry = NO_ENTRY;
 	p->rx = malloc(RX_ROOM);
 	make_uid(p, setup->uid);
-	armed = fault_parse(p->armed, MAX_ARMED, setup->faults, why);
+	armed = ph_fault_parse(p->armed, MAX_ARMED, setup->faults, why);
 	if (!p->rx || armed < 0) {
 		phone_free(p);
 		return NULL;
 	}
 	p->armed_count = (unsigned)armed;
-	usb_identity(p);
+	ph_usb_identity(p);
 	return p;
 }
 
@@ -124,10 +124,10 @@ struct phone *phone_new(const struct phone_profile *profile, const struct phone_
 	p = make(profile, setup, why);
 	if (!p)
 		return NULL;
-	if (!area_make(&p->area[USER], setup->user_bytes ? setup->user_bytes : profile->user_bytes,
-		       profile->erased) ||
-	    !area_make(&p->area[BOOT1], profile->boot_bytes, profile->erased) ||
-	    !area_make(&p->area[BOOT2], profile->boot_bytes, profile->erased)) {
+	if (!ph_area_make(&p->area[USER], setup->user_bytes ? setup->user_bytes : profile->user_bytes,
+			  profile->erased) ||
+	    !ph_area_make(&p->area[BOOT1], profile->boot_bytes, profile->erased) ||
+	    !ph_area_make(&p->area[BOOT2], profile->boot_bytes, profile->erased)) {
 		phone_free(p);
 		return NULL;
 	}
@@ -140,7 +140,7 @@ struct phone *phone_new(const struct phone_profile *profile, const struct phone_
 			phone_free(p);
 			return NULL;
 		}
-	fault_apply_setup(p);
+	ph_fault_apply_setup(p);
 	return p;
 }
 
@@ -152,7 +152,7 @@ struct phone *phone_clone(const struct phone *old, const struct phone_setup *set
 	if (!p)
 		return NULL;
 	for (int i = 0; i < AREAS; i++)
-		if (!area_share(&p->area[i], &old->area[i])) {
+		if (!ph_area_share(&p->area[i], &old->area[i])) {
 			phone_free(p);
 			return NULL;
 		}
@@ -160,7 +160,7 @@ struct phone *phone_clone(const struct phone *old, const struct phone_setup *set
 		memcpy(p->uid_plain, old->uid_plain, sizeof(p->uid_plain));
 		memcpy(p->uid_text, old->uid_text, sizeof(p->uid_text));
 	}
-	fault_apply_setup(p);
+	ph_fault_apply_setup(p);
 	return p;
 }
 
@@ -168,14 +168,14 @@ bool phone_set_faults(struct phone *p, const char *script, const char **why)
 {
 	struct armed armed[MAX_ARMED];
 	const char *dummy;
-	int count = fault_parse(armed, MAX_ARMED, script, why ? why : &dummy);
+	int count = ph_fault_parse(armed, MAX_ARMED, script, why ? why : &dummy);
 
 	if (count < 0)
 		return false;
 	memcpy(p->armed, armed, sizeof(armed));
 	p->armed_count = (unsigned)count;
 	memset(p->fired, 0, sizeof(p->fired));
-	fault_apply_setup(p);
+	ph_fault_apply_setup(p);
 	return true;
 }
 
@@ -183,12 +183,12 @@ void phone_free(struct phone *p)
 {
 	if (!p)
 		return;
-	drop_events(p, true);
+	ph_drop_events(p, true);
 	for (int i = 0; i < AREAS; i++)
-		area_drop(&p->area[i]);
+		ph_area_drop(&p->area[i]);
 	for (size_t i = 0; i < p->entry_count; i++)
 		free((void *)p->entries[i].pieces);
-	sparse_clear(&p->sparse);
+	ph_sparse_clear(&p->sparse);
 	free(p->events);
 	free(p->shown);
 	free(p->dma);
@@ -206,13 +206,13 @@ void phone_free(struct phone *p)
 
 void phone_plug(struct phone *p, uint64_t now)
 {
-	drop_events(p, true);
-	advance(p, now);
-	power_clear(p);
+	ph_drop_events(p, true);
+	ph_advance(p, now);
+	ph_power_clear(p);
 	p->present = true;
 	p->counters.plugs++;
 	p->stage = PHONE_ROM;
-	usb_identity(p);
+	ph_usb_identity(p);
 	if (!p->plugged_once && (p->found_in == PHONE_FDL1 || p->found_in == PHONE_FDL2)) {
 		p->stage = p->found_in;
 		p->crc16 = false;
@@ -220,29 +220,29 @@ void phone_plug(struct phone *p, uint64_t now)
 		p->armed_control = true; /* the earlier session did it */
 		p->plain = p->found_in == PHONE_FDL2 && p->found_plain;
 		if (p->found_in == PHONE_FDL2)
-			fault_fired(p, p->plain ? "F69" : "F68");
+			ph_fault_fired(p, p->plain ? "F69" : "F68");
 	}
 	p->plugged_once = true;
-	if (fault_hit(p, "F67", NULL)) {
+	if (ph_fault_hit(p, "F67", NULL)) {
 		static const uint8_t old[] = { 0x7e, 0x00, 0x80, 0x00, 0x00, 0xff, 0x7f, 0x7e };
 
-		queue(p, p->now, PHONE_IN, old, sizeof(old), true);
+		ph_queue(p, p->now, PHONE_IN, old, sizeof(old), true);
 	}
 }
 
 void phone_unplug(struct phone *p, uint64_t now)
 {
-	advance(p, now);
-	drop_events(p, true);
-	power_clear(p);
+	ph_advance(p, now);
+	ph_drop_events(p, true);
+	ph_power_clear(p);
 	p->present = false;
 	p->stage = PHONE_OFF;
 }
 
 void phone_replug(struct phone *p, uint64_t now)
 {
-	advance(p, now);
-	drop_events(p, true);
+	ph_advance(p, now);
+	ph_drop_events(p, true);
 	p->present = p->stage != PHONE_OFF && p->stage != PHONE_BOOTED;
 	p->armed_control = false;
 	p->in_frame = false;

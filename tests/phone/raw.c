@@ -11,38 +11,38 @@ static uint64_t due_now(const struct xfer *x)
 	return x->raw_left < CHUNK ? x->raw_left : CHUNK;
 }
 
-void raw_command(struct phone *p, uint16_t type, const uint8_t *payload, size_t length)
+void ph_raw_command(struct phone *p, uint16_t type, const uint8_t *payload, size_t length)
 {
 	struct xfer *x = &p->x;
 
 	if (type == C_RAW_ENABLE) {
 		p->raw_enabled = true;
-		reply(p, R_ACK, NULL, 0);
+		ph_reply(p, R_ACK, NULL, 0);
 		return;
 	}
 	if (type == C_RAW_SHA) {
-		reply(p, R_FAILED, NULL, 0);
+		ph_reply(p, R_FAILED, NULL, 0);
 		return;
 	}
 	if (!p->raw_enabled || !x->open) {
-		die(p, "raw data without 0x28 and START", false);
+		ph_die(p, "raw data without 0x28 and START", false);
 		return;
 	}
 	if (p->profile->raw_level == 0) { /* the driver's ready count is 0: ACK, then refusal (8.9) */
-		reply(p, R_ACK, NULL, 0);
-		reply(p, R_SIZE, NULL, 0);
+		ph_reply(p, R_ACK, NULL, 0);
+		ph_reply(p, R_SIZE, NULL, 0);
 		return;
 	}
 	if (x->raw_left == 0) {
 		if (type == C_RAW1)
-			reply(p, R_ACK, NULL, 0);
-		reply(p, R_SIZE, NULL, 0);
+			ph_reply(p, R_ACK, NULL, 0);
+		ph_reply(p, R_SIZE, NULL, 0);
 		return;
 	}
 	x->raw_mode = true;
 	x->raw_wait = type;
 	p->dma_length = 0;
-	reply(p, R_ACK, NULL, 0);
+	ph_reply(p, R_ACK, NULL, 0);
 }
 
 static void chunk_done(struct phone *p)
@@ -54,17 +54,17 @@ static void chunk_done(struct phone *p)
 	uint16_t code;
 
 	p->whim = (struct whim){ 0 };
-	fault_at(p, AT_CHUNK, p->current);
+	ph_fault_at(p, AT_CHUNK, p->current);
 	if (p->whim.vanish) {
-		leave(p, p->now, PHONE_NEVER, PHONE_OFF);
-		advance(p, p->now);
+		ph_leave(p, p->now, PHONE_NEVER, PHONE_OFF);
+		ph_advance(p, p->now);
 		return;
 	}
 	if (p->whim.stall) {
-		die(p, "fault: stall", false);
+		ph_die(p, "fault: stall", false);
 		return;
 	}
-	if (fault_hit(p, "F43", p->current) && got > NODE) {
+	if (ph_fault_hit(p, "F43", p->current) && got > NODE) {
 		got /= 2; /* half was lost on the bus; the driver reports the full length, stale bytes are
 			     written */
 		memset(p->dma + got, 0xa5, (size_t)want - got);
@@ -73,11 +73,11 @@ static void chunk_done(struct phone *p)
 	}
 	if (got < want && want <= NODE) {
 		x->raw_wait = 0;
-		reply(p, R_SIZE, NULL, 0);
+		ph_reply(p, R_SIZE, NULL, 0);
 		return;
 	}
 	if (got < want) {
-		fault_fired(p, "F43");
+		ph_fault_fired(p, "F43");
 		p->lied = true;
 		if (p->dma_room < want) {
 			p->dma = realloc(p->dma, want);
@@ -87,38 +87,38 @@ static void chunk_done(struct phone *p)
 		}
 		memset(p->dma + got, 0xa5, (size_t)want - got);
 	}
-	entry_piece(p, p->dma, (size_t)want, true, true);
+	ph_entry_piece(p, p->dma, (size_t)want, true, true);
 	x->raw_left -= want;
 	last = x->raw_left == 0;
 	true_end = p->profile->raw_true_end && last;
 	/* The ACK says received, not written; only the late builds' last one says written. */
 	if (!true_end)
-		reply(p, R_ACK, NULL, 0);
-	code = fault_hit(p, "F42", p->current) ? R_WRITE
-					       : write_push(p, p->dma, (size_t)want, &cost, &silent);
+		ph_reply(p, R_ACK, NULL, 0);
+	code = ph_fault_hit(p, "F42", p->current) ? R_WRITE
+						  : ph_write_push(p, p->dma, (size_t)want, &cost, &silent);
 	p->dma_length = 0;
 	if (x->raw_wait == C_RAW1 || last)
 		x->raw_wait = 0;
 	if (silent) {
-		die(p, "image refused in silence", false);
+		ph_die(p, "image refused in silence", false);
 		return;
 	}
 	if (code != R_ACK) {
-		entry_error(p, code);
+		ph_entry_error(p, code);
 		x->raw_wait = 0;
 		x->unsaved = 0;
-		reply_after(p, cost, code, NULL, 0); /* one more: in the place of the next ACK */
+		ph_reply_after(p, cost, code, NULL, 0); /* one more: in the place of the next ACK */
 		return;
 	}
 	if (true_end)
-		reply_after(p, cost + p->profile->t_reply, R_ACK, NULL, 0);
+		ph_reply_after(p, cost + p->profile->t_reply, R_ACK, NULL, 0);
 	else
-		p->busy_until += delay(p, cost);
+		p->busy_until += ph_delay(p, cost);
 }
 
 /* A piece is over with a short packet or ZLP, not by its length: its last DMA node is armed for more (6.3).
  */
-void raw_bytes(struct phone *p, const uint8_t *data, size_t length, bool ended)
+void ph_raw_bytes(struct phone *p, const uint8_t *data, size_t length, bool ended)
 {
 	uint64_t want = due_now(&p->x);
 
@@ -134,5 +134,5 @@ void raw_bytes(struct phone *p, const uint8_t *data, size_t length, bool ended)
 	if (ended && p->dma_length)
 		chunk_done(p);
 	else if (p->dma_length >= want)
-		fault_fired(p, "F24");
+		ph_fault_fired(p, "F24");
 }

@@ -5,7 +5,7 @@
 
 #include "tests/phone/device.h"
 
-void read_start(struct phone *p, const uint8_t *payload, size_t length)
+void ph_read_start(struct phone *p, const uint8_t *payload, size_t length)
 {
 	char name[NAME_ROOM] = "";
 	uint8_t magic[2];
@@ -16,33 +16,33 @@ void read_start(struct phone *p, const uint8_t *payload, size_t length)
 		name[i] = (char)payload[2 * i];
 	snprintf(p->current, sizeof(p->current), "%.35s", name);
 	p->nv_reading = false;
-	if (p->profile->slots && nv_is_pair(p, name, NULL) && !has_name(p, name))
+	if (p->profile->slots && ph_nv_is_pair(p, name, NULL) && !ph_has_name(p, name))
 		snprintf(p->current, sizeof(p->current), "%.33s_a", name); /* current slot */
-	if (nv_is_pair(p, p->current, NULL)) {
-		if (!has_name(p, p->current) && p->profile->second != PHONE_NAND)
-			resolve(p, p->current, &place);
-		if (!nv_load(p, p->current, true)) {
-			fault_fired(p, "F50");
-			reply(p, R_FAILED, NULL, 0);
+	if (ph_nv_is_pair(p, p->current, NULL)) {
+		if (!ph_has_name(p, p->current) && p->profile->second != PHONE_NAND)
+			ph_resolve(p, p->current, &place);
+		if (!ph_nv_load(p, p->current, true)) {
+			ph_fault_fired(p, "F50");
+			ph_reply(p, R_FAILED, NULL, 0);
 			return;
 		}
 		p->nv_reading = true;
-	} else if (strcmp(name, "prodnv") == 0 && resolve(p, name, &place)) {
-		area_read(&p->area[place.area], place.start + 1024 + 56, magic, 2);
+	} else if (strcmp(name, "prodnv") == 0 && ph_resolve(p, name, &place)) {
+		ph_area_read(&p->area[place.area], place.start + 1024 + 56, magic, 2);
 		if (magic[0] != 0x53 || magic[1] != 0xef) {
-			fault_fired(p, "F51");
-			reply(p, R_FAILED, NULL, 0);
+			ph_fault_fired(p, "F51");
+			ph_reply(p, R_FAILED, NULL, 0);
 			return;
 		}
-	} else if (p->profile->second == PHONE_NAND && !resolve(p, name, &place)) {
-		fault_fired(p, "F30");
-		reply(p, R_INCOMPATIBLE, NULL, 0);
+	} else if (p->profile->second == PHONE_NAND && !ph_resolve(p, name, &place)) {
+		ph_fault_fired(p, "F30");
+		ph_reply(p, R_INCOMPATIBLE, NULL, 0);
 		return;
-	} else if (p->profile->second == PHONE_NAND && length >= 76 && le32(payload + 72) > place.size) {
-		reply(p, R_SIZE, NULL, 0);
+	} else if (p->profile->second == PHONE_NAND && length >= 76 && ph_le32(payload + 72) > place.size) {
+		ph_reply(p, R_SIZE, NULL, 0);
 		return;
 	}
-	reply(p, R_ACK, NULL, 0);
+	ph_reply(p, R_ACK, NULL, 0);
 }
 
 /* Reads of names with "_size" answer in words. False: not such a name. */
@@ -58,11 +58,11 @@ static bool size_text(struct phone *p, uint32_t size)
 	snprintf(name, sizeof(name), "%.*s", (int)(mark - p->current), p->current);
 	if (!p->profile->size_names && strcmp(name, "splloader") && strcmp(name, "splloader_bak") &&
 	    strcmp(name, "user_partition")) {
-		reply(p, R_FAILED, NULL, 0);
+		ph_reply(p, R_FAILED, NULL, 0);
 		return true;
 	}
-	if (!resolve(p, name, &place)) {
-		reply(p, R_FAILED, NULL, 0);
+	if (!ph_resolve(p, name, &place)) {
+		ph_reply(p, R_FAILED, NULL, 0);
 		return true;
 	}
 	if (p->profile->size_names)
@@ -76,7 +76,7 @@ static bool size_text(struct phone *p, uint32_t size)
 	if (!out)
 		abort();
 	memcpy(out, text, strlen(text) < size ? strlen(text) : size);
-	reply(p, R_READ, out, size);
+	ph_reply(p, R_READ, out, size);
 	free(out);
 	return true;
 }
@@ -84,12 +84,12 @@ static bool size_text(struct phone *p, uint32_t size)
 /* Replies that lie about the storage: skip-list builds echo the request (F59), U15 the last received data. */
 static bool lying_read(struct phone *p, uint8_t *out, size_t size, const uint8_t *request, size_t length)
 {
-	struct armed *skip = fault_for(p, "F59", p->current), *echo = fault_for(p, "U15", p->current);
+	struct armed *skip = ph_fault_for(p, "F59", p->current), *echo = ph_fault_for(p, "U15", p->current);
 
 	if (skip) {
 		memset(out, 0x5c, size);
 		memcpy(out, request, length < size ? length : size);
-		fault_mark(p, skip);
+		ph_fault_mark(p, skip);
 		p->lied = true;
 		return true;
 	}
@@ -97,7 +97,7 @@ static bool lying_read(struct phone *p, uint8_t *out, size_t size, const uint8_t
 		for (size_t at = 0; at < size; at += p->last_data_length)
 			memcpy(out + at, p->last_data,
 			       size - at < p->last_data_length ? size - at : p->last_data_length);
-		fault_mark(p, echo);
+		ph_fault_mark(p, echo);
 		p->lied = true;
 		return true;
 	}
@@ -117,43 +117,43 @@ static bool fetch(struct phone *p, uint64_t offset, uint8_t *out, uint32_t size)
 			       room - offset < size ? (size_t)(room - offset) : size);
 		return true;
 	}
-	if (!resolve(p, p->current, &place))
+	if (!ph_resolve(p, p->current, &place))
 		return false;
 	if (!place.unranged && (offset > place.size || size > place.size - offset)) {
-		fault_fired(p, "F52");
+		ph_fault_fired(p, "F52");
 		return false;
 	}
-	area_read(&p->area[place.area], place.start + offset, out, size);
+	ph_area_read(&p->area[place.area], place.start + offset, out, size);
 	return true;
 }
 
-void read_midst(struct phone *p, const uint8_t *payload, size_t length)
+void ph_read_midst(struct phone *p, const uint8_t *payload, size_t length)
 {
-	struct armed *bad = fault_for(p, "U10", p->current), *cut;
+	struct armed *bad = ph_fault_for(p, "U10", p->current), *cut;
 	uint64_t offset, cost;
 	uint32_t size;
 	uint8_t *out;
 
 	if (length < 8) {
-		reply(p, R_FAILED, NULL, 0);
+		ph_reply(p, R_FAILED, NULL, 0);
 		return;
 	}
-	size = le32(payload);
-	offset = length >= 12 ? le64(payload + 4) : le32(payload + 4);
+	size = ph_le32(payload);
+	offset = length >= 12 ? ph_le64(payload + 4) : ph_le32(payload + 4);
 	if (size > 0x10000) {
-		reply(p, R_SIZE, NULL, 0);
+		ph_reply(p, R_SIZE, NULL, 0);
 		return;
 	}
 	if (size_text(p, size))
 		return;
 	if (size == 0) {
-		die(p, "READ of 0 bytes", false);
+		ph_die(p, "READ of 0 bytes", false);
 		return;
 	}
-	if ((bad && offset + size > bad->from) || fault_hit(p, "F52", p->current)) {
+	if ((bad && offset + size > bad->from) || ph_fault_hit(p, "F52", p->current)) {
 		if (bad)
-			fault_mark(p, bad);
-		reply(p, R_FAILED, NULL, 0);
+			ph_fault_mark(p, bad);
+		ph_reply(p, R_FAILED, NULL, 0);
 		return;
 	}
 	out = malloc(size);
@@ -161,70 +161,70 @@ void read_midst(struct phone *p, const uint8_t *payload, size_t length)
 		abort();
 	if (!lying_read(p, out, size, payload, length) && !fetch(p, offset, out, size)) {
 		free(out);
-		reply(p, R_FAILED, NULL, 0);
+		ph_reply(p, R_FAILED, NULL, 0);
 		return;
 	}
 	cost = p->profile->t_reply + (uint64_t)size * 5 / 1000;
-	cut = fault_hit(p, "U29", p->current);
+	cut = ph_fault_hit(p, "U29", p->current);
 	/* The size field is 16 bit: 0x10000 wraps to 0, the data follow nevertheless. */
-	reply_after(p, cost, R_READ, out, cut ? size / 2 : size);
+	ph_reply_after(p, cost, R_READ, out, cut ? size / 2 : size);
 	free(out);
 }
 
-void read_uid(struct phone *p)
+void ph_read_uid(struct phone *p)
 {
 	char text[80] = { 0 };
 	size_t length;
 
 	snprintf(text, sizeof(text), "%s", p->uid_text);
-	if (fault_hit(p, "U24", NULL))
+	if (ph_fault_hit(p, "U24", NULL))
 		text[0] = text[0] == 'f' ? '0' : 'f';
-	if (fault_hit(p, "U36", NULL)) /* efuse failure: zeros */
+	if (ph_fault_hit(p, "U36", NULL)) /* efuse failure: zeros */
 		memset(text, 0, 64);
 	length = strlen(p->uid_text);
 	length += length & 1;
-	reply(p, R_UID, text, length);
+	ph_reply(p, R_UID, text, length);
 }
 
-void read_list(struct phone *p)
+void ph_read_list(struct phone *p)
 {
 	uint8_t cells[128 * 76];
-	struct armed *unit = fault_for(p, "F54", NULL);
+	struct armed *unit = ph_fault_for(p, "F54", NULL);
 	uint64_t lba = unit ? 4096 : p->profile->sector;
 
-	gpt_load(p, true);
+	ph_gpt_load(p, true);
 	if (p->table_count == 0) {
-		reply(p, R_FAILED, NULL, 0);
+		ph_reply(p, R_FAILED, NULL, 0);
 		return;
 	}
 	if (unit)
-		fault_mark(p, unit);
+		ph_fault_mark(p, unit);
 	else if (lba == 4096)
-		fault_fired(p, "F54");
+		ph_fault_fired(p, "F54");
 	memset(cells, 0, sizeof(cells));
 	for (size_t i = 0; i < p->table_count; i++) {
 		uint8_t *at = cells + i * 76;
 
 		for (size_t k = 0; k < 36 && p->table[i].name[k]; k++)
 			at[2 * k] = (uint8_t)p->table[i].name[k];
-		put_le32(at + 72, (uint32_t)(p->table[i].size / lba >> 1));
+		ph_put_le32(at + 72, (uint32_t)(p->table[i].size / lba >> 1));
 	}
-	reply_after(p, 2000, R_LIST, cells, p->table_count * 76);
+	ph_reply_after(p, 2000, R_LIST, cells, p->table_count * 76);
 }
 
 /* Swaps: the old bytes go out, the request's go in. So it writes. */
-void read_refinfo(struct phone *p, const uint8_t *payload, size_t length)
+void ph_read_refinfo(struct phone *p, const uint8_t *payload, size_t length)
 {
 	uint8_t old[4096];
 	struct place place;
 
 	if (length > sizeof(old))
 		length = sizeof(old);
-	if (!resolve(p, "miscdata", &place)) {
-		reply(p, R_REFINFO, payload, length);
+	if (!ph_resolve(p, "miscdata", &place)) {
+		ph_reply(p, R_REFINFO, payload, length);
 		return;
 	}
-	area_read(&p->area[place.area], place.start + MISC_REFINFO, old, length);
-	misc_write(p, MISC_REFINFO, payload, length);
-	reply(p, R_REFINFO, old, length);
+	ph_area_read(&p->area[place.area], place.start + MISC_REFINFO, old, length);
+	ph_misc_write(p, MISC_REFINFO, payload, length);
+	ph_reply(p, R_REFINFO, old, length);
 }

@@ -37,8 +37,8 @@ const char *phone_deed_name(enum phone_deed_kind kind)
 	return kind < sizeof(names) / sizeof(names[0]) ? names[kind] : "?";
 }
 
-void deed(struct phone *p, enum phone_deed_kind kind, const char *name, uint64_t offset, uint64_t length,
-	  uint64_t digest, bool lied)
+void ph_deed(struct phone *p, enum phone_deed_kind kind, const char *name, uint64_t offset, uint64_t length,
+	     uint64_t digest, bool lied)
 {
 	unsigned entry = p->x.entry == NO_ENTRY ? UINT_MAX : (unsigned)p->x.entry;
 	struct phone_deed *last = p->deed_count ? &p->deeds[p->deed_count - 1] : NULL;
@@ -64,7 +64,7 @@ void deed(struct phone *p, enum phone_deed_kind kind, const char *name, uint64_t
 	p->deed_count++;
 }
 
-void entry_open(struct phone *p, const char *name, uint64_t address, uint64_t size)
+void ph_entry_open(struct phone *p, const char *name, uint64_t address, uint64_t size)
 {
 	struct phone_entry *entry;
 	size_t room = p->entry_room;
@@ -92,14 +92,14 @@ void entry_open(struct phone *p, const char *name, uint64_t address, uint64_t si
 	p->x.entry = (int)p->entry_count++;
 }
 
-struct phone_entry *entry_now(struct phone *p)
+struct phone_entry *ph_entry_now(struct phone *p)
 {
 	return p->x.entry == NO_ENTRY ? NULL : &p->entries[p->x.entry];
 }
 
-void entry_piece(struct phone *p, const void *data, size_t length, bool raw, bool accepted)
+void ph_entry_piece(struct phone *p, const void *data, size_t length, bool raw, bool accepted)
 {
-	struct phone_entry *entry = entry_now(p);
+	struct phone_entry *entry = ph_entry_now(p);
 	struct phone_piece *list;
 
 	if (p->stage == PHONE_FDL2)
@@ -117,9 +117,9 @@ void entry_piece(struct phone *p, const void *data, size_t length, bool raw, boo
 		entry->received += length;
 }
 
-void entry_end(struct phone *p, uint16_t code)
+void ph_entry_end(struct phone *p, uint16_t code)
 {
-	struct phone_entry *entry = entry_now(p);
+	struct phone_entry *entry = ph_entry_now(p);
 
 	if (p->stage == PHONE_FDL2)
 		p->counters.ends++;
@@ -128,12 +128,12 @@ void entry_end(struct phone *p, uint16_t code)
 	entry->ends++;
 	entry->end_reply = code;
 	if (code != R_ACK)
-		entry_error(p, code);
+		ph_entry_error(p, code);
 }
 
-void entry_error(struct phone *p, uint16_t code)
+void ph_entry_error(struct phone *p, uint16_t code)
 {
-	struct phone_entry *entry = entry_now(p);
+	struct phone_entry *entry = ph_entry_now(p);
 
 	if (entry && entry->error == 0)
 		entry->error = code;

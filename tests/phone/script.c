@@ -42,7 +42,7 @@ static enum point point_by(const char *word)
 	return AT_NONE;
 }
 
-const char *point_name(enum point point)
+const char *ph_point_name(enum point point)
 {
 	for (size_t i = 0; i < sizeof(points) / sizeof(points[0]); i++)
 		if (points[i].point == point)
@@ -123,7 +123,7 @@ static int parse_line(struct armed *a, char **words, size_t count, const char **
 {
 	size_t at = 1;
 
-	*a = (struct armed){ .row = fault_row(words[0]), .nth = 1 };
+	*a = (struct armed){ .row = ph_fault_row(words[0]), .nth = 1 };
 	if (a->row < 0) {
 		*why = "fault script: no such fault";
 		return -1;
@@ -173,7 +173,7 @@ static int parse_line(struct armed *a, char **words, size_t count, const char **
 	return 0;
 }
 
-int fault_parse(struct armed *out, unsigned room, const char *script, const char **why)
+int ph_fault_parse(struct armed *out, unsigned room, const char *script, const char **why)
 {
 	char line[256], *words[16], *save, *word;
 	unsigned count = 0;
@@ -244,7 +244,7 @@ static size_t random_line(uint64_t *state, const struct phone_profile *profile, 
 	name = name_count ? names[step(state) % name_count]
 			  : profile->parts[step(state) % profile->part_count].name;
 	used = (size_t)snprintf(out, room, "%s", fault->id);
-	probe = (struct armed){ .row = fault_row(fault->id) };
+	probe = (struct armed){ .row = ph_fault_row(fault->id) };
 	defaults(&probe);
 	if (probe.point != AT_NONE && fault->id[0] == 'U' && probe.point != AT_CONTROL) {
 		enum point point = where[step(state) % (sizeof(where) / sizeof(where[0]))];
@@ -256,7 +256,7 @@ static size_t random_line(uint64_t *state, const struct phone_profile *profile, 
 			nth = 1 + (unsigned)(step(state) % (step(state) % 4 ? 60 : 600));
 		else if (point == AT_START || point == AT_END)
 			nth = 1 + (unsigned)(step(state) % 12);
-		used += (size_t)snprintf(out + used, room - used, " at %s %u", point_name(point), nth);
+		used += (size_t)snprintf(out + used, room - used, " at %s %u", ph_point_name(point), nth);
 	}
 	if (fault->flags & PHONE_FAULT_NAMED)
 		used += (size_t)snprintf(out + used, room - used, " on %s", name);

@@ -7,12 +7,12 @@
 
 enum { MAGIC = 0xed26ff3a, RAW = 0xcac1, FILL = 0xcac2, HOLE = 0xcac3, CRC = 0xcac4 };
 
-bool is_sparse_image(const uint8_t *data, size_t length)
+bool ph_is_sparse_image(const uint8_t *data, size_t length)
 {
-	return length >= 28 && le32(data) == (uint32_t)MAGIC;
+	return length >= 28 && ph_le32(data) == (uint32_t)MAGIC;
 }
 
-void sparse_clear(struct sparse *s)
+void ph_sparse_clear(struct sparse *s)
 {
 	free(s->kept);
 	*s = (struct sparse){ 0 };
@@ -25,13 +25,13 @@ static bool begin(struct phone *p, const struct place *place, const uint8_t *hea
 	s->active = true;
 	s->header = head[8] | (uint32_t)head[9] << 8;
 	s->chunk_header = head[10] | (uint32_t)head[11] << 8;
-	s->block = le32(head + 12);
-	s->chunks = le32(head + 20);
+	s->block = ph_le32(head + 12);
+	s->chunks = ph_le32(head + 20);
 	s->chunk = s->block_at = 0;
 	s->erased = false;
 	if (s->header < 28 || s->chunk_header < 12 || s->block == 0 || s->block % 4)
 		return false;
-	return (uint64_t)le32(head + 16) * s->block <= place->size;
+	return (uint64_t)ph_le32(head + 16) * s->block <= place->size;
 }
 
 static bool chunk_write(struct phone *p, const struct place *place, const uint8_t *at, uint16_t kind,
@@ -43,13 +43,13 @@ static bool chunk_write(struct phone *p, const struct place *place, const uint8_
 
 	if (kind != HOLE && !s->erased) {
 		s->erased = true;
-		area_erase(&p->area[place->area], place->start, place->size);
-		deed(p, PHONE_DEED_ERASE, name, 0, place->size, 0, false);
+		ph_area_erase(&p->area[place->area], place->start, place->size);
+		ph_deed(p, PHONE_DEED_ERASE, name, 0, place->size, 0, false);
 	}
 	if (offset + bytes > place->size)
 		return false;
 	if (kind == RAW)
-		return put_bytes(p, name, place, offset, at, bytes, PHONE_DEED_WRITE);
+		return ph_put_bytes(p, name, place, offset, at, bytes, PHONE_DEED_WRITE);
 	if (kind == FILL) {
 		uint8_t block[4096];
 
@@ -61,10 +61,11 @@ static bool chunk_write(struct phone *p, const struct place *place, const uint8_
 			if (memcmp(block, block + 1, sizeof(block) - 1) == 0)
 				part = bytes - done; /* one byte value: no need to walk it */
 			if (part > sizeof(block)) {
-				area_fill(&p->area[place->area], place->start + offset + done, part,
-					  block[0]);
-				deed(p, PHONE_DEED_WRITE, name, offset + done, part, block[0], false);
-			} else if (!put_bytes(p, name, place, offset + done, block, part, PHONE_DEED_WRITE)) {
+				ph_area_fill(&p->area[place->area], place->start + offset + done, part,
+					     block[0]);
+				ph_deed(p, PHONE_DEED_WRITE, name, offset + done, part, block[0], false);
+			} else if (!ph_put_bytes(p, name, place, offset + done, block, part,
+						 PHONE_DEED_WRITE)) {
 				return false;
 			}
 			done += part;
@@ -75,7 +76,7 @@ static bool chunk_write(struct phone *p, const struct place *place, const uint8_
 
 /* Feeds what one flush has; a chunk cut by the buffer's end is kept. False: write error (0xA2), state sticks
  * on u-boot15. */
-bool sparse_feed(struct phone *p, const struct place *place, const uint8_t *data, size_t length)
+bool ph_sparse_feed(struct phone *p, const struct place *place, const uint8_t *data, size_t length)
 {
 	struct sparse *s = &p->sparse;
 	uint8_t *joined = NULL;
@@ -94,12 +95,13 @@ bool sparse_feed(struct phone *p, const struct place *place, const uint8_t *data
 	if (!s->active) {
 		good = begin(p, place, data);
 		at = s->header;
-	} else if (!s->kept_length && is_sparse_image(data, length)) {
-		fault_fired(p, "F33"); /* parsed as a continuation of the failed one */
+		good = good && at <= length;
+	} else if (!s->kept_length && ph_is_sparse_image(data, length)) {
+		ph_fault_fired(p, "F33"); /* parsed as a continuation of the failed one */
 	}
 	while (good && s->chunk < s->chunks && length - at >= s->chunk_header) {
 		uint16_t kind = (uint16_t)(data[at] | data[at + 1] << 8);
-		uint64_t blocks = le32(data + at + 4), total = le32(data + at + 8);
+		uint64_t blocks = ph_le32(data + at + 4), total = ph_le32(data + at + 8);
 
 		if (total < s->chunk_header) {
 			good = false;
@@ -107,7 +109,9 @@ bool sparse_feed(struct phone *p, const struct place *place, const uint8_t *data
 		}
 		if (length - at < total)
 			break;
-		if (kind == RAW && total - s->chunk_header != blocks * s->block)
+		if (kind == FILL && total - s->chunk_header < 4)
+			good = false;
+		else if (kind == RAW && total - s->chunk_header != blocks * s->block)
 			good = false;
 		else if (kind == RAW || kind == FILL || kind == HOLE)
 			good = chunk_write(p, place, data + at + s->chunk_header, kind, blocks * s->block);
@@ -128,7 +132,7 @@ bool sparse_feed(struct phone *p, const struct place *place, const uint8_t *data
 	if (good && s->chunk >= s->chunks)
 		s->active = false;
 	if (!good) {
-		fault_fired(p, "F32");
+		ph_fault_fired(p, "F32");
 		if (p->profile->second == PHONE_LK)
 			s->active = false; /* fixed there */
 	}

@@ -36,7 +36,7 @@ static void leaf_drop(struct leaf *leaf)
 	free(leaf);
 }
 
-bool area_make(struct area *area, uint64_t size, uint8_t erased)
+bool ph_area_make(struct area *area, uint64_t size, uint8_t erased)
 {
 	*area = (struct area){ .size = size, .erased = erased };
 	area->leaf_count = (size_t)((size + LEAF_BYTES - 1) / LEAF_BYTES);
@@ -46,7 +46,7 @@ bool area_make(struct area *area, uint64_t size, uint8_t erased)
 	return area->leaf != NULL;
 }
 
-void area_drop(struct area *area)
+void ph_area_drop(struct area *area)
 {
 	for (size_t i = 0; area->leaf && i < area->leaf_count; i++)
 		leaf_drop(area->leaf[i]);
@@ -54,9 +54,9 @@ void area_drop(struct area *area)
 	area->leaf = NULL;
 }
 
-bool area_share(struct area *to, const struct area *from)
+bool ph_area_share(struct area *to, const struct area *from)
 {
-	if (!area_make(to, from->size, from->erased))
+	if (!ph_area_make(to, from->size, from->erased))
 		return false;
 	for (size_t i = 0; i < from->leaf_count; i++) {
 		if (!from->leaf[i])
@@ -113,7 +113,7 @@ static uint64_t clip(const struct area *area, uint64_t offset, uint64_t length)
 	return length < area->size - offset ? length : area->size - offset;
 }
 
-void area_read(const struct area *area, uint64_t offset, void *out, uint64_t length)
+void ph_area_read(const struct area *area, uint64_t offset, void *out, uint64_t length)
 {
 	uint8_t *to = out;
 	uint64_t valid = clip(area, offset, length);
@@ -134,7 +134,7 @@ void area_read(const struct area *area, uint64_t offset, void *out, uint64_t len
 	}
 }
 
-void area_write(struct area *area, uint64_t offset, const void *data, uint64_t length)
+void ph_area_write(struct area *area, uint64_t offset, const void *data, uint64_t length)
 {
 	const uint8_t *from = data;
 
@@ -154,7 +154,7 @@ void area_write(struct area *area, uint64_t offset, const void *data, uint64_t l
 	}
 }
 
-void area_fill(struct area *area, uint64_t offset, uint64_t length, uint8_t value)
+void ph_area_fill(struct area *area, uint64_t offset, uint64_t length, uint8_t value)
 {
 	for (length = clip(area, offset, length); length;) {
 		uint64_t in_page = offset % PAGE, part = PAGE - in_page < length ? PAGE - in_page : length;
@@ -187,7 +187,7 @@ void area_fill(struct area *area, uint64_t offset, uint64_t length, uint8_t valu
 	}
 }
 
-void area_erase(struct area *area, uint64_t offset, uint64_t length)
+void ph_area_erase(struct area *area, uint64_t offset, uint64_t length)
 {
-	area_fill(area, offset, length, area->erased);
+	ph_area_fill(area, offset, length, area->erased);
 }

@@ -4,7 +4,7 @@
 
 #include "tests/phone/device.h"
 
-const struct phone_part *profile_part(const struct phone *p, const char *name)
+const struct phone_part *ph_profile_part(const struct phone *p, const char *name)
 {
 	for (size_t i = 0; i < p->profile->part_count; i++)
 		if (strcmp(p->profile->parts[i].name, name) == 0)
@@ -12,7 +12,7 @@ const struct phone_part *profile_part(const struct phone *p, const char *name)
 	return NULL;
 }
 
-const struct phone_part *part_by_id(const struct phone *p, uint32_t id)
+const struct phone_part *ph_part_by_id(const struct phone *p, uint32_t id)
 {
 	for (size_t i = 0; i < p->profile->part_count; i++)
 		if (p->profile->parts[i].id == id)
@@ -20,11 +20,11 @@ const struct phone_part *part_by_id(const struct phone *p, uint32_t id)
 	return NULL;
 }
 
-bool resolve_const(const struct phone *p, const char *name, struct place *place)
+bool ph_resolve_const(const struct phone *p, const char *name, struct place *place)
 {
 	bool fixed = p->profile->store == PHONE_NOR || p->profile->store == PHONE_RAWNAND;
 
-	*place = (struct place){ .part = profile_part(p, name) };
+	*place = (struct place){ .part = ph_profile_part(p, name) };
 	if (strcmp(name, "splloader_bak") == 0 || (strcmp(name, "splloader") == 0 && !fixed)) {
 		place->area = name[9] ? BOOT2 : BOOT1;
 		place->size = p->area[place->area].size;
@@ -37,7 +37,7 @@ bool resolve_const(const struct phone *p, const char *name, struct place *place)
 	}
 	if (fixed) {
 		if (strcmp(name, "splloader") == 0)
-			place->part = profile_part(p, "spl");
+			place->part = ph_profile_part(p, "spl");
 		if (!place->part)
 			return false;
 		place->start = place->part->start;
@@ -59,18 +59,18 @@ bool resolve_const(const struct phone *p, const char *name, struct place *place)
 	return false;
 }
 
-bool resolve(struct phone *p, const char *name, struct place *place)
+bool ph_resolve(struct phone *p, const char *name, struct place *place)
 {
 	if (!p->gpt_known || p->gpt_state == 2)
-		gpt_load(p, true);
-	return resolve_const(p, name, place);
+		ph_gpt_load(p, true);
+	return ph_resolve_const(p, name, place);
 }
 
-bool has_name(const struct phone *p, const char *name)
+bool ph_has_name(const struct phone *p, const char *name)
 {
 	struct place place;
 
-	return resolve_const(p, name, &place);
+	return ph_resolve_const(p, name, &place);
 }
 
 size_t phone_partitions(const struct phone *p, struct phone_slice *out, size_t room)
@@ -78,7 +78,7 @@ size_t phone_partitions(const struct phone *p, struct phone_slice *out, size_t r
 	bool fixed = p->profile->store == PHONE_NOR || p->profile->store == PHONE_RAWNAND;
 
 	if (!p->gpt_known)
-		gpt_load((struct phone *)p, false);
+		ph_gpt_load((struct phone *)p, false);
 	if (!fixed) {
 		for (size_t i = 0; i < p->table_count && i < room; i++)
 			out[i] = p->table[i];
@@ -95,8 +95,8 @@ size_t phone_partitions(const struct phone *p, struct phone_slice *out, size_t r
 static bool place_of(const struct phone *p, const char *name, struct place *place)
 {
 	if (!p->gpt_known)
-		gpt_load((struct phone *)p, false);
-	return resolve_const(p, name, place);
+		ph_gpt_load((struct phone *)p, false);
+	return ph_resolve_const(p, name, place);
 }
 
 bool phone_storage_size(const struct phone *p, const char *name, uint64_t *size)
@@ -115,7 +115,7 @@ bool phone_storage_read(const struct phone *p, const char *name, uint64_t offset
 
 	if (!place_of(p, name, &place) || offset > place.size || length > place.size - offset)
 		return false;
-	area_read(&p->area[place.area], place.start + offset, out, length);
+	ph_area_read(&p->area[place.area], place.start + offset, out, length);
 	return true;
 }
 
@@ -125,7 +125,7 @@ bool phone_storage_write(struct phone *p, const char *name, uint64_t offset, con
 
 	if (!place_of(p, name, &place) || offset > place.size || length > place.size - offset)
 		return false;
-	area_write(&p->area[place.area], place.start + offset, data, length);
+	ph_area_write(&p->area[place.area], place.start + offset, data, length);
 	if (place.area == USER && place.start == 0)
 		p->gpt_known = false;
 	return true;

@@ -6,7 +6,7 @@
 
 #include "tests/phone/device.h"
 
-enum phone_driver driver_now(const struct phone *p)
+enum phone_driver ph_driver_now(const struct phone *p)
 {
 	if (p->stage == PHONE_ROM && !p->profile->autodownload)
 		return PHONE_OTG; /* the ROM takes packet by packet */
@@ -15,7 +15,7 @@ enum phone_driver driver_now(const struct phone *p)
 		       : p->profile->driver1;
 }
 
-void usb_identity(struct phone *p)
+void ph_usb_identity(struct phone *p)
 {
 	const struct phone_profile *profile = p->profile;
 	uint16_t packet = profile->max_packet;
@@ -30,7 +30,7 @@ void usb_identity(struct phone *p)
 				     .out_endpoint = profile->out_endpoint,
 				     .max_packet = packet,
 				     .high_speed = packet == 512 };
-	put_le16(device + 12, profile->bcd_device);
+	ph_put_le16(device + 12, profile->bcd_device);
 	if (profile->bcd_device == 0x0202) {
 		device[2] = packet == 64 ? 0x10 : 0x01;
 		device[3] = 1;
@@ -40,7 +40,7 @@ void usb_identity(struct phone *p)
 		end[1] = 5;
 		end[2] = i == 0 ? profile->in_endpoint : profile->out_endpoint;
 		end[3] = 2;
-		put_le16(end + 4, packet);
+		ph_put_le16(end + 4, packet);
 	}
 	memcpy(p->descriptors, device, 18);
 	memcpy(p->descriptors + 18, config, 32);
@@ -60,16 +60,16 @@ const uint8_t *phone_descriptors(const struct phone *p, size_t *length)
 int phone_control(struct phone *p, uint64_t now, uint8_t request_type, uint8_t request, uint16_t value,
 		  uint16_t index)
 {
-	advance(p, now);
+	ph_advance(p, now);
 	if (!p->present)
 		return -ENODEV;
 	p->whim = (struct whim){ 0 };
-	fault_at(p, AT_CONTROL, NULL);
-	if (fault_hit(p, "U23", NULL))
+	ph_fault_at(p, AT_CONTROL, NULL);
+	if (ph_fault_hit(p, "U23", NULL))
 		return -ETIMEDOUT;
 	if (p->whim.vanish) {
-		leave(p, p->now, PHONE_NEVER, PHONE_OFF);
-		advance(p, p->now);
+		ph_leave(p, p->now, PHONE_NEVER, PHONE_OFF);
+		ph_advance(p, p->now);
 		return -ENODEV;
 	}
 	if (p->whim.halt)
@@ -126,28 +126,28 @@ static bool probe(struct phone *p, const uint8_t *data, size_t length)
 	if (!all || p->in_frame)
 		return false;
 	p->whim = (struct whim){ 0 };
-	fault_at(p, AT_PROBE, NULL);
+	ph_fault_at(p, AT_PROBE, NULL);
 	if (p->whim.stall) {
-		die(p, "fault: stall", false);
+		ph_die(p, "fault: stall", false);
 		return true;
 	}
 	if (p->whim.lose)
 		return true;
 	if (p->whim.vanish || p->whim.boot || p->whim.reset) {
-		leave(p, p->now, p->whim.reset ? delay(p, p->profile->t_gone) : PHONE_NEVER,
-		      p->whim.reset  ? PHONE_ROM
-		      : p->whim.boot ? PHONE_BOOTED
-				     : PHONE_OFF);
-		advance(p, p->now);
+		ph_leave(p, p->now, p->whim.reset ? ph_delay(p, p->profile->t_gone) : PHONE_NEVER,
+			 p->whim.reset	? PHONE_ROM
+			 : p->whim.boot ? PHONE_BOOTED
+					: PHONE_OFF);
+		ph_advance(p, p->now);
 		return true;
 	}
 	if (p->stage == PHONE_ROM) {
-		rom_probe(p);
+		ph_rom_probe(p);
 		return true;
 	}
 	if (p->stage == PHONE_FDL1) {
 		for (size_t i = 0; i < length; i++)
-			fdl1_probe(p);
+			ph_fdl1_probe(p);
 		return true;
 	}
 	return false;
@@ -155,7 +155,7 @@ static bool probe(struct phone *p, const uint8_t *data, size_t length)
 
 static bool drops_rest(const struct phone *p)
 {
-	enum phone_driver driver = driver_now(p);
+	enum phone_driver driver = ph_driver_now(p);
 
 	return driver == PHONE_DWC3 || (driver == PHONE_MUSB && p->stage == PHONE_FDL2);
 }
@@ -178,7 +178,7 @@ static void escaped_bytes(struct phone *p, const uint8_t *data, size_t length)
 			/* musb and otg FDL1 read byte by byte: the first flag of its life is the probe, frame
 			 * or not. */
 			if (p->stage == PHONE_FDL1 && !p->ver_sent) {
-				fdl1_probe(p);
+				ph_fdl1_probe(p);
 				if (p->ver_sent && length > 1)
 					return; /* the rest of that frame is thrown away */
 				continue;
@@ -191,11 +191,11 @@ static void escaped_bytes(struct phone *p, const uint8_t *data, size_t length)
 			p->in_frame = false;
 			if (p->overrun || p->rx_length > RX_LIMIT)
 				p->poisoned = p->damaged = true;
-			frame_in(p, p->rx, p->rx_length);
+			ph_frame_in(p, p->rx, p->rx_length);
 			p->rx_length = 0;
 			if (drops_rest(p)) {
 				if (length)
-					fault_fired(p, "F23");
+					ph_fault_fired(p, "F23");
 				return;
 			}
 		}
@@ -208,13 +208,13 @@ static void plain_bytes(struct phone *p, const uint8_t *data, size_t length)
 	if (length == 0)
 		return;
 	if (length < 8) {
-		fault_fired(p, "F22");
-		die(p, "short transfer without escapes", false);
+		ph_fault_fired(p, "F22");
+		ph_die(p, "short transfer without escapes", false);
 		return;
 	}
 	if (length > 2 && length - 2 > RX_LIMIT)
 		p->poisoned = true;
-	frame_in(p, data + 1, length - 2);
+	ph_frame_in(p, data + 1, length - 2);
 }
 
 static void completed(struct phone *p, const uint8_t *data, size_t length)
@@ -225,10 +225,10 @@ static void completed(struct phone *p, const uint8_t *data, size_t length)
 		plain_bytes(p, data, length);
 		return;
 	}
-	if (p->stage == PHONE_FDL1 && !p->ver_sent && driver_now(p) == PHONE_DWC3 &&
+	if (p->stage == PHONE_FDL1 && !p->ver_sent && ph_driver_now(p) == PHONE_DWC3 &&
 	    (length != 1 || data[0] != 0x7e)) {
-		fault_fired(p, "F03");
-		die(p, "first transfer was not one 7E", false);
+		ph_fault_fired(p, "F03");
+		ph_die(p, "first transfer was not one 7E", false);
 		return;
 	}
 	if (probe(p, data, length))
@@ -251,14 +251,15 @@ static void dma_append(struct phone *p, const void *data, size_t length)
 
 static void stray_zlp(struct phone *p)
 {
-	struct armed *armed = fault_for(p, "F25", NULL);
+	struct armed *armed = ph_fault_for(p, "F25", NULL);
 
-	if (driver_now(p) == PHONE_DWC3 || (armed && driver_now(p) == PHONE_MUSB && p->stage == PHONE_FDL2)) {
+	if (ph_driver_now(p) == PHONE_DWC3 ||
+	    (armed && ph_driver_now(p) == PHONE_MUSB && p->stage == PHONE_FDL2)) {
 		if (armed)
-			fault_mark(p, armed);
+			ph_fault_mark(p, armed);
 		else
-			fault_fired(p, "F25");
-		die(p, "stray zero-length packet", false);
+			ph_fault_fired(p, "F25");
+		ph_die(p, "stray zero-length packet", false);
 	}
 }
 
@@ -290,7 +291,7 @@ static void dma_transfer(struct phone *p, const uint8_t *data, size_t length, bo
 			stray_zlp(p);
 		at = total;
 	} else if (total > at) {
-		fault_fired(p, "F24");
+		ph_fault_fired(p, "F24");
 	}
 	p->dma_length = total - at;
 	memmove(p->dma, p->dma + at, p->dma_length);
@@ -310,9 +311,9 @@ static enum phone_taken while_booting(struct phone *p, const uint8_t *data, size
 		p->early_probe = true;
 		return PHONE_TAKEN;
 	}
-	if (fault_hit(p, "F02", NULL))
+	if (ph_fault_hit(p, "F02", NULL))
 		p->early_probe = true;
-	fault_fired(p, "F01");
+	ph_fault_fired(p, "F01");
 	return PHONE_TAKEN;
 }
 
@@ -325,7 +326,7 @@ enum phone_taken phone_out(struct phone *p, uint64_t now, const void *data, size
 {
 	bool ended = length % p->usb.max_packet != 0 || zlp || length == 0;
 
-	advance(p, now);
+	ph_advance(p, now);
 	if (!p->present)
 		return PHONE_GONE;
 	p->counters.naks++; /* taken back below */
@@ -347,9 +348,10 @@ enum phone_taken phone_out(struct phone *p, uint64_t now, const void *data, size
 	}
 	if (p->out_disarmed)
 		return PHONE_NAK;
-	if (busy(p) && p->stage == PHONE_FDL1 && driver_now(p) == PHONE_MUSB && length > 0 && p->ver_sent) {
-		fault_fired(p, "F66");
-		die(p, "transfer during a reply", true);
+	if (busy(p) && p->stage == PHONE_FDL1 && ph_driver_now(p) == PHONE_MUSB && length > 0 &&
+	    p->ver_sent) {
+		ph_fault_fired(p, "F66");
+		ph_die(p, "transfer during a reply", true);
 		p->counters.naks--;
 		return PHONE_TAKEN;
 	}
@@ -360,8 +362,8 @@ enum phone_taken phone_out(struct phone *p, uint64_t now, const void *data, size
 	p->counters.transfers_in++;
 	p->counters.bytes_in += length;
 	if (p->x.raw_wait && p->stage == PHONE_FDL2)
-		raw_bytes(p, data, length, ended);
-	else if (driver_now(p) == PHONE_MUSB || driver_now(p) == PHONE_DWC3)
+		ph_raw_bytes(p, data, length, ended);
+	else if (ph_driver_now(p) == PHONE_MUSB || ph_driver_now(p) == PHONE_DWC3)
 		dma_transfer(p, data, length, ended, zlp && length && length % p->usb.max_packet == 0);
 	else if (length)
 		completed(p, data, length);

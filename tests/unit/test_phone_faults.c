@@ -394,6 +394,57 @@ static void seeds(void **state)
 			      &why));
 }
 
+/* A host that says anything: the phone may hang or leave, it must not fall over itself. */
+static void hostile(void **state)
+{
+	static const uint16_t types[] = { 0,	1,    2,    3,	  5,	6,    0x0a, 0x0b, 0x0d,
+					  0x10, 0x11, 0x12, 0x1a, 0x20, 0x21, 0x22, 0x25, 0x28,
+					  0x2a, 0x2b, 0x2d, 0x31, 0x33, 0x41, 0x7f };
+	static const char *const names[] = { "boot",	  "userdata",
+					     "",	  "l_fixnv1",
+					     "splloader", "system_size",
+					     "vbmeta",	  "abcdefghijklmnopqrstuvwxyzabcdefghi" };
+	size_t count;
+	const struct phone_profile *rows = phone_profiles(&count);
+	uint64_t r = 99;
+
+	(void)state;
+	for (unsigned round = 0; round < 600; round++) {
+		char script[512];
+		struct phone *phone;
+
+		phone_fault_random(round, &rows[round % count], NULL, 0, script, sizeof(script));
+		phone = host_phone(rows[round % count].name, round % 3 ? NULL : script);
+		memset(&h, 0, sizeof(h));
+		h.phone = phone;
+		h.now = 1000;
+		phone_plug(phone, h.now);
+		phone_control(phone, h.now, 0x21, 0x22, 0x601, 0);
+		if (round % 5)
+			host_boot(&h);
+		for (int i = 0; i < 40 && phone_present(phone) && phone_stage(phone) != PHONE_DEAD; i++) {
+			static uint8_t payload[70000];
+			size_t length;
+
+			host_random(payload, 4096, r += 77);
+			length = payload[0] & 1 ? payload[1] : (size_t)(payload[1] << 8 | payload[2]);
+			if (payload[3] & 1) {
+				host_named(payload, names[payload[4] % 8],
+					   payload[3] & 2 ? 28 : (uint32_t)payload[5] << 20);
+				length = payload[3] & 4 ? 76 : payload[3] & 8 ? 80 : 92;
+			} else if (payload[3] & 2) {
+				memcpy(payload, "\x3a\xff\x26\xed", 4);
+			} else if (payload[3] & 4) {
+				memcpy(payload, "par:\1", 5);
+			}
+			if (host_do(&h, types[payload[6] % 25], payload, length, 3000000) != SILENT &&
+			    payload[6] % 25 == 14)
+				h.plain = phone_plain(phone);
+		}
+		phone_free(phone);
+	}
+}
+
 static void clones(void **state)
 {
 	struct phone *phone = host_phone("sc9863a", NULL), *twin;
@@ -424,6 +475,7 @@ int main(void)
 		cmocka_unit_test(other_engines),
 		cmocka_unit_test(secure_and_mirror),
 		cmocka_unit_test(clones),
+		cmocka_unit_test(hostile),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
