@@ -119,7 +119,7 @@ struct step_kind {
 
 struct connect_state {
 	uint32_t probes, connects;
-	bool sent, garbled, drained, spoke;
+	bool sent, garbled, drained, spoke, restarted;
 	bool detect; /* the sum-framed CONNECT of section 18 is next */
 	bool quiet;  /* let later answers pass before the next command */
 };
@@ -226,6 +226,7 @@ struct verify_state {
 
 struct end_state {
 	enum { END_SEND, END_DEPARTURE, END_OVER } at;
+	bool acked;
 };
 
 struct nv_kept {
@@ -255,6 +256,7 @@ enum phase {
 	PHASE_OWED,
 	PHASE_TABLE,
 	PHASE_BACKUP,
+	PHASE_TABLE_AGAIN,
 	PHASE_RESOLVE,
 	PHASE_GATE,
 	PHASE_MERGE,
@@ -311,6 +313,7 @@ struct session {
 	bool fresh;	    /* it was seen to arrive */
 	bool resumed;	    /* a loader was found running */
 	bool spoken;	    /* FDL2 has answered a command */
+	bool table_damaged; /* there is a table, but its first copy is broken */
 	bool unknown_spent; /* the one command it may not know has been sent */
 	bool raw;	    /* 0x28 was accepted */
 

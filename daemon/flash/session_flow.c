@@ -161,6 +161,10 @@ static const struct step_kind *learn_phase(const struct session *s)
 	case PHASE_OWED: return &step_owed;
 	case PHASE_TABLE: return s->plan->old_ids || s->where == BSL_STAGE_FDL ? NULL : &step_table;
 	case PHASE_BACKUP: return s->backup_at < s->plan->backup_count ? &step_backup : NULL;
+	/* the first access by name mends a broken first copy from the second (device-behaviour 17: F48) */
+	case PHASE_TABLE_AGAIN:
+		return s->table_damaged && !s->facts.table.count && s->plan->backup_count ? &step_table
+											  : NULL;
 	case PHASE_RESOLVE: return &step_resolve;
 	default: return NULL;
 	}

@@ -138,6 +138,14 @@ static enum step_says store(struct session *s, struct ask *ask, const uint8_t *b
 	return STEP_ASK;
 }
 
+/* NV is judged before it is stored: what follows its last item is not kept. */
+static void read_whole(struct session *s)
+{
+	s->st.backup.at = is_nv(s) ? BACKUP_STORE : BACKUP_SYNC;
+	if (is_nv(s))
+		judge_nv(s);
+}
+
 static enum step_says take_owed(struct session *s, struct ask *ask)
 {
 	struct backup_state_inner *st = &s->st.backup;
@@ -145,7 +153,7 @@ static enum step_says take_owed(struct session *s, struct ask *ask)
 	const uint8_t *bytes;
 
 	if (st->r.pos >= st->feed.size) {
-		st->at = is_nv(s) ? BACKUP_STORE : BACKUP_SYNC;
+		read_whole(s);
 		return STEP_DONE;
 	}
 	bytes = feed_at(&st->feed, st->r.pos, n);
@@ -178,7 +186,7 @@ static enum step_says backup_next(struct session *s, struct ask *ask)
 		says = reader_next(s, &st->r, ask, 0);
 		if (says != STEP_DONE)
 			return says;
-		st->at = is_nv(s) ? BACKUP_STORE : BACKUP_SYNC;
+		read_whole(s);
 	}
 	while (st->at == BACKUP_OWED) {
 		says = take_owed(s, ask);
@@ -233,9 +241,7 @@ static enum step_says kept(struct session *s)
 	struct backup_state_inner *st = &s->st.backup;
 
 	fact(s)->size = st->stored;
-	if (is_nv(s))
-		judge_nv(s);
-	else
+	if (!is_nv(s))
 		note(s, st->zeros || st->ones ? BACKUP_BLANK : BACKUP_VALID, "");
 	if (fact(s)->from_owed && is_nv(s) && fact(s)->state != BACKUP_VALID)
 		return step_fail(s, ERR_NV_INVALID, "the backup owed by job %s: %s", s->owed[st->owed].job,

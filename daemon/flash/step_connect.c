@@ -181,6 +181,13 @@ static enum step_says connect_take(struct session *s, const struct answer *a)
 		return on_detected(s, a);
 	if (a->kind == ANSWER_GOOD)
 		return on_version(s, a);
+	/* an answer to somebody else's question: let the rest of it pass and call again, once (bsl-protocol
+	 * 14) */
+	if (a->kind == ANSWER_CODE && !c->restarted) {
+		c->restarted = true;
+		c->drained = false;
+		return STEP_ASK;
+	}
 	if (a->kind == ANSWER_CODE)
 		return step_refused(s, a);
 	return on_silence(s, a);

@@ -43,12 +43,14 @@ static enum step_says end_take(struct session *s, const struct answer *a)
 	}
 	switch (st->at) {
 	case END_SEND:
-		if (a->kind != ANSWER_GOOD && (a->kind != ANSWER_SILENT || !resets(s)))
+		/* without a readable ACK the departure decides */
+		if (a->kind != ANSWER_GOOD && a->kind != ANSWER_SILENT && a->kind != ANSWER_GARBLED)
 			return step_refused(s, a);
+		st->acked = a->kind == ANSWER_GOOD;
 		st->at = END_DEPARTURE;
 		return STEP_ASK;
 	case END_DEPARTURE:
-		if (a->kind != ANSWER_GOOD && resets(s))
+		if (a->kind != ANSWER_GOOD && (resets(s) || !st->acked))
 			return step_diagnose(s, SYMPTOM_STAYS, -1, "still there after the restart was due");
 		/* switching off waits until the cable is out: nothing failed (device-behaviour 17: F61) */
 		if (a->kind != ANSWER_GOOD)

@@ -39,8 +39,8 @@ enum step_says table_begin(struct session *s, bool prove)
 
 static bool list_allowed(const struct session *s)
 {
-	return !s->unknown_spent && !s->plan->old_ids && s->where == BSL_STAGE_FDL2 &&
-	       s->facts.storage != STORAGE_NAND && s->facts.has_capabilities;
+	return !s->unknown_spent && s->phase == PHASE_TABLE && !s->plan->old_ids &&
+	       s->where == BSL_STAGE_FDL2 && s->facts.storage != STORAGE_NAND && s->facts.has_capabilities;
 }
 
 static void no_gpt(struct session *s)
@@ -57,10 +57,16 @@ static void parse_gpt(struct session *s)
 	memset(&s->facts.table, 0, sizeof(s->facts.table));
 	r = table_from_gpt(t->bytes, t->len, &s->facts.table, &need);
 	if (r == 0) {
+		s->facts.table_absent = false;
+		/* where FDL2 did not say, the sector does (bsl-protocol 11.4) */
+		if (s->facts.storage == STORAGE_UNKNOWN)
+			s->facts.storage = s->facts.table.sector == 4096 ? STORAGE_UFS : STORAGE_EMMC;
 		t->at = TABLE_OVER;
 		return;
 	}
 	memset(&s->facts.table, 0, sizeof(s->facts.table));
+	s->facts.table_absent = r == -ENOENT; /* a new board: there is room for one */
+	s->table_damaged = r == -EBADMSG;
 	if (r == -EAGAIN && need > t->len && need <= t->room)
 		open_gpt(s, (need + 511) / 512 * 512);
 	else
@@ -122,6 +128,9 @@ enum step_says table_take(struct session *s, const struct answer *a)
 		    !t->prove)
 			return step_refused(s, a);
 		t->refused = true;
+		/* only NAND has no user area to open (bsl-protocol 11.2) */
+		if (opening && a->code == BSL_REP_INCOMPATIBLE && s->facts.storage == STORAGE_UNKNOWN)
+			s->facts.storage = STORAGE_NAND;
 		no_gpt(s);
 		return STEP_ASK;
 	}

@@ -9,11 +9,12 @@
 
 #include "flash/inner.h"
 
-#define RAW_BLOCK   (2u << 20)
-#define RAW_PIECE   65536u
-#define QUIET_LATE  (300 * MSEC) /* for an error that follows the last raw ACK (bsl-protocol 10) */
-#define FLUSH_EVERY (2ull << 20) /* from here on any MIDST may make the phone write (device-behaviour 5.5) \
-				  */
+#define RAW_BLOCK  (2u << 20)
+#define RAW_PIECE  65536u
+#define QUIET_LATE (300 * MSEC) /* for an error that follows the last raw ACK (bsl-protocol 10) */
+#define FLUSH_EVERY                                                                            \
+	(2ull << 20) /* from here on any MIDST may make the phone write (device-behaviour 5.5) \
+		      */
 
 /* What may make an entry begin again from START in the same session; everything else ends the session. */
 static const struct {
