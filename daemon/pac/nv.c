@@ -179,9 +179,21 @@ static int parse_as(const struct reader *rd, struct nv_image *img)
 	return r;
 }
 
+/*
+ * A wrong reading often ends well, because any chain of lengths that lands in the fill finds a terminator
+ * there. The IMEI item, which every image must have, tells the right one.
+ */
+static bool convincing(const struct nv_image *img)
+{
+	const struct nv_item *imei = nv_find(img, NV_ANY_CORE, NV_ID_IMEI, NULL);
+
+	return imei && imei->len == IMEI_LEN;
+}
+
 int nv_parse(const uint8_t *data, size_t len, struct nv_image *img, struct failure *why)
 {
 	struct reader little = { data, len, false, why }, big = { data, len, true, NULL };
+	struct nv_image other;
 	int r;
 
 	*img = (struct nv_image){ 0 };
@@ -189,9 +201,17 @@ int nv_parse(const uint8_t *data, size_t len, struct nv_image *img, struct failu
 		return pac_fail(why, ERR_NV_INVALID, NULL, PAC_NOWHERE, "%zu bytes, 8 to %u expected", len,
 				NV_SIZE_MAX);
 	r = parse_as(&little, img);
-	if (r < 0 && parse_as(&big, img) == 0)
-		r = 0;
-	return r;
+	if ((r == 0 && convincing(img)) || parse_as(&big, &other) < 0)
+		return r;
+	if (!convincing(&other)) {
+		nv_free(&other);
+		return r;
+	}
+	nv_free(img);
+	*img = other;
+	if (r < 0 && why)
+		*why = (struct failure){ 0 };
+	return 0;
 }
 
 void nv_free(struct nv_image *img)
@@ -214,40 +234,29 @@ static void swap_words(uint8_t *data, size_t len)
 
 int nv_parse_device(uint8_t *data, size_t len, struct nv_image *img, bool *swapped, struct failure *why)
 {
-	int r = nv_parse(data, len, img, why);
+	struct failure first = { 0 };
+	int r = nv_parse(data, len, img, &first);
 
 	if (swapped)
 		*swapped = false;
-	if (r == 0 && nv_find(img, NV_ANY_CORE, NV_ID_IMEI, NULL))
+	if (r == 0 && convincing(img))
 		return 0;
-	/* swapped garbage can look like one short stream; only an image that has an IMEI item counts as more
-	 */
-	if (r == 0) {
-		struct nv_image other;
-
-		swap_words(data, len);
-		if (nv_parse(data, len, &other, NULL) == 0) {
-			if (nv_find(&other, NV_ANY_CORE, NV_ID_IMEI, NULL)) {
-				nv_free(img);
-				*img = other;
-				if (swapped)
-					*swapped = true;
-				return 0;
-			}
-			nv_free(&other);
-		}
-		swap_words(data, len);
-		return 0;
-	}
+	if (r == 0)
+		nv_free(img);
 	swap_words(data, len);
 	if (nv_parse(data, len, img, NULL) == 0) {
-		if (swapped)
-			*swapped = true;
-		if (why)
-			*why = (struct failure){ 0 };
-		return 0;
+		if (convincing(img)) {
+			if (swapped)
+				*swapped = true;
+			return 0;
+		}
+		nv_free(img);
 	}
 	swap_words(data, len);
+	if (r == 0)
+		return nv_parse(data, len, img, why);
+	if (why)
+		*why = first;
 	return r;
 }
 

@@ -16,7 +16,7 @@ static uint64_t island_at(const struct part *p, int i)
 	if (i == 0)
 		return 0;
 	if (i == 1)
-		return p->huge > (5ull << 30) ? (4ull << 30) + 1234 : p->huge / 2;
+		return p->huge > (4ull << 30) + (1u << 20) ? (4ull << 30) + 1234 : p->huge / 2;
 	return p->huge - ISLAND;
 }
 
