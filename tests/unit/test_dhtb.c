@@ -12,7 +12,7 @@
 #include <string.h>
 
 #include "common/util.h"
-#include "pac/image.h"
+#include "pac/pac.h"
 #include "tests/compose/compose.h"
 
 static void real_loaders(void **state)
@@ -60,23 +60,48 @@ static void real_loaders(void **state)
 
 static void real_pair_in_a_package(void **state)
 {
-	size_t n1, n2, nx;
-	uint8_t *fdl1 = compose_data("fdl/sc9863a-fdl1-sign.bin", &n1),
-		*fdl2 = compose_data("fdl/sc9863a-fdl2-sign.bin", &n2);
-	struct compose_spec spec = { .seed = 1, .fdl1 = fdl1, .fdl1_len = n1, .fdl2 = fdl2, .fdl2_len = n2 };
-	char *xml = (char *)compose_data("xml/sc9863a.xml", &nx);
-	uint8_t *bytes;
-	size_t len;
+	static const char *const variants[] = { NULL, "0x00005500" };
+	size_t n1, n2, nx, i, k, doubts, linked;
+	uint8_t *fdl1 = compose_data("fdl/sc9863a-fdl1-sign.bin", &n1);
+	uint8_t *fdl2 = compose_data("fdl/sc9863a-fdl2-sign.bin", &n2);
+	char *real = (char *)compose_data("xml/sc9863a.xml", &nx);
 
-	if (!fdl1 || !fdl2 || !xml)
+	if (!fdl1 || !fdl2 || !real)
 		skip();
-	spec.xml = xml;
-	assert_int_equal(compose_package(&spec, &bytes, &len), 0);
-	assert_true(len > n1 + n2);
-	free(bytes);
+	for (i = 0; i < ARRAY_SIZE(variants); i++) {
+		char *xml = compose_replace(real, "0x00005000", variants[i] ? variants[i] : "0x00005000",
+					    false);
+		struct compose_spec spec = {
+			.seed = 1, .fdl1 = fdl1, .fdl1_len = n1, .fdl2 = fdl2, .fdl2_len = n2, .xml = xml
+		};
+		const struct pac_doubt *d;
+		struct failure why = { 0 };
+		struct pac_body *body;
+		struct source src;
+		uint8_t *bytes;
+		struct pac *p;
+		size_t len;
+
+		assert_int_equal(compose_package(&spec, &bytes, &len), 0);
+		src = source_memory(bytes, len);
+		if (pac_open(&src, NULL, &p, &why) < 0)
+			fail_msg("%s: %s", error_entry(why.error)->name, why.detail);
+		assert_string_equal(pac_chip(p)->family->name, "sharkl3");
+		d = pac_doubts(p, &doubts);
+		for (k = 0, linked = 0; k < doubts; k++)
+			linked += strstr(d[k].text,
+					 "is linked to run from 0x5000, the XML loads it at 0x5500") != NULL;
+		assert_int_equal(linked, i);
+		assert_int_equal(pac_check(p, &src, NULL, NULL, NULL, &body, &why), 0);
+		assert_true(body->dhtb_checked >= 2);
+		pac_body_free(body);
+		pac_free(p);
+		free(bytes);
+		free(xml);
+	}
 	free(fdl1);
 	free(fdl2);
-	free(xml);
+	free(real);
 }
 
 static void headers(void **state)
