@@ -356,7 +356,7 @@ struct bed_dev *child_plug(const char *ports, const struct bed_model *model, boo
 
 uint8_t usb_payload(size_t i)
 {
-	return (uint8_t)(i * 7 + i / 4099);
+	return (uint8_t)(0x7e + i * 7 + i / 4099);
 }
 
 int usb_tests_run(const char *title, const struct usb_test *tests, size_t count)

@@ -36,7 +36,7 @@ extern struct usb_orders orders;
 extern struct bed *bed; /* of the test that runs */
 extern pid_t child_pid;
 
-/* The i-th byte of everything that the child sends. */
+/* The i-th byte of everything that the child sends; the first is 0x7e, by itself a question to a boot ROM. */
 uint8_t usb_payload(size_t i);
 /* Starts the child and waits until it has enumerated; false: it did not come up. */
 bool child_start(void);
