@@ -110,21 +110,23 @@ void loop_mailbox_unref(struct loop_mailbox *box)
 int loop_mailbox_post(struct loop_mailbox *box, struct loop_item *item)
 {
 	static const uint64_t one = 1;
-	bool wake;
+	bool first;
 
 	pthread_mutex_lock(&box->lock);
 	if (box->shut) {
 		pthread_mutex_unlock(&box->lock);
 		return -ESHUTDOWN;
 	}
-	wake = !box->items;
+	first = !box->items;
 	item->next = NULL;
 	*box->tail = item;
 	box->tail = &item->next;
-	/* under the lock: loop_free() must not close the descriptor in between. A counter at its limit is
-	 * awake too. */
-	if (wake && write(box->fd, &one, sizeof(one)) < 0)
-		wake = false;
+	/*
+	 * Under the lock, because loop_free() must not close the descriptor in between. A counter at its
+	 * limit, the only way to fail, is awake too.
+	 */
+	while (first && write(box->fd, &one, sizeof(one)) < 0 && errno == EINTR)
+		;
 	pthread_mutex_unlock(&box->lock);
 	return 0;
 }
@@ -221,30 +223,36 @@ void loop_calls_run(struct loop *loop)
 	}
 }
 
-static void forget_in(struct loop_item **at, const void *arg)
+/* Takes calls with this arg out of a list; returns the rest. */
+static struct loop_item *forget_in(struct loop_item *items, const void *arg)
 {
-	struct loop_item *item;
+	struct loop_item *item, *kept = NULL, **tail = &kept;
 
-	while ((item = *at)) {
+	while ((item = items)) {
 		struct call *call = CONTAINER_OF(item, struct call, item);
 
+		items = item->next;
 		if (item->run == call_run && call->arg == arg) {
-			*at = item->next;
 			free(call);
-		} else {
-			at = &item->next;
+			continue;
 		}
+		item->next = NULL;
+		*tail = item;
+		tail = &item->next;
 	}
+	return kept;
 }
 
 void loop_forget(struct loop *loop, const void *arg)
 {
+	struct loop_item *calls;
+
 	/* what is still in the mailbox comes over first, so that one search finds all */
 	queue_items(loop, mailbox_take(loop->box));
-	forget_in(&loop->running, arg);
-	forget_in(&loop->calls, arg);
+	loop->running = forget_in(loop->running, arg);
+	calls = forget_in(loop->calls, arg);
 	loop->calls_tail = &loop->calls;
-	queue_items(loop, loop->calls);
+	queue_items(loop, calls);
 }
 
 static void drop_all(struct loop_item *items)

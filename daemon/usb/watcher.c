@@ -34,7 +34,8 @@ struct usb_watcher {
 	void *user;
 	char *tag;
 	struct usb_watcher_stats stats;
-	bool *freed; /* set when a callback frees the watcher under our feet */
+	bool telling; /* in a callback, which may free us ... */
+	bool dead;    /* ... and then we go when it returns */
 };
 
 /* ---- what a device says about itself ------------------------------------------------------------------ */
@@ -132,26 +133,31 @@ static bool same_device(const struct usb_arrival *a, const struct usb_arrival *b
 	return a->busnum == b->busnum && a->devnum == b->devnum;
 }
 
-/* Each of the two ends in a callback, after which the watcher may be gone: returns false then. */
+/* Each of the two ends in a callback that may free the watcher: false then. */
+static bool told(struct usb_watcher *watcher)
+{
+	watcher->telling = false;
+	if (!watcher->dead)
+		return true;
+	usb_watcher_free(watcher);
+	return false;
+}
+
 static bool tell_left(struct usb_watcher *watcher, struct present **at)
 {
 	struct present *present = *at;
-	bool freed = false;
 
 	*at = present->next;
 	watcher->stats.present--;
-	watcher->freed = &freed;
+	watcher->telling = true;
 	watcher->events->left(watcher->user, &present->arrival);
-	if (!freed)
-		watcher->freed = NULL;
 	free(present);
-	return !freed;
+	return told(watcher);
 }
 
 static bool tell_arrived(struct usb_watcher *watcher, const struct usb_arrival *arrival)
 {
 	struct present *present = calloc(1, sizeof(*present));
-	bool freed = false;
 
 	/* without memory the phone is not there for us; the next scan tries again */
 	if (!present)
@@ -161,11 +167,9 @@ static bool tell_arrived(struct usb_watcher *watcher, const struct usb_arrival *
 	present->next = watcher->list;
 	watcher->list = present;
 	watcher->stats.present++;
-	watcher->freed = &freed;
+	watcher->telling = true;
 	watcher->events->arrived(watcher->user, arrival);
-	if (!freed)
-		watcher->freed = NULL;
-	return !freed;
+	return told(watcher);
 }
 
 /* Brings one syspath up to date with a device that is there. */
@@ -366,8 +370,10 @@ void usb_watcher_free(struct usb_watcher *watcher)
 
 	if (!watcher)
 		return;
-	if (watcher->freed)
-		*watcher->freed = true;
+	if (watcher->telling) {
+		watcher->dead = true;
+		return;
+	}
 	loop_io_free(watcher->io);
 	while ((present = watcher->list)) {
 		watcher->list = present->next;

@@ -199,12 +199,12 @@ static void t_control_unanswered(void)
 	bed_fault(deaf)->hold_control = true;
 	sends(64, 5);
 	orders.options.flags = USB_OPEN_CONTROL;
-	orders.options.control_usec = 300000;
+	orders.options.control_usec = 1000000;
 	CHECK(child_start());
 	CHECK(until("usb-0:1 arrived"));
 	bed_run(bed, 20, NULL, NULL);
 	other = child_plug("2", &usb_ack_model, true);
-	CHECK(until_n("usb-0:2 received 8 ", 5, 200));
+	CHECK(until_n("usb-0:2 received 8 ", 5, 900));
 	CHECK(said("usb-0:1 opened") == 0);
 	CHECK(until("usb-0:1 opened UsbOpenTimeout") && until("usb-0:1 closed"));
 	CHECK(child_stop());
@@ -220,12 +220,12 @@ static void t_open_hangs(void)
 	/* GET_CONFIGURATION inside of libusb_wrap_sys_device() */
 	bed_fault(deaf)->hold_ioctl = true;
 	sends(64, 5);
-	orders.options.open_usec = 300000;
+	orders.options.open_usec = 1000000;
 	CHECK(child_start());
 	CHECK(until("usb-0:1 arrived"));
 	bed_run(bed, 20, NULL, NULL);
 	child_plug("2", &usb_ack_model, true);
-	CHECK(until_n("usb-0:2 received 8 ", 5, 200));
+	CHECK(until_n("usb-0:2 received 8 ", 5, 900));
 	CHECK(until("usb-0:1 opened UsbOpenTimeout") && until("usb-0:1 closed"));
 	/* the thread that was left behind comes back and closes what it had opened */
 	bed_let_go(deaf);
