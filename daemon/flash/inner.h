@@ -399,6 +399,9 @@ enum step_says table_begin(struct session *s, bool prove);
 enum step_says table_next(struct session *s, struct ask *ask);
 enum step_says table_take(struct session *s, const struct answer *a);
 
+/* A sink name for NV bytes that are no valid NV: kept, but nothing that could be owed. */
+bool session_is_raw(const char *name);
+
 /* NV that a resolved WRITE_NV step sends; NULL if it was not prepared. */
 const struct nv_kept *session_nv(const struct session *s, int32_t step);
 

@@ -126,13 +126,29 @@ static void judge_nv(struct session *s)
 	nv_free(&img);
 }
 
+bool session_is_raw(const char *name)
+{
+	size_t n = strlen(name);
+
+	return n > 4 && !strcmp(name + n - 4, ".raw");
+}
+
+/* What is no valid NV must never be taken for a backup that is owed: it is stored under a name that says so.
+ */
+static struct sink_ref sink(struct session *s)
+{
+	struct sink_ref to = { .kind = SINK_BACKUP, .index = s->backup_at };
+	bool raw = is_nv(s) && fact(s)->state != BACKUP_VALID;
+
+	snprintf(to.name, sizeof(to.name), "%.34s%s", area(s)->sink, raw ? ".raw" : "");
+	return to;
+}
+
 static enum step_says store(struct session *s, struct ask *ask, const uint8_t *bytes, size_t len)
 {
 	ask->kind = ASK_STORE;
 	ask->secret = true;
-	ask->store.sink.kind = SINK_BACKUP;
-	ask->store.sink.index = s->backup_at;
-	snprintf(ask->store.sink.name, sizeof(ask->store.sink.name), "%s", area(s)->sink);
+	ask->store.sink = sink(s);
 	ask->store.bytes = bytes;
 	ask->store.len = len;
 	return STEP_ASK;
@@ -205,9 +221,7 @@ static enum step_says backup_next(struct session *s, struct ask *ask)
 	if (st->closing || !st->stored)
 		return STEP_DONE;
 	ask->kind = ASK_SYNC;
-	ask->store.sink.kind = SINK_BACKUP;
-	ask->store.sink.index = s->backup_at;
-	snprintf(ask->store.sink.name, sizeof(ask->store.sink.name), "%s", area(s)->sink);
+	ask->store.sink = sink(s);
 	return STEP_ASK;
 }
 
@@ -232,7 +246,13 @@ static enum step_says refused(struct session *s, const struct answer *a)
 		st->at = BACKUP_SYNC;
 		return STEP_ASK;
 	}
-	note(s, BACKUP_REFUSED, text);
+	/* refused to be opened: both copies are bad or there are none; broken off while reading: nothing is
+	 * known of it */
+	note(s, opening || !is_nv(s) ? BACKUP_REFUSED : BACKUP_NOT_READ, text);
+	if (!opening && is_nv(s)) {
+		st->closing = true;
+		st->at = BACKUP_SYNC;
+	}
 	return STEP_ASK;
 }
 

@@ -133,6 +133,8 @@ static enum step_says owed_take(struct session *s, const struct answer *a)
 		const struct owed_backup *b = &a->in->awaited.list[i];
 		struct owed_backup *kept = &s->owed[s->owed_count];
 
+		if (session_is_raw(b->name))
+			continue;
 		*kept = *b;
 		kept->name[sizeof(kept->name) - 1] = 0;
 		kept->job[sizeof(kept->job) - 1] = 0;
