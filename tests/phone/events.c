@@ -123,7 +123,7 @@ void ph_leave(struct phone *p, uint64_t due, uint64_t back_after, enum phone_sta
 static void detached(struct phone *p, size_t to)
 {
 	p->present = p->armed_control = false;
-	p->in_frame = false;
+	p->in_frame = p->early_probe = p->out_disarmed = false; /* what was armed goes with the bus */
 	p->dma_length = p->rx_length = 0;
 	p->counters.detaches++;
 	if (to != SIZE_MAX) {
