@@ -8,6 +8,8 @@
 #include "common/util.h"
 #include "flash/plan_build.h"
 
+#define FIRST_ID 0x80000000u
+
 void plan_doubt(struct plan *p, const char *fmt, ...)
 {
 	char text[sizeof(p->doubt[0])];
@@ -86,9 +88,12 @@ static bool same_place(const struct plan_step *a, const struct plan_step *b)
 		return false;
 	if (a->by_name)
 		return !strcmp(a->target, b->target);
-	return a->address == b->address ||
-	       (a->address < b->address + b->size && b->address < a->address + a->size &&
-		!rule_write_only(a->address) && !rule_write_only(b->address));
+	if (a->address == b->address)
+		return true;
+	/* from 0x80000000 on they are numbers of areas, not places in a flash (bsl-protocol 9.5) */
+	if (a->address >= FIRST_ID || b->address >= FIRST_ID)
+		return false;
+	return a->address < b->address + b->size && b->address < a->address + a->size;
 }
 
 /* What a later step does to the place that step `of` wrote; NULL: nothing. */

@@ -186,7 +186,8 @@ static int fit(struct resolver *r, const struct plan_step *s, bool *drop)
 		return 0;
 	row = table_find(&r->coming, s->target);
 	if (!r->coming.count) {
-		if (!guarded) {
+		/* NAND loaders look a name up at START and refuse what they do not know */
+		if (!guarded || r->facts->storage == STORAGE_NAND) {
 			plan_doubt(r->to,
 				   "the phone's table is not known: names and sizes are the package's word");
 			return 0;
@@ -322,7 +323,8 @@ static int decide_nv(struct resolver *r, struct plan_step *s, bool *drop)
 				   s->target);
 		return 0;
 	}
-	if (f->from_owed || r->from->options.nv == NV_KEEP)
+	/* an area that could not be read to its end may hold NV: it never counts as blank */
+	if (f->from_owed || r->from->options.nv == NV_KEEP || f->state == BACKUP_NOT_READ)
 		return no_nv(r, s, f);
 	plan_doubt(r->to, "nv=blank: %s held no valid NV%s%s", s->target, f->note[0] ? ": " : "", f->note);
 	s->backup = -1;

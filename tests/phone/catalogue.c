@@ -53,7 +53,7 @@ static const struct phone_fault rows[] = {
 	{ "F30", "absent-nand", "START to an absent partition: 96", I, "nand-9820e " OLD },
 	{ "F31", "too-big", "image beyond the partition: A2 at flush", I, NULL },
 	{ "F32", "sparse-fails", "sparse writer fails: A2", I | S | P, BOTH },
-	{ "F33", "sparse-sticks", "next sparse image is parsed as a continuation", I | S | P, UBOOT },
+	{ "F33", "sparse-sticks", "next sparse image is parsed as a continuation", I | S | P | L, UBOOT },
 	{ "F34", "nv-sum", "NV sum refused: A1 (LK A2)", I | S | R, BOTH },
 	{ "F35", "nv-size", "NV beyond FIXNV_SIZE: 8A at START", I | S, BOTH },
 	{ "F36", "verify-silence", "image refused by the new flow: last MIDST never answered", I | S | P | D,

@@ -34,7 +34,9 @@ void ph_read_start(struct phone *p, const uint8_t *payload, size_t length)
 			ph_reply(p, R_FAILED, NULL, 0);
 			return;
 		}
-	} else if (p->profile->second == PHONE_NAND && !ph_resolve(p, name, &place)) {
+	} else if (p->profile->second == PHONE_NAND &&
+		   (strcmp(name, "user_partition") == 0 || !ph_resolve(p, name, &place))) {
+		/* neither an MTD partition nor a UBI volume has that name */
 		ph_fault_fired(p, "F30");
 		ph_reply(p, R_INCOMPATIBLE, NULL, 0);
 		return;

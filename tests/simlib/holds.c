@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 static bool bytes_hold(const struct scenario_image *im, const struct phone *phone, char *text, size_t size)
 {
@@ -62,13 +63,40 @@ static bool is_erased(const struct scenario *s, const struct phone *phone, const
 	return true;
 }
 
-bool scenario_holds(const struct scenario *s, const struct phone *phone, char *text, size_t size)
+static bool named(const char (*list)[40], uint32_t count, const char *id, const char *place)
 {
-	for (size_t i = 0; i < s->images; i++)
-		if (!s->image[i].resized && !bytes_hold(&s->image[i], phone, text, size))
+	for (uint32_t i = 0; i < count; i++)
+		if (!strcasecmp(list[i], id) || !strcasecmp(list[i], place))
+			return true;
+	return false;
+}
+
+static bool taken(const struct plan_options *o, const char *id, const char *place)
+{
+	if (!o)
+		return true;
+	if (named(o->without, o->without_count, id, place))
+		return false;
+	return !o->only_count || named(o->only, o->only_count, id, place);
+}
+
+bool scenario_holds(const struct scenario *s, const struct plan_options *o, const struct phone *phone,
+		    char *text, size_t size)
+{
+	for (size_t i = 0; i < s->images; i++) {
+		const struct scenario_image *im = &s->image[i];
+
+		if (!im->resized && taken(o, im->id, im->place) && !bytes_hold(im, phone, text, size))
 			return false;
+	}
+	return true;
+}
+
+bool scenario_erased(const struct scenario *s, const struct plan_options *o, const struct phone *phone,
+		     char *text, size_t size)
+{
 	for (size_t i = 0; i < s->erases; i++)
-		if (!is_erased(s, phone, s->erased[i], text, size))
+		if (taken(o, s->erased_id[i], s->erased[i]) && !is_erased(s, phone, s->erased[i], text, size))
 			return false;
 	return true;
 }
@@ -141,6 +169,24 @@ static bool own_area(const struct phone *phone, const char *place, const uint8_t
 		snprintf(text, size, "no memory");
 	free(got);
 	return good;
+}
+
+void scenario_snapshot(struct scenario *s, const struct phone *phone)
+{
+	size_t room = 2 << 20;
+	uint8_t *nv = s->nv_place[0] ? malloc(room) : NULL;
+
+	if (nv && !phone_nv_read(phone, s->nv_place, nv, &room))
+		s->want.nv_blank = true;
+	free(nv);
+	if (s->prodnv && (!phone_storage_read(phone, "prodnv", 0, s->prodnv, s->prodnv_len) ||
+			  s->prodnv[1024 + 56] != 0x53 || s->prodnv[1024 + 57] != 0xEF)) {
+		/* no file system in it: FDL2 will not even read it */
+		free(s->prodnv);
+		s->prodnv = NULL;
+	}
+	if (s->misc && !phone_storage_read(phone, "miscdata", 0, s->misc, s->misc_len))
+		s->want.blank = true;
 }
 
 bool scenario_kept(const struct scenario *s, const struct phone *phone, bool merged, char *text, size_t size)

@@ -500,6 +500,8 @@ static void take_up(struct runner *r)
 	r->out_sent = false;
 	r->out->wants++;
 	r->out->want_count[w->kind]++;
+	if (w->kind != WANT_DONE)
+		r->out->last_want = w->kind;
 	r->deadline = w->deadline_usec || w->kind == WANT_SLEEP ? r->now + w->deadline_usec : UINT64_MAX;
 	if (r->config->trace) {
 		char text[160];
@@ -815,6 +817,7 @@ static void finish(struct runner *r)
 	snprintf(o->progress, sizeof(o->progress), "%s/%s %s", session_stage_name(p->stage), p->step,
 		 p->entry);
 	o->stage = p->stage;
+	snprintf(o->step, sizeof(o->step), "%s", p->step);
 	o->done = !o->killed && !o->broken[0] && r->w->kind == WANT_DONE;
 	o->cancelled = res->cancelled;
 	o->changed = res->changed;

@@ -135,8 +135,10 @@ static void erase_entry(struct maker *m, const char *id, const char *place, uint
 	sim_xml_file(&m->xml, "", id, name ? "EraseFlash2" : "EraseFlash", name ? place : NULL, base, size, 0,
 		     2);
 	add_row(m, id, NULL, 0);
-	if (expect && m->s->erases < 8)
+	if (expect && m->s->erases < 8) {
+		snprintf(m->s->erased_id[m->s->erases], 40, "%s", id);
 		snprintf(m->s->erased[m->s->erases++], 40, "%s", place);
+	}
 }
 
 static void nv_entry(struct maker *m, const char *id, const char *type, const char *block, const char *place,
@@ -310,7 +312,7 @@ static void partitions(struct maker *m)
 {
 	const struct phone_profile *p = m->s->profile;
 
-	if (by_id(p) || p->second == PHONE_NAND)
+	if (by_id(p))
 		return;
 	sim_xml_add(&m->xml, "<Partitions>\n");
 	for (size_t i = 0; i < p->part_count; i++) {
@@ -319,7 +321,7 @@ static void partitions(struct maker *m)
 				    p->parts[i].name);
 		else
 			sim_xml_add(&m->xml, "<Partition id=\"%s\" size=\"%u\"/>\n", p->parts[i].name,
-				    (unsigned)(p->parts[i].size >> 20));
+				    (unsigned)((p->parts[i].size + 0xFFFFF) >> 20));
 	}
 	sim_xml_add(&m->xml, "</Partitions>\n");
 }

@@ -6,6 +6,7 @@
 #ifndef TESTS_SIMLIB_SCENARIO_H
 #define TESTS_SIMLIB_SCENARIO_H
 
+#include "flash/plan.h"
 #include "tests/phone/phone.h"
 #include "tests/simlib/package.h"
 
@@ -36,7 +37,7 @@ struct scenario {
 	struct sim_package package;
 	struct scenario_image image[SCENARIO_IMAGES];
 	size_t images;
-	char erased[8][40];
+	char erased[8][40], erased_id[8][40];
 	size_t erases;
 	char nv_place[40]; /* "" if the package has none */
 	char nv_name[40];  /* block of the XML, "" by address */
@@ -56,11 +57,18 @@ void scenario_free(struct scenario *s);
 /* A phone of this scenario, not yet plugged in. faults may be NULL. */
 struct phone *scenario_phone(const struct scenario *s, uint64_t seed, const char *faults, const char **why);
 
+/* Takes what the phone holds now as its own: faults of its making may have damaged it before anybody came. */
+void scenario_snapshot(struct scenario *s, const struct phone *phone);
+
 /*
- * Everything the package writes is there (what the phone stamps left out), what it erases is erased. only:
- * NULL all, else this place. True, or false with the first difference in text.
+ * Everything that a plan with these options (NULL: all) writes is there, what the phone stamps left out.
+ * True, or false with the first difference in text.
  */
-bool scenario_holds(const struct scenario *s, const struct phone *phone, char *text, size_t size);
+bool scenario_holds(const struct scenario *s, const struct plan_options *o, const struct phone *phone,
+		    char *text, size_t size);
+/* The same for what it erases. */
+bool scenario_erased(const struct scenario *s, const struct plan_options *o, const struct phone *phone,
+		     char *text, size_t size);
 /*
  * The phone's own: listed NV items as before, prodnv and miscdata as before. merged: the rest of NV must be
  * the package's.

@@ -101,6 +101,8 @@ struct sim_outcome {
 	char broken[200];  /* an invariant of the runner that was broken; empty: none */
 	char progress[80]; /* stage, step and entry at the end */
 	enum session_stage stage;
+	enum want_kind last_want; /* what was being carried out when the session ended */
+	char step[24];
 	uint32_t wants, want_count[WANT_DONE + 1];
 	uint32_t entries, last_confirmed;
 	uint64_t now; /* clock at the end */

@@ -495,6 +495,10 @@ static void compiles_all_profiles(void **state)
 		assert_int_equal(plan->fdl1.second_enum, profiles[i].second_enumeration);
 		if (plan->old_ids)
 			assert_null(plan->may_not_know);
+		/* ids that follow each other are no ranges that overlap */
+		for (uint32_t k = 0; k < plan->step_count; k++)
+			if (plan->step[k].op == OP_VERIFY && plan->step[k].address)
+				assert_true(plan->step[k].size > 0);
 		plan_free(plan);
 		scenario_free(&s);
 	}

@@ -308,11 +308,16 @@ static void nv_must_be_there(void **state)
 
 		begin(&t, "sc9863a", &if_any);
 		fact(&t, "l_fixnv1")->state = rows[i].state;
-		p = resolved(&t);
-		assert_int_equal(step(p, OP_WRITE_NV, NULL)->backup, -1);
-		assert_true(step(p, OP_WRITE_NV, NULL)->item >= 0);
-		assert_true(doubted(p, "nv=blank"));
-		plan_free(p);
+		if (rows[i].state == BACKUP_NOT_READ) {
+			/* what was not read to its end may be there */
+			refused(&t, ERR_NV_UNREADABLE);
+		} else {
+			p = resolved(&t);
+			assert_int_equal(step(p, OP_WRITE_NV, NULL)->backup, -1);
+			assert_true(step(p, OP_WRITE_NV, NULL)->item >= 0);
+			assert_true(doubted(p, "nv=blank"));
+			plan_free(p);
+		}
 		/* never while a backup is owed */
 		fact(&t, "l_fixnv1")->from_owed = true;
 		refused(&t, rows[i].error);
