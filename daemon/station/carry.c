@@ -1,0 +1,430 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * The files of a running job: its reader thread for what goes to the phone, its writer thread for what must
+ * be kept.
+ */
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+
+#include "common/util.h"
+#include "station/kv.h"
+#include "station/runner.h"
+
+static struct carried *carried_ref(struct carried *c)
+{
+	atomic_fetch_add(&c->refs, 1);
+	return c;
+}
+
+static void carried_unref(struct carried *c)
+{
+	if (!c || atomic_fetch_sub(&c->refs, 1) != 1)
+		return;
+	record_sink_close(&c->intent);
+	for (int i = 0; i < CARRY_BACKUPS; i++)
+		record_sink_close(&c->backup[i]);
+	package_unref(c->reader.package);
+	records_unref(c->records);
+	free(c);
+}
+
+int carry_init(struct runner *r)
+{
+	struct carry *c = &r->carry;
+	struct carried *s = calloc(1, sizeof(*s));
+
+	if (!s)
+		return -ENOMEM;
+	atomic_init(&s->refs, 1);
+	s->records = records_ref(r->st->records);
+	s->reader.package = package_ref(r->job->image->package);
+	record_sink_init(&s->intent, r->job->number, "intent");
+	for (int i = 0; i < CARRY_BACKUPS; i++)
+		record_sink_init(&s->backup[i], r->job->number, "");
+	c->shared = s;
+	c->reader = worker_new(r->st->loop, "fdld-read", 1);
+	c->writer = worker_new(r->st->loop, "fdld-store", 1);
+	return c->reader && c->writer ? 0 : -ENOMEM;
+}
+
+static void free_list(struct fetch *f)
+{
+	while (f) {
+		struct fetch *next = f->next;
+
+		free(f);
+		f = next;
+	}
+}
+
+static void leave(struct worker *worker, bool lost)
+{
+	if (lost)
+		worker_abandon(worker);
+	else
+		worker_close(worker);
+}
+
+void carry_free(struct runner *r)
+{
+	struct carry *c = &r->carry;
+
+	if (c->going)
+		c->going->runner = NULL; /* its task frees it */
+	worker_forget(c->reading);
+	worker_forget(c->writing);
+	worker_forget(c->noting);
+	leave(c->reader, c->reader_lost);
+	leave(c->writer, c->writer_lost);
+	for (int i = 0; i < CARRY_LENT; i++)
+		free(c->lent[i]);
+	free_list(c->idle);
+	carried_unref(c->shared);
+	memset(c, 0, sizeof(*c));
+}
+
+/* ---- reading ---- */
+
+static void fetch_run(void *arg)
+{
+	struct fetch *f = arg;
+
+	if (f->kind == SOURCE_ITEM)
+		f->result = package_reader_read(&f->carried->reader, f->at, f->bytes, f->len, &f->why);
+	else
+		f->result = records_backup_read(f->carried->records, f->job, f->name, f->at, f->bytes, f->len,
+						&f->why);
+}
+
+static void fetch_release(void *arg)
+{
+	struct fetch *f = arg;
+
+	carried_unref(f->carried);
+	f->carried = NULL;
+	if (!f->runner)
+		free(f);
+}
+
+static void fetch_done(void *arg, int status)
+{
+	struct fetch *f = arg;
+	struct runner *r = f->runner;
+	struct failure why = { 0 };
+
+	if (!r)
+		return;
+	if (r->carry.going == f) {
+		r->carry.going = NULL;
+		r->carry.reading = NULL;
+	}
+	if (status < 0) { /* the thread may still be writing to it: nothing of it is ours any more */
+		f->runner = NULL;
+		r->carry.reader_lost = true;
+		if (f->kind == SOURCE_ITEM)
+			failure_set(&why, ERR_PACKAGE_READ_STALLED, "%zu bytes at %" PRIu64, f->len, f->at);
+		else
+			failure_set(&why, ERR_STORE_FAILED, "reading nv/%s did not end", f->name);
+		runner_fail(r, &why);
+		return;
+	}
+	if (f->unwanted) {
+		carry_recycle(r, f);
+		runner_pump(r);
+	} else if (f->result < 0) {
+		why = f->why;
+		carry_recycle(r, f);
+		runner_fail(r, &why);
+	} else {
+		runner_fetched(r, f);
+	}
+}
+
+void carry_recycle(struct runner *r, struct fetch *f)
+{
+	if (!f)
+		return;
+	f->next = r->carry.idle;
+	r->carry.idle = f;
+}
+
+/* Where the bytes are. False: the session asked for what is not there. */
+static bool locate(struct runner *r, struct fetch *f)
+{
+	const struct source_ref *s = &f->source;
+	const struct pac_item *items;
+	size_t count;
+
+	f->kind = s->kind;
+	f->at = f->offset;
+	switch (s->kind) {
+	case SOURCE_ITEM:
+		items = pac_items(package_pac(r->job->image->package), &count);
+		if (s->index >= count || f->offset > items[s->index].size ||
+		    f->len > items[s->index].size - f->offset)
+			return false;
+		f->at = items[s->index].offset + f->offset;
+		return true;
+	case SOURCE_BACKUP:
+		if (s->index >= CARRY_BACKUPS || !*r->carry.sink_name[s->index])
+			return false;
+		f->job = r->job->number;
+		kv_copy(f->name, sizeof(f->name), r->carry.sink_name[s->index]);
+		return true;
+	case SOURCE_OWED:
+		if (s->index >= r->carry.owed_count)
+			return false;
+		f->job = r->carry.owed[s->index].job;
+		kv_copy(f->name, sizeof(f->name), r->carry.owed[s->index].name);
+		return true;
+	}
+	return false;
+}
+
+void carry_fetch(struct runner *r, const struct source_ref *source, uint64_t offset, size_t len, bool ahead)
+{
+	struct carry *c = &r->carry;
+	struct worker_call call = { .run = fetch_run, .done = fetch_done, .release = fetch_release };
+	struct fetch *f = c->idle;
+	struct failure why = { 0 };
+	int err;
+
+	if (f)
+		c->idle = f->next;
+	else
+		f = malloc(sizeof(*f) + SESSION_CHUNK);
+	if (!f) {
+		failure_set(&why, ERR_INTERNAL, "out of memory");
+		runner_fail(r, &why);
+		return;
+	}
+	memset(f, 0, sizeof(*f));
+	f->runner = r;
+	f->source = *source;
+	f->offset = offset;
+	f->len = len;
+	f->serial = r->w.serial;
+	f->ahead = ahead;
+	if (len > SESSION_CHUNK || !locate(r, f)) {
+		failure_set(&why, ERR_INTERNAL, "fetch of %zu bytes at %" PRIu64 " of source %d/%u", len,
+			    offset, (int)source->kind, source->index);
+		carry_recycle(r, f);
+		runner_fail(r, &why);
+		return;
+	}
+	f->carried = carried_ref(c->shared);
+	call.arg = f;
+	call.deadline = loop_now() + STATION_FETCH_USEC;
+	c->going = f;
+	err = worker_submit(c->reader, &call, &c->reading);
+	if (err < 0) {
+		c->going = NULL;
+		carried_unref(f->carried);
+		carry_recycle(r, f);
+		failure_set(&why, err == -ESHUTDOWN ? ERR_PACKAGE_READ_STALLED : ERR_INTERNAL, "%s",
+			    strerror(-err));
+		runner_fail(r, &why);
+	}
+}
+
+bool carry_fetching(const struct runner *r, const struct source_ref *source, uint64_t offset, size_t len)
+{
+	const struct fetch *f = r->carry.going;
+
+	return f && !f->unwanted && f->source.kind == source->kind && f->source.index == source->index &&
+	       f->offset == offset && f->len == len;
+}
+
+void carry_turn(struct runner *r)
+{
+	struct fetch *f = r->carry.going;
+
+	if (f && f->ahead && f->serial != r->w.serial && r->w.kind != WANT_SEND && r->w.kind != WANT_STREAM &&
+	    r->w.kind != WANT_FETCH)
+		f->unwanted = true;
+}
+
+/* ---- keeping ---- */
+
+enum keeping_kind { KEEP_STORE, KEEP_SYNC, KEEP_IDENTITY, KEEP_NOTE };
+
+struct keeping {
+	struct runner *runner;
+	struct carried *carried;
+	enum keeping_kind kind;
+	struct record_sink *sink;
+	uint64_t job;
+	char unit[65], slot[RECORD_SLOT_MAX];
+	struct port_note note;
+	uint32_t index;
+	bool backup;
+	size_t len;
+	int result;
+	struct failure why;
+	uint8_t bytes[];
+};
+
+static void keep_run(void *arg)
+{
+	struct keeping *k = arg;
+	struct records *rec = k->carried->records;
+
+	switch (k->kind) {
+	case KEEP_STORE: k->result = record_sink_append(rec, k->sink, k->bytes, k->len, &k->why); break;
+	case KEEP_SYNC: k->result = record_sink_sync(rec, k->sink, &k->why); break;
+	case KEEP_IDENTITY: k->result = records_write_identity(rec, k->job, k->unit, k->slot, &k->why); break;
+	case KEEP_NOTE: k->result = records_port_write(rec, &k->note); break;
+	}
+}
+
+static void keep_release(void *arg)
+{
+	struct keeping *k = arg;
+
+	carried_unref(k->carried);
+	free(k);
+}
+
+static void tell_owed(struct runner *r, const char *unit)
+{
+	struct carry *c = &r->carry;
+	struct owed_backup list[RECORD_BACKUPS_MAX];
+	struct owed_match match[RECORD_BACKUPS_MAX];
+	struct session_input in = { .kind = INPUT_AWAITED };
+
+	memset(list, 0, sizeof(list));
+	c->owed_count = owed_query(&r->st->owed, unit, r->slot->id, kv_u64(r->job->plan->options.nv_from, 0),
+				   match, RECORD_BACKUPS_MAX);
+	for (uint32_t i = 0; i < c->owed_count; i++) {
+		c->owed[i].job = match[i].owed->job;
+		kv_copy(c->owed[i].name, sizeof(c->owed[i].name), match[i].backup->name);
+		kv_copy(list[i].name, sizeof(list[i].name), match[i].backup->name);
+		snprintf(list[i].job, sizeof(list[i].job), "%" PRIu64, match[i].owed->job);
+		list[i].size = match[i].backup->size;
+		list[i].same_unit = match[i].same_unit;
+	}
+	in.awaited.list = list;
+	in.awaited.count = c->owed_count;
+	runner_feed(r, &in);
+}
+
+static void keep_done(void *arg, int status)
+{
+	struct keeping *k = arg;
+	struct runner *r = k->runner;
+	struct session_input in = { .kind = INPUT_STORED };
+	struct failure why = { 0 };
+
+	if (k->kind == KEEP_NOTE) { /* without it the next run of the daemon knows less, this one goes on */
+		r->carry.noting = NULL;
+		runner_noted(r);
+		return;
+	}
+	r->carry.writing = NULL;
+	if (status < 0) {
+		r->carry.writer_lost = true;
+		failure_set(&why, ERR_STORE_FAILED, "job/%" PRIu64 ": the disk has not answered for %d s",
+			    k->job, (int)(STATION_STORE_USEC / 1000000));
+	} else if (k->result < 0) {
+		why = k->why;
+	}
+	if (why.error != ERR_NONE) {
+		runner_fail(r, &why);
+	} else if (k->kind == KEEP_IDENTITY) {
+		tell_owed(r, k->unit);
+	} else {
+		if (k->kind == KEEP_SYNC && k->backup && r->carry.backup_count < CARRY_BACKUPS) {
+			struct record_backup *b = &r->carry.backups[r->carry.backup_count++];
+
+			kv_copy(b->name, sizeof(b->name), r->carry.sink_name[k->index]);
+			b->size = k->sink->size;
+		}
+		runner_feed(r, &in);
+	}
+}
+
+static void keep(struct runner *r, struct keeping *k)
+{
+	struct worker_call call = { .run = keep_run, .done = keep_done, .release = keep_release, .arg = k };
+	struct failure why = { 0 };
+	int err = -ENOMEM;
+
+	if (k) {
+		k->runner = r;
+		k->job = r->job->number;
+		k->carried = carried_ref(r->carry.shared);
+		call.deadline = loop_now() + STATION_STORE_USEC;
+		err = worker_submit(r->carry.writer, &call, &r->carry.writing);
+		if (!err)
+			return;
+		keep_release(k);
+	}
+	failure_set(&why, ERR_STORE_FAILED, "%s", strerror(-err));
+	runner_fail(r, &why);
+}
+
+void carry_store(struct runner *r)
+{
+	const struct sink_ref *sink = &r->w.store.sink;
+	bool store = r->w.kind == WANT_STORE, backup = sink->kind == SINK_BACKUP;
+	struct carried *s = r->carry.shared;
+	struct failure why = { 0 };
+	struct keeping *k;
+
+	if (sink->kind == SINK_READ || (backup && (sink->index >= CARRY_BACKUPS || !*sink->name)) ||
+	    (store && r->w.store.len > SESSION_CHUNK)) {
+		failure_set(&why, ERR_INTERNAL, "nothing to store to: sink %d/%u", (int)sink->kind,
+			    sink->index);
+		runner_fail(r, &why);
+		return;
+	}
+	k = calloc(1, sizeof(*k) + (store ? r->w.store.len : 0));
+	if (k) {
+		k->kind = store ? KEEP_STORE : KEEP_SYNC;
+		k->sink = backup ? &s->backup[sink->index] : &s->intent;
+		k->index = sink->index;
+		k->backup = backup;
+		if (backup && !*r->carry.sink_name[sink->index]) {
+			kv_copy(r->carry.sink_name[sink->index], sizeof(r->carry.sink_name[0]), sink->name);
+			snprintf(k->sink->name, sizeof(k->sink->name), "nv/%s", sink->name);
+		}
+		if (store) {
+			k->len = r->w.store.len;
+			memcpy(k->bytes, r->w.store.bytes, k->len);
+		}
+	}
+	keep(r, k);
+}
+
+void carry_identity(struct runner *r)
+{
+	struct keeping *k = calloc(1, sizeof(*k));
+
+	if (k) {
+		k->kind = KEEP_IDENTITY;
+		kv_copy(k->unit, sizeof(k->unit), r->w.await.unit);
+		kv_copy(k->slot, sizeof(k->slot), r->slot->id);
+		kv_copy(r->job->record.unit, sizeof(r->job->record.unit), r->w.await.unit);
+	}
+	keep(r, k);
+}
+
+int carry_note(struct runner *r)
+{
+	struct keeping *k = calloc(1, sizeof(*k));
+	struct worker_call call = { .run = keep_run, .done = keep_done, .release = keep_release, .arg = k };
+	int err;
+
+	if (!k)
+		return -ENOMEM;
+	k->kind = KEEP_NOTE;
+	k->runner = r;
+	k->note = r->slot->note;
+	k->carried = carried_ref(r->carry.shared);
+	/* no deadline: it goes to memory, and a disk that hangs must not be found out by it */
+	err = worker_submit(r->carry.writer, &call, &r->carry.noting);
+	if (err < 0)
+		keep_release(k);
+	return err;
+}

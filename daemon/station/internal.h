@@ -1,0 +1,240 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * What the files of this room share. Everything here belongs to the loop's thread unless it says otherwise.
+ */
+#ifndef FDLD_STATION_INTERNAL_H
+#define FDLD_STATION_INTERNAL_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "common/error.h"
+#include "flash/plan.h"
+#include "flash/session.h"
+#include "loop/loop.h"
+#include "loop/worker.h"
+#include "station/owed.h"
+#include "station/pace.h"
+#include "station/package.h"
+#include "station/records.h"
+#include "station/station.h"
+#include "usb/budget.h"
+#include "usb/pipe.h"
+#include "usb/watcher.h"
+
+#define STATION_KEEP_USEC  (30 * 60 * UINT64_C(1000000))
+#define STATION_KEEP_MAX   256
+#define STATION_JOBS_MAX   1024
+#define STATION_IMAGES_MAX 64
+#define STATION_WAIT_USEC  (600 * UINT64_C(1000000))
+#define STATION_OPEN_USEC  (20 * UINT64_C(1000000)) /* for the structure of a package */
+#define STATION_STALL_USEC (60 * UINT64_C(1000000)) /* the whole-file check moves at least this often */
+#define STATION_FETCH_USEC (30 * UINT64_C(1000000)) /* one chunk */
+#define STATION_STORE_USEC (60 * UINT64_C(1000000)) /* one record */
+#define STATION_LISTENERS  8
+#define STATION_FOREVER	   UINT64_MAX
+
+struct runner;
+
+struct listener {
+	const struct station_events *events;
+	void *user;
+};
+
+struct station {
+	struct loop *loop;
+	struct station_config config; /* the numbers */
+	char udev_tag[64];
+	struct usb_context *usb;
+	struct usb_watcher *watcher;
+	struct usb_budget *budget;
+	struct records *records;
+	struct worker *files; /* a small pool: records of jobs, whole-file things */
+	struct owed_index owed;
+	struct listener listener[STATION_LISTENERS];
+
+	struct slot *slots;	/* by order of sight */
+	struct device *devices; /* by number */
+	struct image *images;
+	struct job *jobs;
+	uint64_t device_number, image_number;
+	uint32_t asking;  /* jobs on their way into being */
+	uint32_t writing; /* files on their way */
+	bool probing, draining, idle_told, queue_deferred;
+	struct loop_timer *timer;     /* expiry of waits and of kept results */
+	struct station_counts counts; /* the ...ed members only */
+};
+
+/* Tells every listener: EMIT(st, job_changed, job) or EMIT(st, idle). */
+#define EMIT(st, event, ...)                                                            \
+	do {                                                                            \
+		for (int listener_ = 0; listener_ < STATION_LISTENERS; listener_++) {   \
+			const struct listener *l_ = &(st)->listener[listener_];         \
+			if (l_->events && l_->events->event)                            \
+				l_->events->event(l_->user __VA_OPT__(, ) __VA_ARGS__); \
+		}                                                                       \
+	} while (0)
+
+uint64_t station_wall(void); /* usec since 1970 */
+/* Something changed that the queue, the timer or the end of a drain depend on: looked at in the next turn. */
+void station_poke(struct station *st);
+void station_told(struct station *st); /* counts or state of the whole changed */
+
+/* ---- places ---------------------------------------------------------------------------------------- */
+
+struct slot {
+	struct slot *next;
+	struct station *st;
+	char id[USB_SLOT_MAX];
+	char port[64];
+	struct device *device;
+	struct job *job; /* that has it: from the moment it is bound until its pipe is closed */
+	struct port_note note;
+	bool note_known; /* note is of the device that is here */
+};
+
+struct device {
+	struct device *next;
+	struct station *st;
+	struct slot *slot;
+	uint64_t number;
+	struct usb_arrival arrival; /* the latest */
+	uint64_t arrived_at;
+	bool present;
+	bool seen;  /* its arrival was seen */
+	bool used;  /* a session has talked to it */
+	bool spent; /* told to leave: no other job may take it before it has */
+	char stage[8];
+	char unit[9];
+	uint64_t first_transfer_usec;
+};
+
+struct slot *slot_get(struct station *st, const char *id); /* made and announced if new; NULL: no memory */
+void slot_told(struct slot *slot);
+void slot_free_all(struct station *st);
+
+/* The watcher's events. */
+void device_arrived(void *user, const struct usb_arrival *arrival);
+void device_left(void *user, const struct usb_arrival *arrival);
+/* The phone is gone for good: announced, forgotten. */
+void device_remove(struct device *device);
+void device_told(struct device *device);
+
+/* ---- packages --------------------------------------------------------------------------------------- */
+
+enum image_state { IMAGE_CHECKING, IMAGE_GOOD, IMAGE_BAD };
+
+struct image {
+	struct image *next;
+	struct station *st;
+	uint64_t number;
+	uint32_t refs; /* clients, jobs */
+	bool accept_bad_crc;
+	struct package *package;
+	enum image_state state;
+	char name[256];
+	uint64_t opened_at;
+	struct failure failure;
+	char digest[65];
+	struct worker *worker;
+	struct loop_timer *watch; /* does the check move? */
+	uint64_t watched, moved_at;
+};
+void image_free_all(struct station *st);
+
+/* ---- jobs --------------------------------------------------------------------------------------------- */
+
+enum job_state { JOB_WAITING, JOB_QUEUED, JOB_RUNNING, JOB_ENDING, JOB_ENDED };
+
+struct job {
+	struct job *next; /* by rising number */
+	struct station *st;
+	uint64_t number;
+	enum job_state state;
+	struct image *image;
+	struct plan *plan;    /* NULL after the end */
+	struct slot **places; /* where it may run; count 0: anywhere */
+	uint32_t place_count;
+	bool pinned; /* asked for on a slot, rather than for the next phone */
+	bool dry_run;
+	struct slot *slot;		 /* NULL until bound (pinned: from the start) */
+	struct device *device;		 /* NULL until bound, and once it is gone */
+	uint64_t born_usec;		 /* monotonic: when the job came into being */
+	uint64_t wait_usec;		 /* how long it may wait for a phone */
+	uint64_t wait_since, wait_until; /* monotonic; while JOB_WAITING */
+	const char *queued_for;
+	bool expect_given;
+	uint64_t expect; /* device number */
+	struct usb_claim *claim;
+	struct runner *runner;
+	char sender[64];
+	bool cancelling;
+
+	char **lines; /* of the plan */
+	uint32_t line_count;
+	char **doubts;
+	uint32_t doubt_count;
+	bool resolved;
+
+	struct session_progress at; /* the latest the session has told */
+	uint32_t at_serial;
+	struct pace pace;
+	uint64_t silent_since, silent_until; /* monotonic, 0: the phone is not overdue */
+	char why[160];
+	uint64_t entry_began;	 /* bytes done when the current entry began */
+	uint64_t entry_bytes;	 /* of the current entry, 0 unknown */
+	uint64_t bound_bytes;	 /* to the end of its group */
+	uint64_t changed, moved; /* serials */
+
+	struct job_record record;
+	char *trace; /* until it is stored */
+	size_t trace_len;
+	bool stored;
+	uint64_t forget_at; /* monotonic */
+};
+
+/* Published as ended, from an earlier run. 0 or -ENOMEM; takes what record owns. */
+int job_from_record(struct station *st, struct job_record *record);
+bool job_may_use(const struct job *job, const struct slot *slot);
+void job_state(struct job *job, enum job_state state, const char *queued_for);
+void job_told(struct job *job);	 /* job_view() shows something new */
+void job_moved(struct job *job); /* job_progress() does */
+/* What runs has told: takes over the session's progress, and its resolved plan once it is there. */
+void job_take_progress(struct job *job, const struct session *session);
+void job_take_plan(struct job *job, const struct plan *plan, bool resolved);
+/*
+ * The end, once: without a session, or with its verdict. The slot and the memory are given back at once; the
+ * result is stored on a worker, and told when it is durable.
+ */
+void job_end_failed(struct job *job, const struct failure *why);
+void job_end_session(struct job *job, const struct session *session, const struct record_backup *backups,
+		     uint32_t backup_count);
+void job_free_all(struct station *st);
+void job_expire(struct station *st, uint64_t now, uint64_t *next);
+
+/* Options in station's words into those of the plan. 0 or InvalidArgs. */
+int options_translate(const struct job_options *in, struct plan_options *out, struct failure *why);
+
+/* queue.c: gives phones to jobs; idempotent. */
+void queue_run(struct station *st);
+void queue_leave(struct job *job); /* the job no longer waits, holds no slot and no memory */
+
+/* ---- runner ------------------------------------------------------------------------------------------- */
+
+/*
+ * Runs job->plan on job->device: opens the phone, carries wants, closes it, then job_end_...() and
+ * runner_free() by itself. 0, or negative errno with *why: nothing has begun.
+ */
+int runner_start(struct job *job, struct failure *why);
+void runner_cancel(struct runner *r, bool force);
+/* The phone of the job left the bus (udev). True: it is expected back, keep the device. */
+bool runner_left(struct runner *r);
+/* Something came to the place of a phone that is expected back. */
+void runner_back(struct runner *r);
+void runner_image_told(struct runner *r);    /* the package check has come to its end */
+bool runner_expects(const struct runner *r); /* a departure or a return */
+/* The station ends: nothing is told any more. True: freed; false: its pipe is still closing, ask again. */
+bool runner_drop(struct runner *r);
+
+#endif

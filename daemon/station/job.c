@@ -1,0 +1,378 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Jobs: asked for, compiled and numbered on a worker, waiting, running, cancelled, and forgotten some time
+ * after their end. How they end is in job_end.c, how they look in job_view.c.
+ */
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+
+#include "common/util.h"
+#include "station/internal.h"
+#include "station/kv.h"
+
+/* A job on its way into being. */
+struct asking {
+	struct station *st;
+	struct records *records;
+	struct package *package;
+	struct image *image; /* looked at on the loop only */
+	struct plan_options options;
+	struct plan *plan;
+	struct failure why;
+	int result;
+	struct job *job; /* everything the caller said is in it already */
+	station_job_fn done;
+	void *user;
+};
+
+void job_told(struct job *job)
+{
+	job->changed++;
+	EMIT(job->st, job_changed, job);
+}
+
+void job_moved(struct job *job)
+{
+	job->moved++;
+	EMIT(job->st, job_progress, job);
+}
+
+void job_state(struct job *job, enum job_state state, const char *queued_for)
+{
+	uint64_t now = loop_now();
+
+	if (job->state == state && !strcmp(job->queued_for, queued_for))
+		return;
+	if (state == JOB_WAITING && job->state != JOB_WAITING) {
+		job->wait_since = now;
+		job->wait_until = job->wait_usec > STATION_FOREVER - now ? STATION_FOREVER
+									 : now + job->wait_usec;
+	}
+	job->state = state;
+	job->queued_for = queued_for;
+	job_told(job);
+	job_moved(job);
+	station_poke(job->st);
+}
+
+static void strings_free(char **list, uint32_t count)
+{
+	for (uint32_t i = 0; i < count; i++)
+		free(list[i]);
+	free(list);
+}
+
+static void job_free(struct job *job)
+{
+	strings_free(job->lines, job->line_count);
+	strings_free(job->doubts, job->doubt_count);
+	plan_free(job->plan);
+	job_record_clear(&job->record);
+	free(job->places);
+	free(job->trace);
+	free(job);
+}
+
+/* ---- the plan as text ---- */
+
+void job_take_plan(struct job *job, const struct plan *plan, bool resolved)
+{
+	uint32_t n = 0;
+	char **lines = calloc(plan->step_count + 1, sizeof(*lines));
+	char line[200];
+
+	if (!lines)
+		return; /* it can be shown less well, but it can be run */
+	for (uint32_t i = 0; i < plan->step_count; i++) {
+		lines[n] = strdup(plan_step_text(plan, &plan->step[i], line, sizeof(line)));
+		if (lines[n])
+			n++;
+	}
+	strings_free(job->lines, job->line_count);
+	job->lines = lines;
+	job->line_count = n;
+	job->resolved = resolved;
+
+	char **doubts = calloc(plan->doubt_count + 1, sizeof(*doubts));
+
+	if (!doubts)
+		return;
+	n = 0;
+	for (uint32_t i = 0; i < plan->doubt_count; i++) {
+		doubts[n] = strdup(plan->doubt[i]);
+		if (doubts[n])
+			n++;
+	}
+	strings_free(job->doubts, job->doubt_count);
+	job->doubts = doubts;
+	job->doubt_count = n;
+}
+
+/* ---- asking ---- */
+
+static void ask_run(void *arg)
+{
+	struct asking *a = arg;
+	struct job_record *r = &a->job->record;
+
+	a->result = plan_compile(package_pac(a->package), &a->options, &a->plan, &a->why);
+	if (!a->result)
+		a->result = records_new_job(a->records, &r->number, &a->why);
+	if (!a->result)
+		a->result = records_write_request(a->records, r, &a->why);
+}
+
+static void ask_release(void *arg)
+{
+	struct asking *a = arg;
+
+	if (a->job)
+		job_free(a->job);
+	plan_free(a->plan);
+	package_unref(a->package);
+	records_unref(a->records);
+	free(a);
+}
+
+static void ask_done(void *arg, int status)
+{
+	struct asking *a = arg;
+	struct station *st = a->st;
+	struct job **at = &st->jobs;
+	struct job *job;
+
+	st->asking--;
+	if (status < 0)
+		a->result = failure_set(&a->why, ERR_INTERNAL, "%s", strerror(-status));
+	if (a->result < 0) {
+		image_release(a->image);
+		a->done(a->user, NULL, &a->why);
+		station_poke(st);
+		return;
+	}
+	job = TAKE_PTR(a->job);
+	job->number = job->record.number;
+	job->plan = TAKE_PTR(a->plan);
+	job->image = a->image;
+	job_take_plan(job, job->plan, false);
+	job->pace.total = job->plan->bytes_to_send + job->plan->bytes_to_verify;
+	job->born_usec = job->wait_since = loop_now();
+	job->wait_until = job->wait_usec > STATION_FOREVER - job->wait_since
+				  ? STATION_FOREVER
+				  : job->wait_since + job->wait_usec;
+	while (*at && (*at)->number < job->number)
+		at = &(*at)->next;
+	job->next = *at;
+	*at = job;
+	st->counts.jobs_accepted++;
+	EMIT(st, job_added, job);
+	a->done(a->user, job, NULL);
+	station_told(st);
+	if (st->draining) { /* it came into being while the door was being closed */
+		struct failure why = { 0 };
+
+		failure_set(&why, ERR_CANCELLED, "the daemon is being stopped");
+		job_end_failed(job, &why);
+	}
+	queue_run(st);
+	station_poke(st);
+}
+
+static int refuse_now(struct station *st, const struct job_request *q, struct failure *why)
+{
+	uint32_t open = st->asking;
+
+	if (st->draining)
+		return failure_set(why, ERR_DRAINING, "%s", "");
+	for (struct job *j = st->jobs; j; j = j->next)
+		open += j->state != JOB_ENDED;
+	if (open >= st->config.jobs_max)
+		return failure_set(why, ERR_LIMITS_EXCEEDED, "%u jobs have not ended", open);
+	if (q->slot && q->expect_device_given &&
+	    (!q->slot->device || q->slot->device->number != q->expect_device))
+		return failure_set(why, ERR_DEVICE_CHANGED, "device %" PRIu64 " was expected in %s, %s",
+				   q->expect_device, q->slot->id,
+				   q->slot->device ? "another one is there" : "there is none");
+	if (q->image->state == IMAGE_BAD) {
+		if (why)
+			*why = q->image->failure;
+		return -error_entry(q->image->failure.error)->err;
+	}
+	if (!q->wait_given || q->wait_usec)
+		return 0;
+	if (q->slot && q->slot->job)
+		return failure_set(why, ERR_SLOT_BUSY, "%s, job %" PRIu64, q->slot->id, q->slot->job->number);
+	if (q->slot ? !q->slot->device || !q->slot->device->present : true) {
+		if (q->slot)
+			return failure_set(why, ERR_SLOT_EMPTY, "%s", q->slot->id);
+		for (struct slot *s = st->slots; s; s = s->next) {
+			bool named = !q->slot_count;
+
+			for (uint32_t i = 0; i < q->slot_count; i++)
+				named |= q->slots[i] == s;
+			if (named && s->device && s->device->present && !s->job && !s->device->used)
+				return 0;
+		}
+		return failure_set(why, ERR_SLOT_EMPTY, "no free phone");
+	}
+	return 0;
+}
+
+static struct job *job_from_request(struct station *st, const struct job_request *q)
+{
+	struct job *job = calloc(1, sizeof(*job));
+	const struct pac_header *h = pac_header(package_pac(q->image->package));
+	struct job_record *r;
+
+	if (!job)
+		return NULL;
+	r = &job->record;
+	job->st = st;
+	job->queued_for = "";
+	job->pinned = q->slot != NULL;
+	job->slot = q->slot;
+	job->dry_run = q->dry_run;
+	job->wait_usec = q->wait_given ? q->wait_usec : STATION_WAIT_USEC;
+	job->expect_given = q->slot && q->expect_device_given;
+	job->expect = q->expect_device;
+	if (q->slot_count) {
+		job->places = calloc(q->slot_count, sizeof(struct slot *));
+		if (!job->places) {
+			free(job);
+			return NULL;
+		}
+		memcpy(job->places, q->slots, q->slot_count * sizeof(struct slot *));
+		job->place_count = q->slot_count;
+	}
+	kv_copy(job->sender, sizeof(job->sender), q->caller.name);
+	kv_copy(r->kind, sizeof(r->kind), q->dry_run ? "dry-run" : "flash");
+	kv_copy(r->leaves, sizeof(r->leaves), "unchanged");
+	kv_copy(r->slot, sizeof(r->slot), q->slot ? q->slot->id : "");
+	kv_copy(r->image_name, sizeof(r->image_name), q->image->name);
+	kv_copy(r->product, sizeof(r->product), h->product);
+	kv_copy(r->firmware, sizeof(r->firmware), h->product_version);
+	r->uid = q->caller.uid;
+	r->created_at = station_wall();
+	return job;
+}
+
+int station_flash(struct station *st, const struct job_request *request, station_job_fn done, void *user,
+		  struct failure *why)
+{
+	struct worker_call call = { .run = ask_run, .done = ask_done, .release = ask_release };
+	struct plan_options options;
+	struct asking *a;
+	int r;
+
+	r = options_translate(&request->options, &options, why);
+	if (!r)
+		r = refuse_now(st, request, why);
+	if (r < 0)
+		return r;
+	a = calloc(1, sizeof(*a));
+	if (!a)
+		return failure_set(why, ERR_INTERNAL, "out of memory");
+	a->job = job_from_request(st, request);
+	if (!a->job) {
+		free(a);
+		return failure_set(why, ERR_INTERNAL, "out of memory");
+	}
+	options.accept_bad_crc = request->image->accept_bad_crc;
+	a->st = st;
+	a->options = options;
+	a->image = request->image;
+	a->package = package_ref(request->image->package);
+	a->records = records_ref(st->records);
+	a->done = done;
+	a->user = user;
+	call.arg = a;
+	r = worker_submit(st->files, &call, NULL);
+	if (r < 0) {
+		ask_release(a);
+		return failure_set(why, ERR_INTERNAL, "%s", strerror(-r));
+	}
+	image_hold(request->image);
+	st->asking++;
+	return 0;
+}
+
+/* ---- cancel, expiry ---- */
+
+int job_cancel(struct job *job, bool force, const struct station_caller *caller, struct failure *why)
+{
+	struct failure ended = { 0 };
+
+	(void)caller;
+	if (job->state == JOB_ENDED || job->state == JOB_ENDING)
+		return failure_set(why, ERR_NOT_CANCELABLE, "job %" PRIu64 " has ended", job->number);
+	job->cancelling = true;
+	if (job->runner) {
+		runner_cancel(job->runner, force);
+		if (job->state == JOB_RUNNING)
+			job_told(job);
+		return 0;
+	}
+	failure_set(&ended, ERR_CANCELLED, "before it had begun");
+	job_end_failed(job, &ended);
+	return 0;
+}
+
+static void forget(struct job *job)
+{
+	struct station *st = job->st;
+	struct job **at = &st->jobs;
+
+	EMIT(st, job_removed, job);
+	while (*at && *at != job)
+		at = &(*at)->next;
+	if (*at)
+		*at = job->next;
+	loop_forget(st->loop, job);
+	job_free(job);
+}
+
+void job_expire(struct station *st, uint64_t now, uint64_t *next)
+{
+	uint32_t kept = 0;
+	struct job *after;
+
+	for (struct job *j = st->jobs; j; j = j->next) {
+		struct failure why = { 0 };
+
+		kept += j->state == JOB_ENDED;
+		if (j->state != JOB_WAITING)
+			continue;
+		if (now < j->wait_until) {
+			*next = MIN(*next, j->wait_until);
+			continue;
+		}
+		failure_set(&why, ERR_WAIT_EXPIRED, "no phone came to %s within %llu s",
+			    j->slot ? j->slot->id : "any of its ports",
+			    (unsigned long long)(j->wait_usec / 1000000));
+		job_end_failed(j, &why);
+	}
+	for (struct job *j = st->jobs; j; j = after) {
+		after = j->next;
+		if (j->state != JOB_ENDED)
+			continue;
+		if (now >= j->forget_at || kept > st->config.keep_max) {
+			forget(j);
+			kept--;
+		} else {
+			*next = MIN(*next, j->forget_at);
+		}
+	}
+}
+
+void job_free_all(struct station *st)
+{
+	while (st->jobs) {
+		struct job *job = st->jobs;
+
+		st->jobs = job->next;
+		loop_forget(st->loop, job);
+		usb_budget_release(job->claim);
+		job_free(job);
+	}
+}

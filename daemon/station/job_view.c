@@ -1,0 +1,257 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * How jobs look: what the session tells, in the words of the bus contract.
+ */
+#include <stdio.h>
+
+#include "common/util.h"
+#include "station/internal.h"
+#include "station/kv.h"
+
+/* ---- what the session tells ---- */
+
+/* How much of the running entry, and of the group a cancel must not tear, is still to come. */
+static void measure(struct job *job, const struct plan *resolved)
+{
+	const struct session_progress *p = &job->at;
+	uint32_t at = p->entry_index ? p->entry_index - 1 : 0;
+
+	job->entry_began = p->bytes_done;
+	job->entry_bytes = job->bound_bytes = 0;
+	if (!resolved || !p->entry_index || at >= resolved->step_count)
+		return;
+	job->entry_bytes = resolved->step[at].size;
+	for (uint32_t i = at; i < resolved->step_count && resolved->step[i].boundary == BOUNDARY_BOUND; i++)
+		job->bound_bytes += resolved->step[i].size;
+}
+
+void job_take_progress(struct job *job, const struct session *session)
+{
+	const struct session_progress *p = session_progress(session);
+	const struct session_result *res = session_result(session);
+	struct device *d = job->device;
+	bool told = p->serial != job->at_serial || p->cancelling != job->at.cancelling;
+	bool moved = p->bytes_done != job->at.bytes_done || p->bytes_total != job->at.bytes_total;
+	bool entry = p->entry_index != job->at.entry_index;
+
+	if (!told && !moved)
+		return;
+	job->at = *p;
+	job->at_serial = p->serial;
+	pace_update(&job->pace, loop_now(), p->bytes_done, p->bytes_total);
+	if (res->resolved && !job->resolved)
+		job_take_plan(job, res->resolved, true);
+	if (entry || (told && !job->entry_bytes))
+		measure(job, res->resolved);
+	if (d && *p->phone_stage && strcmp(d->stage, p->phone_stage)) {
+		kv_copy(d->stage, sizeof(d->stage), p->phone_stage);
+		device_told(d);
+	}
+	if (d && res->facts && *res->facts->unit && !*d->unit) {
+		kv_copy(d->unit, sizeof(d->unit), res->facts->unit);
+		device_told(d);
+	}
+	if (told)
+		job_told(job);
+	job_moved(job);
+}
+
+/* ---- views ---- */
+
+static const char *stage_of(const struct job *job)
+{
+	switch (job->state) {
+	case JOB_WAITING: return "waiting-for-device";
+	case JOB_QUEUED: return "queued";
+	case JOB_RUNNING:
+	case JOB_ENDING: return session_stage_name(job->at.stage);
+	case JOB_ENDED: break;
+	}
+	return "finished";
+}
+
+static const char *state_of(const struct job *job)
+{
+	switch (job->state) {
+	case JOB_WAITING: return "waiting-for-device";
+	case JOB_QUEUED: return "queued";
+	case JOB_RUNNING:
+	case JOB_ENDING: return "running";
+	case JOB_ENDED: break;
+	}
+	return job->record.result;
+}
+
+static uint64_t cancel_wait(const struct job *job)
+{
+	uint64_t gone = job->pace.done - MIN(job->entry_began, job->pace.done);
+	uint64_t bytes = job->at.boundary == BOUNDARY_BOUND ? job->bound_bytes : job->entry_bytes;
+	uint64_t rate = pace_rate(&job->pace, loop_now());
+
+	if (job->state != JOB_RUNNING || job->at.boundary == BOUNDARY_NOW)
+		return 0;
+	if (!rate || !bytes)
+		return STATION_NONE;
+	return (uint64_t)((double)(bytes - MIN(gone, bytes)) * 1e6 / (double)rate);
+}
+
+void job_view(const struct job *job, struct job_view *view)
+{
+	bool ended = job->state == JOB_ENDED, begun = job->state == JOB_RUNNING || job->state == JOB_ENDING;
+	const struct job_record *r = &job->record;
+
+	*view = (struct job_view){
+		.number = job->number,
+		.kind = r->kind,
+		.state = state_of(job),
+		.ended = ended,
+		.stage = stage_of(job),
+		.step = begun ? job->at.step : "",
+		.entry = begun ? job->at.entry : "",
+		.queued_for = job->state == JOB_QUEUED || job->state == JOB_WAITING ? job->queued_for : "",
+		.slot = job->slot,
+		.device = job->device,
+		.image = job->image,
+		.image_name = r->image_name,
+		.uid = r->uid,
+		.created_at = r->created_at,
+		.started_at = r->started_at,
+		.finished_at = r->finished_at,
+		.boundary = ended   ? ""
+			    : begun ? boundary_name(job->at.boundary)
+				    : "now",
+		.cancel_wait_usec = ended ? STATION_NONE : cancel_wait(job),
+		.leaves = ended || !begun   ? r->leaves
+			  : job->at.changed ? "needs-flash"
+					    : "unchanged",
+		.cancelling = job->cancelling && !ended,
+		.serial = job->changed,
+	};
+	if (ended)
+		view->failure = r->failure;
+}
+
+static void waiting_view(const struct job *job, uint64_t now, struct job_progress *p)
+{
+	const struct slot *slot = job->slot;
+
+	p->silent_usec = now - job->wait_since;
+	p->deadline_usec = job->wait_until == STATION_FOREVER ? STATION_NONE
+			   : job->wait_until > now	      ? job->wait_until - now
+							      : 0;
+	if (slot && slot->device && slot->device->spent)
+		p->why = "the phone in this port has been flashed and told to go: unplug it";
+	else
+		p->why =
+			"waiting for a phone: switch it off, hold its download key (usually volume down) and plug it in";
+}
+
+void job_progress(const struct job *job, struct job_progress *progress)
+{
+	uint64_t now = loop_now();
+	const struct package *package = job->image ? job->image->package : NULL;
+	bool running = job->state == JOB_RUNNING;
+
+	*progress = (struct job_progress){
+		.bytes_done = job->pace.done,
+		.bytes_total = job->pace.total,
+		.fraction = job->pace.fraction,
+		.rate = running ? pace_rate(&job->pace, now) : 0,
+		.eta_usec = running ? pace_eta(&job->pace, now) : STATION_NONE,
+		.stage_index = (uint32_t)job->at.stage,
+		.stage_count = STAGE_COUNT,
+		.entry_index = job->at.entry_index,
+		.entry_count = job->at.entry_count,
+		.deadline_usec = STATION_NONE,
+		.why = "",
+		.check_fraction = package ? (double)package_checked(package) / (double)package_size(package)
+					  : 0,
+		.serial = job->moved,
+	};
+	if (job->state == JOB_WAITING) {
+		waiting_view(job, now, progress);
+	} else if (running && job->silent_since) {
+		progress->waiting_for_phone = true;
+		progress->silent_usec = now - job->silent_since;
+		if (job->silent_until)
+			progress->deadline_usec = job->silent_until > now ? job->silent_until - now : 0;
+		progress->why = job->why;
+	} else if (running && *job->why) {
+		progress->why = job->why;
+	}
+}
+
+void job_result(const struct job *job, struct job_result *result)
+{
+	const struct job_record *r = &job->record;
+	bool ended = job->state == JOB_ENDED;
+
+	*result = (struct job_result){
+		.result = ended ? r->result : "",
+		.level = r->level,
+		.leaves = r->leaves,
+		.nv = r->nv,
+		.last_confirmed = r->last_confirmed,
+		.unit = r->unit,
+		.storage = r->storage,
+		.rom_version = r->rom_version,
+		.bytes_sent = r->bytes_sent,
+		.bytes_compared = r->bytes_compared,
+		.duration_usec = r->started_at && r->finished_at > r->started_at
+					 ? r->finished_at - r->started_at
+					 : 0,
+		.notes = r->note_count,
+		.entries = r->entry_count,
+	};
+}
+
+const char *job_note(const struct job *job, uint32_t index)
+{
+	return index < job->record.note_count ? job->record.notes[index] : "";
+}
+
+bool job_entry(const struct job *job, uint32_t index, struct job_entry *entry)
+{
+	const struct record_entry *e = &job->record.entries[index];
+
+	if (index >= job->record.entry_count)
+		return false;
+	*entry = (struct job_entry){
+		.entry = e->entry,
+		.op = e->op,
+		.verdict = e->verdict,
+		.bytes_sent = e->bytes_sent,
+		.bytes_compared = e->bytes_compared,
+		.note = e->note,
+	};
+	return true;
+}
+
+bool job_plan_resolved(const struct job *job)
+{
+	return job->resolved;
+}
+
+const char *job_plan_step(const struct job *job, uint32_t index)
+{
+	return index < job->line_count ? job->lines[index] : "";
+}
+
+const char *job_plan_doubt(const struct job *job, uint32_t index)
+{
+	return index < job->doubt_count ? job->doubts[index] : "";
+}
+
+struct job *station_job(const struct station *st, uint64_t number)
+{
+	struct job *j = st->jobs;
+
+	while (j && j->number != number)
+		j = j->next;
+	return j;
+}
+
+struct job *station_next_job(const struct station *st, const struct job *after)
+{
+	return after ? after->next : st->jobs;
+}

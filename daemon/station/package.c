@@ -1,0 +1,352 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <pthread.h>
+#include <sys/stat.h>
+
+#include "common/util.h"
+#include "station/package.h"
+
+/* Chunks nobody uses at the moment that are kept for the next phone; phones side by side read the same
+ * places. */
+#define CACHE_IDLE_MAX 8
+
+struct chunk {
+	struct chunk *next;
+	uint64_t index;
+	uint64_t used; /* stamp, for the choice of what to drop */
+	uint32_t users;
+	enum { CHUNK_LOADING, CHUNK_READY, CHUNK_FAILED } state;
+	int err;
+	uint8_t sum[DIGEST_SIZE];
+	uint32_t len;
+	uint8_t bytes[];
+};
+
+struct package {
+	atomic_uint refs;
+	int fd;
+	uint64_t size;
+	struct source source;
+	struct pac_options options;
+	struct pac *pac;
+	_Atomic(struct pac_body *) body;
+	atomic_uint_fast64_t checked;
+	atomic_bool stop, cut; /* cut: a read came to the end before the size of the file */
+
+	pthread_mutex_t mutex;
+	pthread_cond_t loaded;
+	struct chunk *chunks;
+	uint32_t idle;
+	uint64_t stamp;
+};
+
+static int read_at(void *ctx, uint64_t offset, void *buf, size_t len)
+{
+	struct package *p = ctx;
+	uint8_t *to = buf;
+
+	while (len) {
+		ssize_t n = pread(p->fd, to, len, (off_t)offset);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return -errno;
+		if (!n) {
+			atomic_store(&p->cut, true);
+			return -EIO;
+		}
+		to += n;
+		offset += (uint64_t)n;
+		len -= (size_t)n;
+	}
+	return 0;
+}
+
+struct package *package_new(int fd, bool accept_bad_crc, struct failure *why)
+{
+	_cleanup_close_ int own = fd;
+	int flags = fcntl(own, F_GETFL);
+	struct stat st;
+	struct package *p;
+
+	if (flags < 0 || fstat(own, &st) < 0) {
+		failure_set(why, ERR_INVALID_IMAGE, "%s", strerror(errno));
+		return NULL;
+	}
+	if ((flags & O_ACCMODE) != O_RDONLY || (flags & O_PATH)) {
+		failure_set(why, ERR_INVALID_IMAGE, "the descriptor must be opened for reading only");
+		return NULL;
+	}
+	if (!S_ISREG(st.st_mode)) {
+		failure_set(why, ERR_INVALID_IMAGE, "not a regular file");
+		return NULL;
+	}
+	if (st.st_size <= 0) {
+		failure_set(why, ERR_INVALID_IMAGE, "the file is empty");
+		return NULL;
+	}
+	p = calloc(1, sizeof(*p));
+	if (!p) {
+		failure_set(why, ERR_INTERNAL, "out of memory");
+		return NULL;
+	}
+	atomic_init(&p->refs, 1);
+	p->fd = TAKE_FD(own);
+	p->size = (uint64_t)st.st_size;
+	p->source = (struct source){ .size = p->size, .read_at = read_at, .ctx = p };
+	p->options.accept_bad_crc = accept_bad_crc;
+	p->options.accept_mismatch = true; /* refused by the plan, unless force_loaders */
+	pthread_mutex_init(&p->mutex, NULL);
+	pthread_cond_init(&p->loaded, NULL);
+	return p;
+}
+
+struct package *package_ref(struct package *p)
+{
+	atomic_fetch_add(&p->refs, 1);
+	return p;
+}
+
+void package_unref(struct package *p)
+{
+	if (!p || atomic_fetch_sub(&p->refs, 1) != 1)
+		return;
+	while (p->chunks) {
+		struct chunk *c = p->chunks;
+
+		p->chunks = c->next;
+		free(c);
+	}
+	pac_body_free(atomic_load(&p->body));
+	pac_free(p->pac);
+	close(p->fd);
+	pthread_cond_destroy(&p->loaded);
+	pthread_mutex_destroy(&p->mutex);
+	free(p);
+}
+
+uint64_t package_size(const struct package *p)
+{
+	return p->size;
+}
+
+const struct pac *package_pac(const struct package *p)
+{
+	return p->pac;
+}
+
+const struct pac_body *package_body(const struct package *p)
+{
+	return atomic_load(&((struct package *)p)->body);
+}
+
+uint64_t package_checked(const struct package *p)
+{
+	return atomic_load(&((struct package *)p)->checked);
+}
+
+void package_stop(struct package *p)
+{
+	atomic_store(&p->stop, true);
+}
+
+/* A read that met the end of the file is a change of the file, not a bad disk. */
+static int name_cut(struct package *p, int r, struct failure *why)
+{
+	if (r < 0 && why && why->error == ERR_PACKAGE_READ_FAILED && atomic_load(&p->cut))
+		return failure_set(why, ERR_PACKAGE_CHANGED,
+				   "the file is shorter than the %" PRIu64 " bytes it had when it was opened",
+				   p->size);
+	return r;
+}
+
+int package_parse(struct package *p, struct failure *why)
+{
+	return name_cut(p, pac_open(&p->source, &p->options, &p->pac, why), why);
+}
+
+static bool on_progress(void *ctx, uint64_t done, uint64_t total)
+{
+	struct package *p = ctx;
+
+	atomic_store(&p->checked, done);
+	return !atomic_load(&p->stop);
+}
+
+int package_check(struct package *p, struct failure *why)
+{
+	struct pac_body *body = NULL;
+	int r = pac_check(p->pac, &p->source, &p->options, on_progress, p, &body, why);
+
+	if (r < 0)
+		return name_cut(p, r, why);
+	atomic_store(&p->checked, p->size);
+	atomic_store(&p->body, body);
+	return 0;
+}
+
+/* ---- chunks ---- */
+
+static void drop_oldest(struct package *p)
+{
+	struct chunk **oldest = NULL;
+
+	for (struct chunk **at = &p->chunks; *at; at = &(*at)->next)
+		if (!(*at)->users && (!oldest || (*at)->used < (*oldest)->used))
+			oldest = at;
+	if (oldest) {
+		struct chunk *gone = *oldest;
+
+		*oldest = gone->next;
+		p->idle--;
+		free(gone);
+	}
+}
+
+static void put_chunk(struct package *p, struct chunk *c)
+{
+	pthread_mutex_lock(&p->mutex);
+	/* what could not be read is dropped first: the next one tries anew */
+	c->used = c->state == CHUNK_FAILED ? 0 : ++p->stamp;
+	if (--c->users == 0) {
+		p->idle++;
+		if (p->idle > CACHE_IDLE_MAX || c->state == CHUNK_FAILED)
+			drop_oldest(p);
+	}
+	pthread_mutex_unlock(&p->mutex);
+}
+
+static void load(struct package *p, struct chunk *c)
+{
+	int r = read_at(p, c->index * DIGEST_CHUNK, c->bytes, c->len);
+
+	if (!r)
+		r = digest_bytes(c->bytes, c->len, c->sum);
+	pthread_mutex_lock(&p->mutex);
+	c->err = r;
+	c->state = r < 0 ? CHUNK_FAILED : CHUNK_READY;
+	pthread_cond_broadcast(&p->loaded);
+	pthread_mutex_unlock(&p->mutex);
+}
+
+/* Whoever comes first reads, the others wait for it: on their own threads, under their own deadlines. */
+static struct chunk *get_chunk(struct package *p, uint64_t index)
+{
+	uint64_t at = index * DIGEST_CHUNK;
+	struct chunk *c;
+
+	pthread_mutex_lock(&p->mutex);
+	for (c = p->chunks; c; c = c->next)
+		if (c->index == index && c->state != CHUNK_FAILED)
+			break;
+	if (c) {
+		if (c->users++ == 0)
+			p->idle--;
+		while (c->state == CHUNK_LOADING)
+			pthread_cond_wait(&p->loaded, &p->mutex);
+		pthread_mutex_unlock(&p->mutex);
+		return c;
+	}
+	/* make room first: what is kept idle and what is in use together stay small */
+	if (p->idle >= CACHE_IDLE_MAX)
+		drop_oldest(p);
+
+	uint32_t len = (uint32_t)MIN(p->size - at, (uint64_t)DIGEST_CHUNK);
+
+	c = malloc(sizeof(*c) + len);
+	if (c) {
+		*c = (struct chunk){ .index = index, .users = 1, .state = CHUNK_LOADING, .len = len };
+		c->next = p->chunks;
+		p->chunks = c;
+	}
+	pthread_mutex_unlock(&p->mutex);
+	if (c)
+		load(p, c);
+	return c;
+}
+
+static int changed(struct failure *why, uint64_t index)
+{
+	return failure_set(why, ERR_PACKAGE_CHANGED,
+			   "bytes %" PRIu64 " to %" PRIu64 " are not those that were checked",
+			   index * DIGEST_CHUNK, (index + 1) * DIGEST_CHUNK - 1);
+}
+
+static bool proved(const struct pac_body *body, uint64_t index, const uint8_t *sum)
+{
+	return index < body->digest.count && !memcmp(body->digest.sum[index], sum, DIGEST_SIZE);
+}
+
+static void remember(struct package_reader *r, const struct chunk *c)
+{
+	for (uint32_t i = 0; i < r->early_count; i++)
+		if (r->early[i].index == c->index && !memcmp(r->early[i].sum, c->sum, DIGEST_SIZE))
+			return;
+	if (r->early_count == READER_EARLY_MAX) {
+		r->early_full = true;
+		return;
+	}
+	r->early[r->early_count].index = c->index;
+	memcpy(r->early[r->early_count++].sum, c->sum, DIGEST_SIZE);
+}
+
+int package_reader_read(struct package_reader *r, uint64_t offset, void *buf, size_t len, struct failure *why)
+{
+	struct package *p = r->package;
+	uint8_t *to = buf;
+
+	if (offset > p->size || len > p->size - offset)
+		return failure_set(why, ERR_INTERNAL, "read of %zu bytes at %" PRIu64 " outside the package",
+				   len, offset);
+	while (len) {
+		uint64_t index = offset / DIGEST_CHUNK;
+		size_t in = (size_t)(offset % DIGEST_CHUNK);
+		struct chunk *c = get_chunk(p, index);
+		const struct pac_body *body = package_body(p);
+
+		if (!c)
+			return failure_set(why, ERR_INTERNAL, "out of memory");
+		if (c->state == CHUNK_FAILED) {
+			int err = c->err;
+
+			put_chunk(p, c);
+			failure_set(why, ERR_PACKAGE_READ_FAILED, "at %" PRIu64 ": %s", index * DIGEST_CHUNK,
+				    strerror(-err));
+			return name_cut(p, err, why);
+		}
+		if (body && !proved(body, index, c->sum)) {
+			put_chunk(p, c);
+			return changed(why, index);
+		}
+		if (!body)
+			remember(r, c);
+
+		size_t n = MIN(len, (size_t)c->len - in);
+
+		memcpy(to, c->bytes + in, n);
+		put_chunk(p, c);
+		to += n;
+		offset += n;
+		len -= n;
+	}
+	return 0;
+}
+
+int package_reader_prove(struct package_reader *r, struct failure *why)
+{
+	const struct pac_body *body = package_body(r->package);
+
+	if (!body)
+		return failure_set(why, ERR_INTERNAL, "no digests yet");
+	for (uint32_t i = 0; i < r->early_count; i++)
+		if (!proved(body, r->early[i].index, r->early[i].sum))
+			return changed(why, r->early[i].index);
+	r->early_count = 0;
+	if (r->early_full)
+		return failure_set(why, ERR_PACKAGE_CHANGED,
+				   "more was read before the check than can be compared with it");
+	return 0;
+}

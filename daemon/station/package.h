@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * An open package as threads share it: the descriptor, the parsed package, the digests of its whole-file
+ * check, and a small cache of chunks that were read and proved. Counted, so that a thread left behind in a
+ * read that never returns holds nothing but its own reference.
+ */
+#ifndef FDLD_STATION_PACKAGE_H
+#define FDLD_STATION_PACKAGE_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "common/error.h"
+#include "pac/pac.h"
+
+struct package;
+
+/* Takes fd. Only the kind of file is looked at (InvalidImage), nothing is read. NULL with *why. */
+struct package *package_new(int fd, bool accept_bad_crc, struct failure *why);
+struct package *package_ref(struct package *p);
+void package_unref(struct package *p); /* NULL is fine; any thread */
+
+uint64_t package_size(const struct package *p);
+/* On a worker. 0, then package_pac(); or negative errno with *why. */
+int package_parse(struct package *p, struct failure *why);
+const struct pac *package_pac(const struct package *p); /* NULL before package_parse() */
+/* On a worker: the whole-file check. 0, then package_body(). package_stop() ends it with Cancelled. */
+int package_check(struct package *p, struct failure *why);
+void package_stop(struct package *p);		   /* any thread */
+uint64_t package_checked(const struct package *p); /* bytes so far; any thread */
+/* NULL until the check has passed. Never changes afterwards; any thread. */
+const struct pac_body *package_body(const struct package *p);
+
+/*
+ * One reader of a package: what it read before the digests were there, to be proved when they are. Belongs to
+ * the job's reader thread, except package_reader_prove().
+ */
+#define READER_EARLY_MAX 64
+struct package_reader {
+	struct package *package;
+	uint32_t early_count;
+	bool early_full; /* more was read than can be remembered: it cannot be proved */
+	struct {
+		uint64_t index;
+		uint8_t sum[DIGEST_SIZE];
+	} early[READER_EARLY_MAX];
+};
+
+/*
+ * On a reader thread: exactly len bytes of the file from offset, whole chunks of it read and, once the
+ * digests are there, compared. PackageChanged (not the bytes that were checked, or the file was cut),
+ * PackageReadFailed (errno in detail).
+ */
+int package_reader_read(struct package_reader *r, uint64_t offset, void *buf, size_t len,
+			struct failure *why);
+/* With the digests there and no read going on: what was read before them was the same. 0 or PackageChanged.
+ */
+int package_reader_prove(struct package_reader *r, struct failure *why);
+
+#endif

@@ -1,0 +1,162 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Who goes next: on each slot first come, first served; on the machine as many at once as its USB memory
+ * carries. Idempotent: called whenever a phone, a job or memory came or went.
+ */
+#include <errno.h>
+#include <stdio.h>
+
+#include "common/util.h"
+#include "station/internal.h"
+
+/* The largest frame that goes out: everything escaped (bsl-protocol 2.4). */
+#define FRAME_MAX (2u * (65536u + 6u) + 2u)
+
+bool job_may_use(const struct job *job, const struct slot *slot)
+{
+	if (job->state != JOB_WAITING && job->state != JOB_QUEUED)
+		return false;
+	if (job->pinned)
+		return job->slot == slot;
+	if (job->slot)
+		return false; /* bound already */
+	/* "the next phone" is none that an earlier job has had in its hands */
+	if (slot->device && slot->device->used)
+		return false;
+	for (uint32_t i = 0; i < job->place_count; i++)
+		if (job->places[i] == slot)
+			return true;
+	return !job->place_count;
+}
+
+static void start(struct job *job)
+{
+	struct failure why = { 0 };
+
+	job->record.started_at = station_wall();
+	job_state(job, JOB_RUNNING, "");
+	if (runner_start(job, &why) < 0)
+		job_end_failed(job, &why);
+}
+
+static void granted(void *user)
+{
+	struct job *job = user;
+
+	start(job);
+}
+
+static void bind(struct job *job, struct slot *slot)
+{
+	uint64_t need = job->plan->options.raw ? USB_PIPE_STREAM_MEMORY(USB_STREAM_DEPTH) : 0;
+	struct failure why = { 0 };
+	int r;
+
+	need = MAX(need, USB_PIPE_MEMORY(FRAME_MAX));
+	slot->job = job;
+	job->slot = slot;
+	job->device = slot->device;
+	snprintf(job->record.slot, sizeof(job->record.slot), "%s", slot->id);
+	r = usb_budget_ask(job->st->budget, need, granted, job, &job->claim);
+	if (r > 0) {
+		start(job);
+	} else if (r == 0) {
+		job_state(job, JOB_QUEUED, "usb-memory");
+	} else {
+		failure_set(&why, ERR_USB_NO_MEMORY, "%llu bytes are needed for one phone: %s",
+			    (unsigned long long)need, strerror(-r));
+		job_end_failed(job, &why);
+	}
+	slot_told(slot);
+}
+
+void queue_leave(struct job *job)
+{
+	struct slot *slot = job->slot;
+
+	usb_budget_release(TAKE_PTR(job->claim));
+	if (slot && slot->job == job) {
+		slot->job = NULL;
+		slot_told(slot);
+	}
+	station_poke(job->st);
+}
+
+/* Its phone left while it was waiting for memory: back to the start. */
+static void unbind(struct job *job)
+{
+	struct slot *slot = job->slot;
+
+	usb_budget_release(TAKE_PTR(job->claim));
+	slot->job = NULL;
+	if (!job->pinned)
+		job->slot = NULL;
+	job_state(job, JOB_WAITING, "");
+	slot_told(slot);
+}
+
+/* True: the job was ended. */
+static bool expected_gone(struct job *job)
+{
+	const struct device *d = job->slot ? job->slot->device : NULL;
+	struct failure why = { 0 };
+
+	if (!job->expect_given || (d && d->number == job->expect))
+		return false;
+	failure_set(&why, ERR_DEVICE_CHANGED, "device %llu was expected in %s, %s",
+		    (unsigned long long)job->expect, job->slot ? job->slot->id : "?",
+		    d ? "another one is there" : "there is none");
+	job_end_failed(job, &why);
+	return true;
+}
+
+static struct job *first_for(struct station *st, struct slot *slot)
+{
+	for (struct job *j = st->jobs; j; j = j->next)
+		if (job_may_use(j, slot))
+			return j;
+	return NULL;
+}
+
+/* Pinned jobs behind another one are queued, the first of them waits for a phone. */
+static void name_state(struct job *job)
+{
+	const struct slot *slot = job->slot;
+	bool behind = slot && slot->job;
+
+	if (slot && slot->job == job)
+		return;
+	for (struct job *j = job->st->jobs; slot && j != job && !behind; j = j->next)
+		behind = j->pinned && j->slot == slot && (j->state == JOB_WAITING || j->state == JOB_QUEUED);
+	if (behind)
+		job_state(job, JOB_QUEUED, "slot");
+	else if (slot && slot->device && slot->device->spent)
+		job_state(job, JOB_WAITING, "phone");
+	else
+		job_state(job, JOB_WAITING, "");
+}
+
+void queue_run(struct station *st)
+{
+	/* jobs end in here, but none is freed before the loop's next turn */
+	for (struct job *j = st->jobs; j; j = j->next) {
+		if (j->state != JOB_WAITING && j->state != JOB_QUEUED)
+			continue;
+		if (expected_gone(j))
+			continue;
+		if (j->slot && j->slot->job == j && !j->device)
+			unbind(j);
+	}
+	for (struct slot *s = st->slots; s; s = s->next) {
+		struct job *job;
+
+		if (s->job || !s->device || !s->device->present || s->device->spent)
+			continue;
+		job = first_for(st, s);
+		if (job)
+			bind(job, s);
+	}
+	for (struct job *j = st->jobs; j; j = j->next)
+		if (j->state == JOB_WAITING || j->state == JOB_QUEUED)
+			name_state(j);
+}

@@ -1,0 +1,265 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Slots and devices: physical places that stay once they were seen, and the arrivals of phones on them. A
+ * device keeps its number over a departure that the running job expects, and over no other.
+ */
+#include <errno.h>
+#include <stdio.h>
+
+#include "common/util.h"
+#include "station/internal.h"
+#include "station/kv.h"
+
+/* ---- slots ---- */
+
+struct slot *slot_get(struct station *st, const char *id)
+{
+	struct slot **at = &st->slots;
+	struct slot *slot;
+
+	for (; *at; at = &(*at)->next)
+		if (!strcmp((*at)->id, id))
+			return *at;
+	slot = calloc(1, sizeof(*slot));
+	if (!slot)
+		return NULL;
+	slot->st = st;
+	kv_copy(slot->id, sizeof(slot->id), id);
+	*at = slot;
+	EMIT(st, slot_added, slot);
+	return slot;
+}
+
+void slot_told(struct slot *slot)
+{
+	EMIT(slot->st, slot_changed, slot);
+}
+
+void slot_free_all(struct station *st)
+{
+	while (st->devices) {
+		struct device *d = st->devices;
+
+		st->devices = d->next;
+		free(d);
+	}
+	while (st->slots) {
+		struct slot *s = st->slots;
+
+		st->slots = s->next;
+		free(s);
+	}
+}
+
+static bool waited_for(const struct slot *slot, uint32_t *count)
+{
+	*count = 0;
+	for (const struct job *j = slot->st->jobs; j; j = j->next)
+		if (j->pinned && j->slot == slot && j != slot->job &&
+		    (j->state == JOB_WAITING || j->state == JOB_QUEUED))
+			(*count)++;
+	return *count > 0;
+}
+
+void slot_view(const struct slot *slot, struct slot_view *view)
+{
+	const struct owed *owed = owed_of_slot(&slot->st->owed, slot->id);
+	static char number[4][24];
+	static unsigned int turn;
+	uint32_t queued;
+	bool waiting = waited_for(slot, &queued);
+
+	*view = (struct slot_view){
+		.id = slot->id,
+		.port = slot->port,
+		.state = slot->job	? "busy"
+			 : waiting	? "waiting"
+			 : slot->device ? "ready"
+					: "empty",
+		.device = slot->device,
+		.job = slot->job,
+		.owed = "",
+		.queued = queued,
+	};
+	if (!view->job && waiting)
+		for (struct job *j = slot->st->jobs; j && !view->job; j = j->next)
+			if (j->pinned && j->slot == slot && j->state == JOB_WAITING)
+				view->job = j;
+	if (owed) {
+		turn = (turn + 1) % ARRAY_SIZE(number);
+		snprintf(number[turn], sizeof(number[turn]), "%llu", (unsigned long long)owed->job);
+		view->owed = number[turn];
+	}
+}
+
+struct slot *station_slot(const struct station *st, const char *name)
+{
+	struct slot *s = st->slots;
+
+	while (s && strcmp(s->id, name))
+		s = s->next;
+	if (s || !*name)
+		return s;
+	for (s = st->slots; s; s = s->next)
+		if (s->device && s->device->present && !strcmp(s->port, name))
+			return s;
+	return NULL;
+}
+
+struct slot *station_next_slot(const struct station *st, const struct slot *after)
+{
+	return after ? after->next : st->slots;
+}
+
+/* ---- devices ---- */
+
+void device_told(struct device *device)
+{
+	EMIT(device->st, device_changed, device);
+}
+
+static void set_port(struct slot *slot, const struct usb_arrival *arrival)
+{
+	const char *name = strrchr(arrival->syspath, '/');
+
+	kv_copy(slot->port, sizeof(slot->port), name ? name + 1 : arrival->syspath);
+}
+
+static void stage_from_note(struct device *device)
+{
+	struct slot *slot = device->slot;
+
+	slot->note_known = !device->seen &&
+			   records_port_read(device->st->records, slot->id, device->arrival.busnum,
+					     device->arrival.devnum, &slot->note);
+}
+
+void device_arrived(void *user, const struct usb_arrival *arrival)
+{
+	struct station *st = user;
+	struct slot *slot = slot_get(st, arrival->slot);
+	struct device *device, **at = &st->devices;
+
+	if (!slot)
+		return;
+	set_port(slot, arrival);
+	if (slot->device && slot->device->present) /* its leaving was never reported */
+		device_left(st, &slot->device->arrival);
+	device = slot->device;
+	if (device && !device->present && slot->job && slot->job->runner &&
+	    runner_expects(slot->job->runner)) {
+		device->arrival = *arrival;
+		device->present = true;
+		device_told(device);
+		slot_told(slot);
+		runner_back(slot->job->runner);
+		return;
+	}
+	if (device)
+		device_remove(device);
+	device = calloc(1, sizeof(*device));
+	if (!device)
+		return;
+	device->st = st;
+	device->slot = slot;
+	device->number = ++st->device_number;
+	device->arrival = *arrival;
+	device->arrived_at = station_wall();
+	device->present = true;
+	device->seen = arrival->seen != USB_SEEN_COLD;
+	device->first_transfer_usec = STATION_NONE;
+	kv_copy(device->stage, sizeof(device->stage), "unknown");
+	while (*at)
+		at = &(*at)->next;
+	*at = device;
+	slot->device = device;
+	st->counts.devices_arrived++;
+	slot->note_known = false;
+	if (st->probing) /* start-up: the record of an earlier run may tell what state it is in */
+		stage_from_note(device);
+	/* a job that waits for it goes first: telling people can wait */
+	queue_run(st);
+	EMIT(st, device_added, device);
+	slot_told(slot);
+	station_told(st);
+}
+
+void device_left(void *user, const struct usb_arrival *arrival)
+{
+	struct station *st = user;
+	struct slot *slot = st->slots;
+	struct device *device;
+
+	/* arrival may be that of the device itself, which does not survive this */
+	while (slot && strcmp(slot->id, arrival->slot))
+		slot = slot->next;
+	device = slot ? slot->device : NULL;
+	if (!device || !device->present || strcmp(device->arrival.syspath, arrival->syspath))
+		return;
+	device->present = false;
+	slot->note_known = false;
+	if (slot->job && slot->job->runner && runner_left(slot->job->runner)) {
+		device_told(device);
+		slot_told(slot);
+		return;
+	}
+	device_remove(device);
+}
+
+void device_remove(struct device *device)
+{
+	struct station *st = device->st;
+	struct slot *slot = device->slot;
+	struct device **at = &st->devices;
+
+	device->present = false;
+	if (slot->device == device)
+		slot->device = NULL;
+	EMIT(st, device_removed, device);
+	for (struct job *j = st->jobs; j; j = j->next)
+		if (j->device == device) {
+			j->device = NULL;
+			job_told(j);
+		}
+	slot_told(slot);
+	while (*at && *at != device)
+		at = &(*at)->next;
+	if (*at)
+		*at = device->next;
+	free(device);
+	station_told(st);
+	station_poke(st);
+}
+
+void device_view(const struct device *device, struct device_view *view)
+{
+	*view = (struct device_view){
+		.number = device->number,
+		.slot = device->slot,
+		.vendor = device->arrival.vendor,
+		.product = device->arrival.product,
+		.bcd_device = device->arrival.bcd_device,
+		.arrived_at = device->arrived_at,
+		.present = device->present,
+		.arrival_seen = device->seen,
+		.bus = device->arrival.busnum,
+		.address = device->arrival.devnum,
+		.stage = device->stage,
+		.unit = device->unit,
+		.first_transfer_usec = device->first_transfer_usec,
+	};
+}
+
+struct device *station_device(const struct station *st, uint64_t number)
+{
+	struct device *d = st->devices;
+
+	while (d && d->number != number)
+		d = d->next;
+	return d;
+}
+
+struct device *station_next_device(const struct station *st, const struct device *after)
+{
+	return after ? after->next : st->devices;
+}
