@@ -89,7 +89,8 @@ enum step_says step_fail_why(struct session *s, const struct failure *why)
 	return STEP_FAILED;
 }
 
-static enum step_says fail_text(struct session *s, enum error_id error, int code, const char *fmt, va_list ap)
+__attribute__((format(printf, 4, 0))) static enum step_says fail_text(struct session *s, enum error_id error,
+								      int code, const char *fmt, va_list ap)
 {
 	struct failure f = { .error = error, .code = code };
 	bool data = s->asking && (s->ask.kind == ASK_DATA || s->ask.doing == DOING_VERIFY_READ ||

@@ -257,11 +257,13 @@ static enum step_says compare(struct session *s, const uint8_t *data)
 	size_t at = difference(s, data, st->asked);
 
 	if (at < st->asked) {
-		s->ask.offset = st->asked_at + at;
+		uint64_t where = st->asked_at + at;
+
+		s->ask.offset = where;
 		if (current(s)->of >= 0)
 			s->entries[current(s)->of].verdict = ENTRY_FAILED;
 		return step_diagnose(s, SYMPTOM_DIFFERS, -1, "first difference at byte %llu",
-				     (unsigned long long)(st->asked_at + at));
+				     (unsigned long long)where);
 	}
 	st->r.at = READER_DATA;
 	if (!st->tail_done) {
