@@ -131,6 +131,74 @@ static void raw_mode(void **state)
 	}
 }
 
+/* One bit in the middle of a large image: neither its first piece nor its last. */
+static void verified_means_the_middle_too(void **state)
+{
+	struct scenario_want want = { .large = true };
+	struct plan_options options = { .level = LEVEL_VERIFIED };
+	struct scenario_image *big = NULL;
+	char faults[100];
+	struct job j;
+
+	(void)state;
+	job_make(&j, "sc9863a", want, options, NULL);
+	for (size_t i = 0; i < j.sc.images; i++) {
+		struct scenario_image *image = &j.sc.image[i];
+
+		if (!image->sparse && !image->patched && !image->resized && image->by_name &&
+		    (!big || image->len > big->len))
+			big = image;
+	}
+	assert_non_null(big);
+	assert_true(big->len > 2 * 0xF800);
+	snprintf(faults, sizeof(faults), "U14 on %s from %zu", big->place, big->len / 2);
+	job_free(&j);
+	job_make(&j, "sc9863a", want, options, faults);
+	job_run(&j);
+	assert_false(j.out.pass);
+	assert_int_equal(j.out.failure.error, ERR_VERIFY_MISMATCH);
+	assert_true(j.out.failure.has_offset);
+	assert_true(j.out.failure.offset >= 0xF800);
+	assert_string_equal(j.out.leaves, "needs-flash");
+	job_free(&j);
+}
+
+/* The flight recorder has what is needed to replay, and no content of images or NV. */
+static void recorder_keeps_no_secrets(void **state)
+{
+	static const uint32_t kills[] = { 40, 95, 150 };
+	struct plan_options options = { .level = LEVEL_VERIFIED };
+
+	(void)state;
+	for (size_t k = 0; k < sizeof(kills) / sizeof(kills[0]); k++) {
+		unsigned data = 0, others = 0;
+		struct job j;
+
+		job_make(&j, "sc9863a", tiny, options, NULL);
+		j.config.breaks.unplug_at = kills[k];
+		job_run(&j);
+		assert_non_null(j.out.trace);
+		for (char *line = strtok(j.out.trace, "\n"); line; line = strtok(NULL, "\n")) {
+			struct record r;
+
+			if (recorder_parse(line, &r))
+				continue;
+			if ((r.kind == RECORD_OUT && r.type == 0x02) ||
+			    (r.kind == RECORD_IN && r.type == 0x93 && r.secret)) {
+				assert_true(r.secret);
+				assert_int_equal(r.head_len, 0);
+				assert_true(r.length > 0);
+				data++;
+			} else {
+				others++;
+			}
+		}
+		assert_true(data > 0);
+		assert_true(others > 0);
+		job_free(&j);
+	}
+}
+
 static void dry_run_changes_nothing(void **state)
 {
 	struct plan_options options = { 0 };
@@ -324,10 +392,16 @@ static void swapped_phone(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(every_profile_passes),	   cmocka_unit_test(raw_mode),
-		cmocka_unit_test(dry_run_changes_nothing), cmocka_unit_test(what_the_house_breaks),
-		cmocka_unit_test(cancel_anywhere),	   cmocka_unit_test(force_drops_at_once),
-		cmocka_unit_test(killed_and_run_again),	   cmocka_unit_test(owed_without_identity),
+		cmocka_unit_test(every_profile_passes),
+		cmocka_unit_test(raw_mode),
+		cmocka_unit_test(verified_means_the_middle_too),
+		cmocka_unit_test(recorder_keeps_no_secrets),
+		cmocka_unit_test(dry_run_changes_nothing),
+		cmocka_unit_test(what_the_house_breaks),
+		cmocka_unit_test(cancel_anywhere),
+		cmocka_unit_test(force_drops_at_once),
+		cmocka_unit_test(killed_and_run_again),
+		cmocka_unit_test(owed_without_identity),
 		cmocka_unit_test(swapped_phone),
 	};
 
