@@ -338,6 +338,7 @@ static const struct want *failed(struct session *s, const struct failure *why)
 
 const struct want *session_input(struct session *s, const struct session_input *in)
 {
+	struct session_input gone;
 	struct answer a;
 	enum step_says says;
 
@@ -349,7 +350,16 @@ const struct want *session_input(struct session *s, const struct session_input *
 	case INPUT_CANCEL:
 		flow_cancel(s, in->cancel.force);
 		return s->result.failure.error != ERR_NONE ? done(s) : &s->want;
-	case INPUT_FAILED: return failed(s, in->failed.why);
+	case INPUT_FAILED:
+		/* a pipe that noticed first says the same as the bus: the step may expect it */
+		if (in->failed.why->error == ERR_DEVICE_VANISHED) {
+			gone = *in;
+			gone.kind = INPUT_GONE;
+			in = &gone;
+			session_note(s, RECORD_USB, "gone");
+			break;
+		}
+		return failed(s, in->failed.why);
 	case INPUT_GONE: session_note(s, RECORD_USB, "gone"); break;
 	default: break;
 	}

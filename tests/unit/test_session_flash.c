@@ -246,6 +246,30 @@ static void what_the_house_breaks(void **state)
 	}
 }
 
+/* Whichever read of the package fails, also one made ahead: the job ends with that name, and before its END.
+ */
+static void any_read_may_fail(void **state)
+{
+	struct scenario_want want = { .large = true };
+	struct plan_options options = { .level = LEVEL_VERIFIED };
+	unsigned failed = 0;
+
+	(void)state;
+	for (uint32_t at = 1; at < 60; at++) {
+		struct job j;
+
+		job_make(&j, "sc9863a", want, options, NULL);
+		j.config.breaks.fetch_fails_at = at;
+		job_run(&j);
+		if (!j.out.pass) {
+			assert_int_equal(j.out.failure.error, ERR_PACKAGE_READ_FAILED);
+			failed++;
+		}
+		job_free(&j);
+	}
+	assert_true(failed > 12);
+}
+
 /* A cancel at any want: before the first change nothing is left behind, after it the entry is finished first.
  */
 static void cancel_anywhere(void **state)
@@ -398,6 +422,7 @@ int main(void)
 		cmocka_unit_test(recorder_keeps_no_secrets),
 		cmocka_unit_test(dry_run_changes_nothing),
 		cmocka_unit_test(what_the_house_breaks),
+		cmocka_unit_test(any_read_may_fail),
 		cmocka_unit_test(cancel_anywhere),
 		cmocka_unit_test(force_drops_at_once),
 		cmocka_unit_test(killed_and_run_again),
