@@ -86,7 +86,8 @@ static enum step_says write_begin(struct session *s)
 	 * (bsl-protocol 3.1) */
 	if ((st->size & 1) && !writes_nv(s) && (session_when(s) & WHEN_SINGLE))
 		st->total++;
-	st->raw = s->raw && !writes_nv(s) && p->op == OP_WRITE && st->size > RAW_BLOCK;
+	/* where the phone would have to expand, both readings of raw mode differ: framed (bsl-protocol 18) */
+	st->raw = s->raw && p->op == OP_WRITE && !s->written[s->running].scanned && st->size > SESSION_CHUNK;
 	if (!st->size)
 		return step_fail(s, ERR_INTERNAL, "%s is empty", p->target);
 	return STEP_ASK;
@@ -272,6 +273,11 @@ static enum step_says write_take(struct session *s, const struct answer *a)
 		if (st->pos != st->total)
 			return step_fail(s, ERR_INTERNAL, "END after %llu of %llu bytes",
 					 (unsigned long long)st->pos, (unsigned long long)st->total);
+		/* raw data carry no check: a result that does not rest on a comparison says so (design,
+		 * section 6) */
+		if (st->raw && s->plan->options.level != LEVEL_VERIFIED)
+			snprintf(s->entries[s->running].note, sizeof(s->entries[0].note),
+				 "sent as raw data without a check, not read back");
 		st->at = WRITE_OVER;
 		break;
 	case WRITE_OVER: break;

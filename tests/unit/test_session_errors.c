@@ -16,7 +16,7 @@
 #include "tests/simlib/scenario.h"
 #include "tests/simlib/simlib.h"
 
-enum what { PLAIN = 0, VERIFY = 1, OTHER_TABLE = 2, POWER_OFF = 4 };
+enum what { PLAIN = 0, VERIFY = 1, OTHER_TABLE = 2, POWER_OFF = 4, RAW = 8 };
 
 struct misbehaviour {
 	const char *profile, *faults;
@@ -32,10 +32,13 @@ static const struct misbehaviour cases[] = {
 static bool run(const struct misbehaviour *m, struct sim_outcome *out, char *text, size_t size)
 {
 	const struct phone_profile *profile = phone_profile_by_name(m->profile);
-	struct scenario_want want = { .tiny = true, .other_table = m->what & OTHER_TABLE };
+	struct scenario_want want = { .tiny = !(m->what & RAW),
+				      .large = m->what & RAW,
+				      .other_table = m->what & OTHER_TABLE };
 	struct plan_options options = {
 		.level = m->what & VERIFY ? LEVEL_VERIFIED : LEVEL_ACKNOWLEDGED,
 		.end = m->what & POWER_OFF ? END_POWER_OFF : END_RESET,
+		.raw = m->what & RAW,
 	};
 	struct failure why = { 0 };
 	struct scenario sc;

@@ -112,6 +112,22 @@ static void every_profile_passes(void **state)
 			}
 }
 
+/* On the wire it is unframed; without a comparison the result says so. */
+static void raw_says_so(void **state)
+{
+	struct scenario_want want = { .large = true };
+	struct plan_options options = { .raw = true };
+	struct job j;
+
+	(void)state;
+	job_make(&j, "sc9863a", want, options, NULL);
+	job_run(&j);
+	assert_true(j.out.pass);
+	assert_true(j.out.want_count[WANT_STREAM] > 0);
+	assert_true(j.out.noted_entries > 1);
+	job_free(&j);
+}
+
 static void raw_mode(void **state)
 {
 	struct scenario_want want = { .large = true };
@@ -126,6 +142,7 @@ static void raw_mode(void **state)
 		job_make(&j, profiles[i], want, options, NULL);
 		job_run(&j);
 		assert_true(j.out.pass);
+		assert_true(j.out.want_count[WANT_STREAM] > 0);
 		assert_true(scenario_holds(&j.sc, &j.options, j.phone, text, sizeof(text)));
 		job_free(&j);
 	}
@@ -418,6 +435,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(every_profile_passes),
 		cmocka_unit_test(raw_mode),
+		cmocka_unit_test(raw_says_so),
 		cmocka_unit_test(verified_means_the_middle_too),
 		cmocka_unit_test(recorder_keeps_no_secrets),
 		cmocka_unit_test(dry_run_changes_nothing),
