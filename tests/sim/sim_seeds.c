@@ -14,6 +14,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "tests/simlib/rows.h"
 #include "tests/simlib/trial.h"
 
 #define WORKERS_MAX  16
@@ -108,6 +109,14 @@ static int many(uint64_t first, uint64_t seeds, unsigned workers, bool table)
 	printf("%s 1 - %" PRIu64 " seeds from %" PRIu64 " keep every invariant\n",
 	       s->failures || bad ? "not ok" : "ok", sum.runs, first);
 	if (table) {
+		size_t count;
+		const struct sim_row *rows = sim_rows(&count);
+		char text[300];
+
+		/* what each row of the failure tables ends with is the business of sim_failures; here it
+		 * counts as met */
+		for (size_t i = 0; i < count; i++)
+			sim_row_run(&rows[i], &sum, NULL, text, sizeof(text));
 		zeros = tally_print(&sum, EXCUSES, stdout);
 		printf("%s 2 - every fault, error, want and step was met or is excused (%u are not)\n",
 		       zeros ? "not ok" : "ok", zeros);

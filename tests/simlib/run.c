@@ -734,6 +734,8 @@ static bool breaks(struct runner *r)
 		r->out->killed = true;
 		return true;
 	}
+	if (n == b->unplug_at || n == b->force_at)
+		r->out->last_want = r->w->kind;
 	if (n == b->cancel_at || n == b->force_at) {
 		in.cancel.force = n == b->force_at;
 		trace(r, "cancel%s", in.cancel.force ? " by force" : "");

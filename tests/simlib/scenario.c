@@ -44,10 +44,12 @@ static void add_row(struct maker *m, const char *id, const void *data, size_t le
 
 static size_t pick_size(struct maker *m)
 {
+	if (m->s->want.huge && m->s->images == 2)
+		return (2 << 20) + 1 + sim_below(&m->r, 3 << 20);
+	if (m->s->want.large && m->s->images == 2)
+		return 140000 + sim_below(&m->r, 60000);
 	if (m->s->want.tiny)
 		return 600 + sim_below(&m->r, 900);
-	if (m->s->want.large && m->s->images == 1)
-		return 140000 + sim_below(&m->r, 60000);
 	/* around the sizes of one piece and of its neighbours, odd ones too */
 	if (sim_one_in(&m->r, 4))
 		return 0xF800 - 3 + sim_below(&m->r, 7);
@@ -72,7 +74,7 @@ static void plain_image(struct maker *m, const char *id, const char *type, const
 			bool sign)
 {
 	struct scenario_image *im = new_image(m, id, place);
-	size_t size = pick_size(m), limit = 1 << 20;
+	size_t size = pick_size(m), limit = 8 << 20;
 	uint8_t *body;
 
 	if (!im)
@@ -187,7 +189,8 @@ static void kept_entries(struct maker *m)
 		s->prodnv_len = KEEP_BLOCK;
 		s->prodnv = own_bytes(m, s->prodnv_len, true);
 		sim_xml_file(&m->xml, " backup=\"1\"", "ProdNV", "CODE2", "prodnv", 0, KEEP_BLOCK, 1, 2);
-		add_row(m, "ProdNV", "a package's prodnv, never to be written", 40);
+		s->prodnv_package = own_bytes(m, 2048, true);
+		add_row(m, "ProdNV", s->prodnv_package, 2048);
 	}
 	if (part(s->profile, "miscdata")) {
 		s->misc_len = KEEP_BLOCK;
@@ -431,6 +434,7 @@ void scenario_free(struct scenario *s)
 	free(s->nv_phone);
 	free(s->nv_package);
 	free(s->prodnv);
+	free(s->prodnv_package);
 	free(s->misc);
 	free(s->parts);
 	memset(s, 0, sizeof(*s));

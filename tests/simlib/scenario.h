@@ -23,6 +23,7 @@ struct scenario_image {
 struct scenario_want {
 	bool other_table; /* the phone has another table than the package wants */
 	bool large;	  /* one image of more than 128 KiB */
+	bool huge;	  /* one of more than a raw block (2 MiB) */
 	bool unsigned_spl;
 	bool blank;	    /* a new board: nothing on it */
 	bool nv_blank;	    /* used board without NV */
@@ -43,6 +44,7 @@ struct scenario {
 	char nv_name[40];  /* block of the XML, "" by address */
 	uint8_t *nv_phone, *nv_package;
 	size_t nv_len;
+	uint8_t *prodnv_package;
 	uint8_t *prodnv, *misc; /* what the phone holds there; NULL: none */
 	size_t prodnv_len, misc_len;
 	struct phone_part *parts; /* initial table if other_table */
