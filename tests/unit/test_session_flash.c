@@ -80,9 +80,9 @@ static const struct scenario_want tiny = { .tiny = true };
 
 static void every_profile_passes(void **state)
 {
-	static const char *const profiles[] = { "sc9863a", "ums512",  "ud710",	    "ums9230",
-						"ums9620", "sc8830",  "sc7731g",    "sc6531e",
-						"ums9117", "uic8850", "sprd4-autod" };
+	static const char *const profiles[] = { "sc9863a", "ums512",  "ud710",	     "ums9230",
+						"ums9620", "sc8830",  "sc7731g",     "sc6531e",
+						"ums9117", "uic8850", "sprd4-autod", "nand-9820e" };
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(profiles) / sizeof(profiles[0]); i++)
