@@ -327,15 +327,40 @@ static void get_backups(int job, struct job_record *r)
 	closedir(dir);
 }
 
-void records_last_confirmed(char *intent, char *buf, size_t size)
+/*
+ * An intent: "fdld-intent 1", lines "step <n> <text>", "begin" as the last before anything is destroyed, then
+ * "done <n>" for each entry that was confirmed. Only whole lines count: the last may have been cut by the
+ * crash.
+ */
+bool records_intent(const char *intent, char *last, size_t size)
 {
-	*buf = 0;
-	/* only whole lines count: the last may have been cut by the crash */
-	for (char *nl; (nl = strchr(intent, '\n')); intent = nl + 1) {
-		*nl = 0;
-		if (!strncmp(intent, "done=", 5) || !strncmp(intent, "done ", 5))
-			kv_copy(buf, size, intent + 5);
+	bool ours = !strncmp(intent, "fdld-intent 1\n", 14), begun = false;
+	const char *done = NULL;
+	const char *nl;
+	char key[32];
+	size_t n;
+
+	*last = 0;
+	for (const char *p = intent; (nl = strchr(p, '\n')); p = nl + 1) {
+		if (!strncmp(p, "begin\n", 6))
+			begun = true;
+		else if (!strncmp(p, "done ", 5))
+			done = p + 5;
 	}
+	if (!ours)
+		return true; /* not to be read: the worse of the two cases */
+	if (!done)
+		return begun;
+	n = strspn(done, "0123456789");
+	snprintf(key, sizeof(key), "\nstep %.*s ", (int)MIN(n, 10u), done);
+
+	const char *step = strstr(intent, key);
+
+	if (step) {
+		step += strlen(key);
+		snprintf(last, size, "%.*s", (int)strcspn(step, "\n"), step);
+	}
+	return true;
 }
 
 int records_load(struct records *rec, uint64_t job, struct job_record *out)
@@ -360,9 +385,11 @@ int records_load(struct records *rec, uint64_t job, struct job_record *out)
 	get_backups(dir, out);
 	out->has_trace = faccessat(dir, "trace", F_OK, 0) == 0;
 	if (!records_read_at(dir, "intent", &intent, &len)) {
-		out->had_intent = true;
+		char last[sizeof(out->last_confirmed)];
+
+		out->had_intent = records_intent(intent, last, sizeof(last));
 		if (!*out->last_confirmed)
-			records_last_confirmed(intent, out->last_confirmed, sizeof(out->last_confirmed));
+			memcpy(out->last_confirmed, last, sizeof(last));
 	}
 	return 0;
 }

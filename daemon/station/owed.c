@@ -58,7 +58,7 @@ int owed_learn(struct owed_index *ix, const struct job_record *r)
 {
 	bool open = !*r->result || r->damaged;
 
-	for (uint32_t i = 0; i < r->settled_count; i++)
+	for (uint32_t i = 0; i < r->settled_count && !r->damaged; i++)
 		owed_settle(ix, r->settled[i]);
 	if (!r->backup_count || !(open ? r->had_intent || r->damaged : r->nv_owed))
 		return 0;

@@ -125,8 +125,11 @@ int records_write_identity(struct records *rec, uint64_t job, const char *unit, 
 int records_load(struct records *rec, uint64_t job, struct job_record *out);
 /* Start-up: every job folder by rising number; record is the callee's to clear. 0 or negative errno. */
 int records_scan(struct records *rec, int (*fn)(void *user, struct job_record *record), void *user);
-/* The last confirmed entry that an intent tells, "" if none. */
-void records_last_confirmed(char *intent, char *buf, size_t size);
+/*
+ * What an intent tells: true if the job may have begun to destroy something; last: text of the last confirmed
+ * entry, "" if none. An intent that is not understood counts as begun.
+ */
+bool records_intent(const char *intent, char *last, size_t size);
 
 /* ---- ports ------------------------------------------------------------------------------------------ */
 
