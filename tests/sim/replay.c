@@ -62,22 +62,11 @@ static const struct record *next_event(const struct replay *r)
 	return at < r->list->count ? &r->list->event[at] : NULL;
 }
 
-static bool is(const struct record *e, enum record_kind kind, const char *text)
-{
-	return e && e->kind == kind && e->head_len == strnlen(text, RECORDER_HEAD) &&
-	       !memcmp(e->head, text, e->head_len);
-}
-
-static bool words(const struct record *e)
-{
-	return e->kind != RECORD_OUT && e->kind != RECORD_IN;
-}
-
 static void tell(const struct record *e, char *buf, size_t size)
 {
 	static const char *const kinds[] = { "out", "in", "bad", "timeout", "usb", "note" };
 
-	if (words(e))
+	if (recording_words(e))
 		snprintf(buf, size, "%s '%.*s'", kinds[e->kind], e->head_len, (const char *)e->head);
 	else
 		snprintf(buf, size, "%s %s, %u bytes", kinds[e->kind],
@@ -95,7 +84,7 @@ static void compare(struct replay *r, uint64_t from)
 		char text[2][80] = { "", "its end" };
 		bool same = i < r->list->count && a->kind == b->kind;
 
-		if (same && words(a))
+		if (same && recording_words(a))
 			same = a->head_len == b->head_len && !memcmp(a->head, b->head, a->head_len);
 		else if (same)
 			same = a->type == b->type && a->length == b->length;
@@ -172,49 +161,23 @@ static size_t to_wire(struct replay *r, size_t len, uint16_t check, bool escape)
 	return n;
 }
 
-static uint16_t crc_of(const uint8_t *body, size_t len)
-{
-	return bsl_crc16(0, body, len);
-}
-
-/* The sum as phones swap it (bsl-protocol 3.1), read as a big-endian field. */
-static uint16_t sum_of(const uint8_t *body, size_t len)
-{
-	uint16_t told = (uint16_t)~bsl_sum(body, len);
-
-	return (uint16_t)(told << 8 | told >> 8);
-}
-
-static bool is_complete(const struct record *e)
-{
-	return e->head_len == e->length;
-}
-
-static void put_head(uint8_t *body, const struct record *e)
-{
-	put_be16(body, e->type);
-	put_be16(body + 2, (uint16_t)e->length);
-	memset(body + 4, 0, e->length);
-	memcpy(body + 4, e->head, e->head_len);
-}
-
 static void answer(struct replay *r, const struct record *e)
 {
-	const uint8_t *known = is_complete(e) ? NULL : donor_find(r->donor, e);
+	const uint8_t *known = recording_complete(e) ? NULL : donor_find(r->donor, e);
 	size_t len = 4 + e->length;
 	uint16_t check = e->check;
 
-	put_head(r->body, e);
+	recording_body(r->body, e);
 	if (known)
 		memcpy(r->body + 4, known, e->length);
 	r->out->answers++;
 	r->out->found += known != NULL;
-	if (!is_complete(e) && !known) {
+	if (!recording_complete(e) && !known) {
 		/* made-up bytes need a check of their own, of the kind that this stage uses */
 		const char *stage = session_progress(r->s)->phone_stage;
 		bool rom = (!*stage || !strcmp(stage, "rom")) && !r->executed;
 
-		check = rom ? crc_of(r->body, len) : sum_of(r->body, len);
+		check = rom ? recording_crc(r->body, len) : recording_sum(r->body, len);
 		r->out->unknown++;
 	}
 	give_bytes(r, r->wire, to_wire(r, len, check, !plain_framing(r)));
@@ -228,18 +191,21 @@ static void damaged(struct replay *r, const struct record *e)
 
 	put_be16(r->body, BSL_REP_ACK);
 	put_be16(r->body + 2, 0);
-	if (is(e, RECORD_BAD, bsl_fault_text(BSL_FAULT_ESCAPE))) {
+	if (recording_is(e, RECORD_BAD, bsl_fault_text(BSL_FAULT_ESCAPE))) {
 		give_bytes(r, escape, sizeof(escape));
-	} else if (is(e, RECORD_BAD, bsl_fault_text(BSL_FAULT_SHORT))) {
+	} else if (recording_is(e, RECORD_BAD, bsl_fault_text(BSL_FAULT_SHORT))) {
 		give_bytes(r, brief, sizeof(brief));
-	} else if (is(e, RECORD_BAD, bsl_fault_text(BSL_FAULT_TYPE))) {
+	} else if (recording_is(e, RECORD_BAD, bsl_fault_text(BSL_FAULT_TYPE))) {
 		give_bytes(r, type, sizeof(type));
-	} else if (is(e, RECORD_BAD, bsl_fault_text(BSL_FAULT_TAIL))) {
+	} else if (recording_is(e, RECORD_BAD, bsl_fault_text(BSL_FAULT_TAIL))) {
 		give_bytes(r, tail, sizeof(tail));
-	} else if (is(e, RECORD_BAD, bsl_fault_text(BSL_FAULT_LENGTH))) {
+	} else if (recording_is(e, RECORD_BAD, bsl_fault_text(BSL_FAULT_LENGTH))) {
 		put_be16(r->body + 2, 5);
-		give_bytes(r, r->wire, to_wire(r, len, r->executed ? sum_of(r->body, len) : crc_of(r->body, len), true));
-	} else if (is(e, RECORD_BAD, bsl_fault_text(BSL_FAULT_LONG))) {
+		give_bytes(r, r->wire,
+			   to_wire(r, len,
+				   r->executed ? recording_sum(r->body, len) : recording_crc(r->body, len),
+				   true));
+	} else if (recording_is(e, RECORD_BAD, bsl_fault_text(BSL_FAULT_LONG))) {
 		memset(r->wire, 0x55, BSL_WIRE_MAX);
 		r->wire[0] = BSL_FLAG;
 		give_bytes(r, r->wire, BSL_WIRE_MAX);
@@ -253,10 +219,10 @@ static void timeout(struct replay *r, const struct record *e)
 	struct session_input in = { .kind = INPUT_TIMEOUT };
 	static const uint8_t half[] = { 0x7e, 0x00 };
 
-	in.timeout.sent = !is(e, RECORD_TIMEOUT, "not taken");
+	in.timeout.sent = !recording_is(e, RECORD_TIMEOUT, "not taken");
 	/* silence that was named "garbled" was half an answer */
 	if (in.timeout.sent && r->w->kind == WANT_SEND && e + 1 < r->list->event + r->list->count &&
-	    is(e + 1, RECORD_NOTE, "garbled"))
+	    recording_is(e + 1, RECORD_NOTE, "garbled"))
 		give_bytes(r, half, sizeof(half));
 	give(r, &in);
 }
@@ -266,12 +232,12 @@ static void usb(struct replay *r, const struct record *e)
 	struct session_input in = { .kind = INPUT_GONE };
 	struct failure why = { .code = -1 };
 
-	if (is(e, RECORD_USB, "gone")) {
+	if (recording_is(e, RECORD_USB, "gone")) {
 		give(r, &in);
 		return;
 	}
 	for (int id = ERR_NONE + 1; id < ERR_COUNT; id++)
-		if (is(e, RECORD_USB, error_entry((enum error_id)id)->name))
+		if (recording_is(e, RECORD_USB, error_entry((enum error_id)id)->name))
 			why.error = (enum error_id)id;
 	if (why.error == ERR_NONE) {
 		differs(r, "usb event '%.*s' has no place here", e->head_len, (const char *)e->head);
@@ -362,12 +328,13 @@ static void awaited(struct replay *r)
 		in.awaited.bcd_device = now.device;
 		in.awaited.max_packet = now.max_packet;
 		/* the note that follows says whether it was the same kind of device */
-		in.awaited.other = is(next_event(r), RECORD_NOTE, "other");
+		in.awaited.other = recording_is(next_event(r), RECORD_NOTE, "other");
 	}
 	give(r, &in);
 }
 
-/* The recording says of the house only how the job ended: a failure of it, or a person's cancel, is its end. */
+/* The recording says of the house only how the job ended: a failure of it, or a person's cancel, is its end.
+ */
 static bool house_ends(struct replay *r)
 {
 	const struct record *e = next_event(r);
@@ -378,7 +345,7 @@ static bool house_ends(struct replay *r)
 	if (!e || e != &r->list->event[r->list->count - 1])
 		return false;
 	for (int id = ERR_NONE + 1; id < ERR_COUNT; id++)
-		if (is(e, RECORD_NOTE, error_entry((enum error_id)id)->name))
+		if (recording_is(e, RECORD_NOTE, error_entry((enum error_id)id)->name))
 			why.error = (enum error_id)id;
 	if (why.error == ERR_CANCELLED) {
 		in = (struct session_input){ .kind = INPUT_CANCEL, .cancel.force = true };
@@ -430,7 +397,7 @@ static void turn(struct replay *r)
 		donor_ask(r->donor, r->w->send.bytes, r->w->send.len, r->w->send.zlp, plain_framing(r),
 			  r->w->deadline_usec);
 	r->fresh = false;
-	if (e && e->kind == RECORD_USB && !is(e, RECORD_USB, "back"))
+	if (e && e->kind == RECORD_USB && !recording_is(e, RECORD_USB, "back"))
 		usb(r, e);
 	else if (e && port && e->kind == RECORD_IN)
 		answer(r, e);
@@ -484,75 +451,4 @@ int replay_run(const struct replay_config *config, struct replay_outcome *out)
 	donor_free(r.donor);
 	session_free(r.s);
 	return rc;
-}
-
-/* ---- reading ---------------------------------------------------------------------------------------- */
-
-/* The text of one event and what it says, beyond what the recorder's parser asks for. */
-static const char *damage_of(const struct record *e)
-{
-	uint8_t body[4 + RECORDER_HEAD];
-
-	if (words(e))
-		return NULL;
-	if (e->length > BSL_PAYLOAD_MAX)
-		return "longer than a frame can be";
-	if (!e->secret && e->head_len != MIN(e->length, (uint32_t)RECORDER_HEAD) &&
-	    !(e->kind == RECORD_OUT && !e->head_len))
-		return "fewer bytes than it says";
-	if (e->kind == RECORD_OUT || !is_complete(e))
-		return NULL;
-	put_head(body, e);
-	if (e->check != crc_of(body, 4 + e->length) && e->check != sum_of(body, 4 + e->length))
-		return "bytes and check do not agree";
-	return NULL;
-}
-
-static bool refuse(char *why, size_t size, size_t line, const char *what)
-{
-	snprintf(why, size, "line %zu: %s", line, what);
-	return false;
-}
-
-bool replay_read(const char *text, struct replay_list *list, char *why, size_t size)
-{
-	const struct record *last;
-	bool open = false; /* a request is out */
-
-	memset(list, 0, sizeof(*list));
-	why[0] = 0;
-	for (size_t n = 1; *text; n++) {
-		struct record *e = &list->event[list->count];
-		size_t len = strcspn(text, "\n");
-		char one[200];
-
-		if (list->count == RECORDER_EVENTS)
-			return refuse(why, size, n, "more than a recorder holds");
-		if (len >= sizeof(one) || !text[len])
-			return refuse(why, size, n, len >= sizeof(one) ? "too long" : "cut off");
-		memcpy(one, text, len);
-		one[len] = 0;
-		text += len + 1;
-		if (recorder_parse(one, e))
-			return refuse(why, size, n, "not a recorded event");
-		/* words of a damaged frame stand in its bytes */
-		if (e->kind == RECORD_BAD)
-			e->length = e->head_len;
-		if (damage_of(e))
-			return refuse(why, size, n, damage_of(e));
-		if (list->count && e->at_usec < e[-1].at_usec)
-			return refuse(why, size, n, "time runs back");
-		if (e->kind == RECORD_OUT && open)
-			return refuse(why, size, n, "a request before the one ahead of it was settled");
-		open = e->kind == RECORD_OUT || (open && e->kind == RECORD_NOTE);
-		list->count++;
-	}
-	if (!list->count)
-		return refuse(why, size, 1, "nothing is recorded");
-	last = &list->event[list->count - 1];
-	if (last->kind != RECORD_NOTE)
-		return refuse(why, size, list->count, "the end is missing");
-	memcpy(list->end, last->head, last->head_len);
-	list->whole = is(&list->event[0], RECORD_USB, "open");
-	return true;
 }

@@ -35,6 +35,17 @@ struct replay_list {
  */
 bool replay_read(const char *text, struct replay_list *list, char *why, size_t size);
 
+/* An event of words (usb, note, timeout, bad) with this text, which may be longer than an event keeps. e may
+ * be NULL. */
+bool recording_is(const struct record *e, enum record_kind kind, const char *text);
+bool recording_words(const struct record *e);
+bool recording_complete(const struct record *e); /* all bytes of the payload are in it */
+/* Type, length and payload as far as it is known, zeros behind it: 4 + length bytes. */
+void recording_body(uint8_t *body, const struct record *e);
+/* Check fields, as on the wire, that the ROM and a loader put behind such a body. */
+uint16_t recording_crc(const uint8_t *body, size_t len);
+uint16_t recording_sum(const uint8_t *body, size_t len);
+
 struct replay_config {
 	const struct replay_list *list;	      /* whole */
 	const struct session_config *session; /* as the recorded one had it; with a plan */
@@ -44,12 +55,12 @@ struct replay_config {
 
 struct replay_outcome {
 	bool same;
-	size_t requests; /* that went out again, in the recorded order */
-	size_t answers;	 /* that were given; of these: */
-	size_t found;	 /* completed from the donor */
-	size_t unknown;	 /* completed with zeros */
+	size_t requests;	/* that went out again, in the recorded order */
+	size_t answers;		/* that were given; of these: */
+	size_t found;		/* completed from the donor */
+	size_t unknown;		/* completed with zeros */
 	struct failure failure; /* of the session at its end */
-	char text[240];	 /* !same: the first difference */
+	char text[240];		/* !same: the first difference */
 };
 
 /* 0, or -ENOMEM, -EINVAL. */
