@@ -69,10 +69,11 @@ static void progress_text(json_object *job, json_object *progress, uint64_t sinc
 	char rate[32], eta[32], silent[32], limit[32], cells[21], what[96];
 	uint64_t left = prop_u64(progress, "DeadlineUsec"), quiet = prop_u64(progress, "SilentUsec");
 	double fraction = prop_num(progress, "Fraction");
-	const char *why = prop_str(progress, "Why");
+	const char *why = prop_str(progress, "Why"), *step = prop_str(job, "Step"),
+		   *entry = prop_str(job, "Entry");
 
-	snprintf(what, sizeof(what), "%s%s%s%s%s", prop_str(job, "Stage"), *prop_str(job, "Step") ? " " : "",
-		 prop_str(job, "Step"), *prop_str(job, "Entry") ? " " : "", prop_str(job, "Entry"));
+	snprintf(what, sizeof(what), "%s%s%s", *step ? step : prop_str(job, "Stage"), *entry ? " " : "",
+		 entry);
 	if (*why) {
 		format_duration(quiet + since, silent, sizeof(silent));
 		if (left != UNKNOWN_USEC) {

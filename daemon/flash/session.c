@@ -265,7 +265,8 @@ static enum step_says begin_step(struct session *s, const struct step_kind *kind
 	s->fetch_failed = false;
 	memset(&s->st, 0, sizeof(s->st));
 	memset(&s->feed, 0, sizeof(s->feed));
-	s->progress.stage = kind->stage;
+	if (kind->stage != STAGE_COUNT) /* else it belongs to where the session stands */
+		s->progress.stage = kind->stage;
 	snprintf(s->progress.step, sizeof(s->progress.step), "%s", kind->name);
 	s->progress.serial++;
 	session_note(s, RECORD_NOTE, kind->name);

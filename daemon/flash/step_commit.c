@@ -292,7 +292,7 @@ static enum step_says journal_begin(struct session *s)
 
 const struct step_kind step_journal = {
 	.name = "record",
-	.stage = STAGE_FLASH,
+	.stage = STAGE_COUNT,
 	.begin = journal_begin,
 	.next = record_next,
 	.take = record_take,

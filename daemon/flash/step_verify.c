@@ -70,7 +70,8 @@ static enum step_says verify_begin(struct session *s)
 
 	if (p->of < 0 || !p->size)
 		return nothing_to_do(s);
-	s->progress.stage = STAGE_VERIFY;
+	/* NV is read back within the group that wrote it */
+	s->progress.stage = p->boundary == BOUNDARY_BOUND ? STAGE_FLASH : STAGE_VERIFY;
 	open_source(s, &size);
 	end = size;
 	if (sparse(s)) {
@@ -323,7 +324,7 @@ static bool verify_ahead(struct session *s, struct ask *ask)
 
 const struct step_kind step_verify = {
 	.name = "verify",
-	.stage = STAGE_VERIFY,
+	.stage = STAGE_COUNT,
 	.begin = verify_begin,
 	.next = verify_ask,
 	.take = verify_take,
