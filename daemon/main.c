@@ -8,9 +8,11 @@
 #include <sys/stat.h>
 
 #include "bus/bus.h"
+#include "common/journal.h"
 #include "common/names.h"
 #include "common/util.h"
 #include "host/ending.h"
+#include "host/log.h"
 #include "host/notify.h"
 #include "host/status.h"
 #include "host/watchdog.h"
@@ -23,6 +25,7 @@ struct fdld {
 	struct loop *loop;
 	struct station *station;
 	struct bus *bus;
+	struct host_log *log;
 	struct host_status *status;
 	struct host_ending *ending;
 	struct host_watchdog *watchdog;
@@ -119,6 +122,7 @@ static void on_ready(void *user)
 		loop_quit(fdld->loop, error_entry(why.error)->exit_code);
 		return;
 	}
+	journal_event(EVENT_SERVICE_STARTED, NULL, 0, "fdld " FDLD_VERSION " is ready on %s", fdld->address);
 	host_notify_ready();
 }
 
@@ -143,9 +147,10 @@ static int wire(struct fdld *fdld, struct failure *why)
 	if (r < 0)
 		return r;
 	fdld->bus = bus_new(fdld->loop, fdld->station, fdld->address, &bus_events, fdld);
+	fdld->log = host_log_new(fdld->loop, fdld->station);
 	fdld->status = host_status_new(fdld->loop, fdld->station);
 	fdld->ending = host_ending_new(fdld->loop, fdld->station);
-	if (!fdld->bus || !fdld->status || !fdld->ending ||
+	if (!fdld->bus || !fdld->log || !fdld->status || !fdld->ending ||
 	    host_watchdog_new(fdld->loop, &fdld->watchdog) < 0)
 		return failure_set(why, ERR_INTERNAL, "no memory");
 	return 0;
@@ -156,6 +161,7 @@ static void unwire(struct fdld *fdld)
 	host_watchdog_free(fdld->watchdog);
 	host_ending_free(fdld->ending);
 	host_status_free(fdld->status);
+	host_log_free(fdld->log);
 	bus_stop(fdld->bus);
 	station_free(fdld->station);
 	bus_free(fdld->bus);

@@ -6,9 +6,11 @@
 #include "bus/internal.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "common/journal.h"
 #include "common/util.h"
 
 enum action {
@@ -58,6 +60,17 @@ static bool allowed(enum action action, const struct client *client)
 	return client && client->known && (client->uid == 0 || client->uid == geteuid());
 }
 
+static void say_denied(const struct row *row, const struct client *client)
+{
+	struct journal_field field = { "FDL_SENDER_UID", NULL };
+	char uid[16];
+
+	snprintf(uid, sizeof(uid), "%u", client->uid);
+	field.value = uid;
+	journal_event(EVENT_CALL_DENIED, &field, 1, "%s.%s was denied to uid %s (%s)", row->interface,
+		      row->method, uid, client->name);
+}
+
 int bus_method(sd_bus_message *m, void *object, sd_bus_error *error)
 {
 	const struct row *row = row_of(m);
@@ -81,7 +94,8 @@ int bus_method(sd_bus_message *m, void *object, sd_bus_error *error)
 	if (!allowed(row->action, call.client)) {
 		failure_set(&why, ERR_NOT_AUTHORIZED,
 			    "%s is for root and the service's own user; you are uid %u", row->method,
-			    call.client ? call.client->uid : (uint32_t)-1);
+			    call.client->uid);
+		say_denied(row, call.client);
 		return reply_failure(error, &why);
 	}
 	return row->fn(&call);

@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/journal.h"
 #include "common/util.h"
 
 struct work {
@@ -148,6 +149,12 @@ static void on_image(void *user, struct image *image, const struct failure *why)
 	struct work *work = user;
 
 	if (!image) {
+		struct journal_field fields[JOURNAL_FAILURE_FIELDS];
+		char text[1024];
+
+		journal_event(EVENT_IMAGE_REJECTED, fields, journal_failure_fields(why, fields),
+			      "package refused to uid %u: %s", work->caller.uid,
+			      failure_text(why, text, sizeof(text)));
 		refuse(work, why);
 		return;
 	}

@@ -4,6 +4,7 @@
 #include <signal.h>
 #include <stdlib.h>
 
+#include "common/journal.h"
 #include "host/notify.h"
 #include "loop/loop.h"
 #include "station/station.h"
@@ -32,6 +33,8 @@ static void on_signal(void *arg)
 	struct host_ending *ending = arg;
 
 	if (!ending->asked++) {
+		journal_event(EVENT_SERVICE_STOPPING, NULL, 0,
+			      "stopping: no new jobs, running ones end first");
 		host_notify_stopping();
 		on_extend(ending);
 	}

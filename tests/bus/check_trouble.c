@@ -16,6 +16,27 @@
 
 #define ERR(name) "org.fdld1.Error." name
 
+/* What a job is doing, for the reader of a failed test. */
+static void show_job(struct rig *rig, const char *job)
+{
+	tap_note("%s: %s, %s, %s %s, silent %s us, %s", job, rig_get(rig, job, JOB, "State"),
+		 rig_get(rig, job, JOB, "Stage"), rig_get(rig, job, JOB, "Step"),
+		 rig_get(rig, job, JOB, "Entry"), rig_get(rig, job, PROG, "SilentUsec"),
+		 rig_get(rig, job, PROG, "Why"));
+}
+
+static bool passes(struct rig *rig, const char *job)
+{
+	const char *error = rig_wait(rig, job, 60000);
+
+	if (!strcmp(error, ""))
+		return true;
+	tap_note("ended with '%s'", error);
+	if (job)
+		show_job(rig, job);
+	return false;
+}
+
 static bool is_error(struct rig *rig, const char *name)
 {
 	return !strcmp(rig->error, name);
@@ -51,7 +72,7 @@ static void unplug(struct rig *rig)
 	CHECK(phone_set_faults(p->phone, "", NULL));
 	CHECK(rig_plug(rig, p));
 	job = rig_flash(rig, p->slot, pack.fd, NULL, 0);
-	CHECK(!strcmp(rig_wait(rig, job, 60000), ""));
+	CHECK(passes(rig, job));
 	rig_package_free(&pack);
 }
 
@@ -107,7 +128,7 @@ static void kill_nine(struct rig *rig)
 	CHECK(rig_plug(rig, p));
 	s = rig_flash(rig, p->slot, pack.fd, NULL, 0);
 	CHECK(s && strcmp(s, job));
-	CHECK(!strcmp(rig_wait(rig, s, 60000), ""));
+	CHECK(passes(rig, s));
 	rig_compare(p->phone, &pack, wrong, sizeof(wrong));
 	CHECK(!wrong[0]);
 	CHECK(rig_nv_item(p->phone, 5, after, 8) == 8 && !memcmp(before, after, 8));
@@ -148,7 +169,7 @@ static void swapped(struct rig *rig)
 {
 	struct phone_setup as_it_is = { .time_percent = 100, .seed = 1 }, other = { .seed = 2 };
 	struct rig_phone *p = rig_phone(rig, "sc7731g", "1", &as_it_is);
-	struct phone *second = phone_new(phone_profile_by_name("sc7731g"), &other, NULL);
+	struct phone *second = rig_spare(rig, "sc7731g", &other);
 	struct rig_package pack;
 	const char *job;
 
@@ -178,7 +199,7 @@ static void reenumerates(struct rig *rig)
 	CHECK(rig_plug(rig, p));
 	snprintf(device, sizeof(device), "%s", rig_get(rig, p->slot, SLOT, "Device"));
 	job = rig_flash(rig, p->slot, pack.fd, "a{sv}", 2, "expect_device", "o", device, "end", "s", "stay");
-	CHECK(!strcmp(rig_wait(rig, job, 60000), ""));
+	CHECK(passes(rig, job));
 	/* an announced departure does not make it another one */
 	CHECK(!strcmp(rig_get(rig, p->slot, SLOT, "Device"), device));
 	CHECK(phone_counters(p->phone)->detaches > 0);
@@ -220,7 +241,7 @@ static void bus_numbers(struct rig *rig)
 	CHECK(rig_expect(rig, 3000, a->slot, SLOT, "State", "empty"));
 	CHECK(rig_plug(rig, a));
 	job = rig_flash(rig, a->slot, pack.fd, NULL, 0);
-	CHECK(!strcmp(rig_wait(rig, job, 60000), ""));
+	CHECK(passes(rig, job));
 	CHECK(phone_entries(a->phone) > 0 && phone_entries(b->phone) == 0);
 	rig_package_free(&pack);
 }
@@ -256,7 +277,7 @@ static void sixteen(struct rig *rig)
 		sd_bus_message_unref(m);
 	}
 	for (int i = 0; i < 16; i++)
-		CHECK(!strcmp(rig_wait(rig, job[i], 120000), ""));
+		CHECK(passes(rig, job[i]));
 	for (int i = 0; i < 16; i++) {
 		rig_compare(p[i]->phone, &pack, wrong, sizeof(wrong));
 		CHECK(!wrong[0]);
@@ -307,7 +328,7 @@ static void neighbours(struct rig *rig)
 		}
 	}
 	for (int i = 0; i < 4; i++)
-		CHECK(!strcmp(rig_wait(rig, good_job[i], 60000), ""));
+		CHECK(passes(rig, good_job[i]));
 	for (int i = 0; i < 6; i++)
 		tap_note("%s: %s %s %s %s", i < 5 ? faults[i] : "control request never answered",
 			 rig_get(rig, bad_job[i], JOB, "State"), rig_get(rig, bad_job[i], JOB, "Step"),
@@ -356,7 +377,7 @@ static void idle(struct rig *rig)
 		CHECK(rig_plug(rig, rig_phone(rig, "sc9863a", ports, NULL)));
 	}
 	job = rig_flash(rig, rig->phone[0].slot, pack.fd, "a{sv}", 1, "end", "s", "stay");
-	CHECK(!strcmp(rig_wait(rig, job, 60000), ""));
+	CHECK(passes(rig, job));
 	rig_disconnect(rig);
 	rig_sleep(rig, 2500);
 	before = wakeups(rig->daemon);
@@ -389,7 +410,7 @@ static void bus_restarts(struct rig *rig)
 	rig_sleep(rig, 300);
 	bed_bus(rig->bed, NULL, NULL);
 	CHECK(rig_expect(rig, 8000, ROOT, MANAGER, "Probing", "false"));
-	CHECK(!strcmp(rig_wait(rig, job, 60000), ""));
+	CHECK(passes(rig, job));
 	CHECK(!strcmp(rig_get(rig, p->slot, SLOT, "Id"), p->id));
 	rig_package_free(&pack);
 }
@@ -419,7 +440,7 @@ static void ends_gently(struct rig *rig)
 	CHECK(!strcmp(rig_wait(rig, waiting, 3000), ERR("Cancelled")));
 	CHECK(!rig_flash(rig, p->slot, pack.fd, NULL, 0) && is_error(rig, ERR("Draining")));
 	CHECK(!strcmp(rig_get(rig, job, JOB, "State"), "running"));
-	CHECK(!strcmp(rig_wait(rig, job, 60000), ""));
+	CHECK(passes(rig, job));
 	CHECK(rig_down(rig, 0, 5000) == 0);
 	CHECK(rig_up(rig, NULL));
 	CHECK(!strcmp(rig_get(rig, ROOT, MANAGER, "Draining"), "false"));

@@ -411,13 +411,25 @@ static void show_log(const struct rig *rig)
 	char line[256];
 	FILE *f = fopen(rig->log, "r");
 
-	if (!f)
+	if (!f) {
+		tap_note("  no log: %s", strerror(errno));
 		return;
+	}
 	while (fgets(line, sizeof(line), f))
 		printf("#   %s", line);
 	fclose(f);
 	if (rig->error[0])
 		printf("#   last refusal: %s: %s\n", rig->error, rig->text);
+}
+
+/* However a test left the daemon, it must end when told twice; only phones that hang may keep it. */
+static void ends_well(struct rig *rig)
+{
+	int status = rig_down(rig, SIGTERM, 200);
+
+	if (status == -1)
+		status = rig_down(rig, SIGTERM, 1500);
+	(void)rig_check(status == 0 || status == -1, "the daemon ended badly", status);
 }
 
 int rig_run(const struct rig_test *tests, size_t count)
@@ -434,6 +446,7 @@ int rig_run(const struct rig_test *tests, size_t count)
 		test_failed = NULL;
 		rig = rig_new(build ? build : "build");
 		tests[i].fn(rig);
+		ends_well(rig);
 		if (test_failed) {
 			tap_ok(false, "%s: line %d: %s", tests[i].name, test_line, test_failed);
 			show_log(rig);

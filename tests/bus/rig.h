@@ -105,6 +105,8 @@ struct rig_phone *rig_phone(struct rig *rig, const char *profile, const char *po
 /* The same at another place; the id and slot path are made from controller and ports. */
 struct rig_phone *rig_phone_at(struct rig *rig, const char *profile, const struct bed_spec *where,
 			       const struct phone_setup *setup);
+/* A phone that hangs nowhere yet: to be swapped in. */
+struct phone *rig_spare(struct rig *rig, const char *profile, const struct phone_setup *setup);
 /* An unplugged phone to another place. */
 void rig_phone_move(struct rig *rig, struct rig_phone *p, const struct bed_spec *where);
 /* Plugs it in and waits until its slot is "ready" (daemon up). */

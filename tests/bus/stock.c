@@ -19,13 +19,12 @@ static _Noreturn void die(const char *what, const char *which)
 	exit(99);
 }
 
-struct rig_phone *rig_phone_at(struct rig *rig, const char *profile, const struct bed_spec *where,
-			       const struct phone_setup *setup)
+struct phone *rig_spare(struct rig *rig, const char *profile, const struct phone_setup *setup)
 {
 	const struct phone_profile *row = phone_profile_by_name(profile);
-	struct rig_phone *p = &rig->phone[rig->phone_count];
 	struct phone_setup made = setup ? *setup : (struct phone_setup){ 0 };
 	const char *why = NULL;
+	struct phone *phone;
 
 	if (!row || rig->phone_count == RIG_PHONES)
 		die("no such profile, or too many phones", profile);
@@ -33,11 +32,20 @@ struct rig_phone *rig_phone_at(struct rig *rig, const char *profile, const struc
 		made.seed = 100 + rig->phone_count;
 	if (!made.time_percent)
 		made.time_percent = 2;
-	p->phone = phone_new(row, &made, &why);
-	if (!p->phone)
+	phone = phone_new(row, &made, &why);
+	if (!phone)
 		die("phone_new", why);
+	rig->phone[rig->phone_count++].phone = phone;
+	return phone;
+}
+
+struct rig_phone *rig_phone_at(struct rig *rig, const char *profile, const struct bed_spec *where,
+			       const struct phone_setup *setup)
+{
+	struct rig_phone *p = &rig->phone[rig->phone_count];
+
+	(void)rig_spare(rig, profile, setup);
 	rig_phone_move(rig, p, where);
-	rig->phone_count++;
 	return p;
 }
 
