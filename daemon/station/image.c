@@ -296,7 +296,10 @@ void image_hold(struct image *image)
 
 void image_release(struct image *image)
 {
-	if (--image->refs == 0 && loop_defer(image->st->loop, image_last, image) < 0)
+	if (--image->refs)
+		return;
+	loop_forget(image->st->loop, image); /* once is enough */
+	if (loop_defer(image->st->loop, image_last, image) < 0)
 		image_last(image);
 }
 

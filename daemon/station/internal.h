@@ -67,13 +67,13 @@ struct station {
 };
 
 /* Tells every listener: EMIT(st, job_changed, job) or EMIT(st, idle). */
-#define EMIT(st, event, ...)                                                            \
-	do {                                                                            \
-		for (int listener_ = 0; listener_ < STATION_LISTENERS; listener_++) {   \
-			const struct listener *l_ = &(st)->listener[listener_];         \
-			if (l_->events && l_->events->event)                            \
-				l_->events->event(l_->user __VA_OPT__(, ) __VA_ARGS__); \
-		}                                                                       \
+#define EMIT(st, event, ...)                                                          \
+	do {                                                                          \
+		for (int listener_ = 0; listener_ < STATION_LISTENERS; listener_++) { \
+			const struct listener *l_ = &(st)->listener[listener_];       \
+			if (l_->events && l_->events->event)                          \
+				l_->events->event(l_->user, ##__VA_ARGS__);           \
+		}                                                                     \
 	} while (0)
 
 uint64_t station_wall(void); /* usec since 1970 */

@@ -190,20 +190,21 @@ int package_check(struct package *p, struct failure *why)
 
 /* ---- chunks ---- */
 
-static void drop_oldest(struct package *p)
+/* Takes out the chunk that nobody has used for the longest time; NULL: all are in use. */
+static struct chunk *take_oldest(struct package *p)
 {
 	struct chunk **oldest = NULL;
+	struct chunk *taken;
 
 	for (struct chunk **at = &p->chunks; *at; at = &(*at)->next)
 		if (!(*at)->users && (!oldest || (*at)->used < (*oldest)->used))
 			oldest = at;
-	if (oldest) {
-		struct chunk *gone = *oldest;
-
-		*oldest = gone->next;
-		p->idle--;
-		free(gone);
-	}
+	if (!oldest)
+		return NULL;
+	taken = *oldest;
+	*oldest = taken->next;
+	p->idle--;
+	return taken;
 }
 
 static void put_chunk(struct package *p, struct chunk *c)
@@ -214,7 +215,7 @@ static void put_chunk(struct package *p, struct chunk *c)
 	if (--c->users == 0) {
 		p->idle++;
 		if (p->idle > CACHE_IDLE_MAX || c->state == CHUNK_FAILED)
-			drop_oldest(p);
+			free(take_oldest(p));
 	}
 	pthread_mutex_unlock(&p->mutex);
 }
@@ -250,15 +251,17 @@ static struct chunk *get_chunk(struct package *p, uint64_t index)
 		pthread_mutex_unlock(&p->mutex);
 		return c;
 	}
-	/* make room first: what is kept idle and what is in use together stay small */
-	if (p->idle >= CACHE_IDLE_MAX)
-		drop_oldest(p);
+	/* memory goes round: what is kept idle and what is in use together stay small */
+	c = p->idle >= CACHE_IDLE_MAX ? take_oldest(p) : malloc(sizeof(*c) + DIGEST_CHUNK);
 
 	uint32_t len = (uint32_t)MIN(p->size - at, (uint64_t)DIGEST_CHUNK);
 
-	c = malloc(sizeof(*c) + len);
 	if (c) {
-		*c = (struct chunk){ .index = index, .users = 1, .state = CHUNK_LOADING, .len = len };
+		memset(c, 0, sizeof(*c));
+		c->index = index;
+		c->users = 1;
+		c->state = CHUNK_LOADING;
+		c->len = len;
 		c->next = p->chunks;
 		p->chunks = c;
 	}

@@ -109,6 +109,9 @@ bool runner_awaiting(const struct runner *r, enum await what);
 void runner_take(struct runner *r);	 /* the new want, unless something before it is still going on */
 void runner_expire_in(struct runner *r); /* the deadline has passed and nothing is going out */
 void runner_expired(struct runner *r);
+/* runner_stream.c */
+void runner_stream_next(struct runner *r);
+void runner_stream_out(struct runner *r, struct fetch *f); /* a chunk was read */
 void runner_stream_drop(struct runner *r);
 void runner_stream_sent(struct runner *r, size_t len);
 /* runner_phone.c */

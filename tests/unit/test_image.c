@@ -4,6 +4,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -220,6 +221,61 @@ static void test_stop(void **state)
 	package_unref(p);
 }
 
+struct phone {
+	pthread_t thread;
+	const struct file *file;
+	struct package_reader reader;
+	struct failure why;
+	unsigned int seed;
+	bool wrong;
+};
+
+static void *flashes(void *arg)
+{
+	struct phone *p = arg;
+	uint8_t *buf = malloc(131072);
+
+	for (int i = 0; i < 300 && p->why.error == ERR_NONE; i++) {
+		uint64_t at = (uint64_t)rand_r(&p->seed) % (p->file->len - 131072);
+
+		if (package_reader_read(&p->reader, at, buf, 131072, &p->why) == 0)
+			p->wrong |= memcmp(buf, p->file->bytes + at, 131072) != 0;
+	}
+	free(buf);
+	return NULL;
+}
+
+static void *checks(void *arg)
+{
+	struct phone *p = arg;
+
+	(void)package_check(p->reader.package, &p->why);
+	package_unref(p->reader.package);
+	return NULL;
+}
+
+/* Many readers of one package, all over it, before, while and after it is checked. */
+static void test_many(void **state)
+{
+	struct package *p = opened(*state);
+	struct phone phone[9] = { 0 };
+
+	for (int i = 0; i < 9; i++) {
+		phone[i].file = *state;
+		phone[i].seed = (unsigned int)i;
+		phone[i].reader.package = i ? p : package_ref(p);
+		assert_int_equal(pthread_create(&phone[i].thread, NULL, i ? flashes : checks, &phone[i]), 0);
+	}
+	for (int i = 0; i < 9; i++) {
+		pthread_join(phone[i].thread, NULL);
+		assert_int_equal(phone[i].why.error, ERR_NONE);
+		assert_false(phone[i].wrong);
+	}
+	for (int i = 1; i < 9; i++)
+		assert_int_equal(package_reader_prove(&phone[i].reader, &phone[i].why), 0);
+	package_unref(p);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -229,6 +285,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_changed_early, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_cut, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_stop, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_many, setup, teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
