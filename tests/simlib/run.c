@@ -398,6 +398,7 @@ static void prepare(struct runner *r)
 		broken(r, "session_prepare() asked for %s", sim_want_name(w.kind));
 		return;
 	}
+	r->out->prepared++;
 	r->fetch = (struct fetch){ .pending = true,
 				   .prepared = true,
 				   .source = w.fetch.source,

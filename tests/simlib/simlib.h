@@ -107,6 +107,7 @@ struct sim_outcome {
 	uint32_t entries, last_confirmed;
 	uint64_t now; /* clock at the end */
 	uint64_t inputs;
+	uint32_t prepared;			  /* chunks asked for ahead of their turn */
 	uint32_t verified_entries, noted_entries; /* entries compared; entries with a reason why not */
 	uint8_t *read;				  /* what went to SINK_READ; sim_outcome_free() */
 	size_t read_size;
