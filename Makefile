@@ -30,8 +30,9 @@ export PKG_CONFIG_PATH
 PKG_CFLAGS  := $(shell pkg-config --cflags $(PKGS) 2>/dev/null)
 PKG_LIBS    := $(shell pkg-config --libs $(PKGS) 2>/dev/null) -lpthread
 
+# texts for people are cut to fit on purpose, so snprintf's truncation is no warning
 WARN        := -Wall -Wextra -Werror -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wwrite-strings \
-               -Wpointer-arith -Wvla -Wformat=2 -Wno-unused-parameter
+               -Wpointer-arith -Wvla -Wformat=2 -Wno-unused-parameter $(if $(findstring clang,$(CC)),,-Wno-format-truncation)
 CFLAGS      ?= -O2 -g
 ALL_CFLAGS   = -std=gnu11 $(CFLAGS) $(WARN) -fno-strict-aliasing -fstack-protector-strong \
                -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 -DFDLD_VERSION='"$(VERSION)"' \

@@ -202,7 +202,7 @@ static void sink_name(char sink[40], const char *target)
 {
 	size_t n = 0;
 
-	for (; target[n] && n < 39; n++) {
+	for (; n < 39 && target[n]; n++) {
 		char c = (char)tolower((unsigned char)target[n]);
 
 		sink[n] = (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '_' || c == '.' || c == '-'
