@@ -365,7 +365,8 @@ static int decide_restore(struct resolver *r, struct plan_step *s, bool *drop)
 		*drop = true;
 		return 0;
 	}
-	if (!r->from->options.continue_without_backup) {
+	/* leave is given for what is blank; what could not be read may be there */
+	if (!r->from->options.continue_without_backup || f->state != BACKUP_BLANK) {
 		snprintf(text, sizeof(text), "'%s' could not be backed up%s%s", s->target,
 			 f->note[0] ? ": " : "", f->note);
 		return refuse(r, s, ERR_BACKUP_FAILED, text);

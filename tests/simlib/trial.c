@@ -242,6 +242,8 @@ static bool judge(struct trial *t, const struct sim_outcome *o)
 	if (!o->done && !o->killed)
 		return fail(t, "neither done nor killed");
 	t->lied |= phone_has_lied(t->phone);
+	/* a phone that says another name is another phone: what is owed to the first is not found */
+	t->lied |= has_fault(t, "U24");
 	t->nv_written |= o->changed;
 	if (!sim_pieces_right(&t->sc, t->phone, t->entries_seen, what, sizeof(what)) &&
 	    !has_fault(t, "U16") && !has_fault(t, "F43"))
@@ -383,9 +385,12 @@ static bool until_it_passes(struct trial *t, struct sim_outcome *o)
 						 t->records->backup[i]->job);
 		if (t->options.nv_from[0] && t->options.nv == NV_PACKAGE)
 			t->options.nv = NV_KEEP;
-		/* a new board whose first attempt broke off: now there is a prodnv, but nothing in it */
+		/* a new board whose first attempt broke off: now its areas are there, but nothing in them */
 		if (!killed && o->failure.error == ERR_BACKUP_FAILED)
 			t->options.continue_without_backup = true;
+		if (!killed && (t->sc.want.blank || t->sc.want.nv_blank) && t->options.nv == NV_KEEP &&
+		    (o->failure.error == ERR_NV_UNREADABLE || o->failure.error == ERR_NV_INVALID))
+			t->options.nv = NV_KEEP_IF_ANY;
 		if (t->attempt < 3)
 			breaks.kill_at = somewhere(t, 2, 280);
 		if (!again(t) || !compile(t))

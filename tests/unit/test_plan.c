@@ -9,6 +9,7 @@
 #include <cmocka.h>
 
 #include "flash/plan.h"
+#include "tests/compose/compose.h"
 #include "tests/simlib/package.h"
 #include "tests/simlib/scenario.h"
 
@@ -535,6 +536,170 @@ static void picks_spl_by_storage(void **state)
 	scenario_free(&s);
 }
 
+/* ---- the real schemes, with made images ---- */
+
+struct real {
+	char *xml;
+	uint8_t *bytes;
+	size_t len;
+	struct source source;
+	struct pac *pac;
+};
+
+static bool real(const char *path, struct real *t)
+{
+	struct failure why;
+	char text[400];
+	size_t len;
+
+	memset(t, 0, sizeof(*t));
+	t->xml = (char *)compose_data(path, &len);
+	if (!t->xml)
+		return false;
+	{
+		struct compose_spec spec = { .xml = t->xml, .seed = 3, .image_bytes = 3000 };
+
+		assert_int_equal(compose_package(&spec, &t->bytes, &t->len), 0);
+	}
+	t->source = source_memory(t->bytes, t->len);
+	if (pac_open(&t->source, NULL, &t->pac, &why))
+		fail_msg("%s: %s", path, failure_text(&why, text, sizeof(text)));
+	return true;
+}
+
+static void real_end(struct real *t)
+{
+	pac_free(t->pac);
+	free(t->bytes);
+	free(t->xml);
+}
+
+static struct plan *real_plan(const struct real *t, const struct plan_options *o)
+{
+	struct failure why;
+	struct plan *plan;
+	char text[400];
+
+	if (plan_compile(t->pac, o, &plan, &why))
+		fail_msg("%s", failure_text(&why, text, sizeof(text)));
+	return plan;
+}
+
+static uint32_t place_of(const struct plan *p, enum plan_op op, const char *target)
+{
+	for (uint32_t i = 0; i < p->step_count; i++)
+		if (p->step[i].op == op && !strcmp(p->step[i].target, target))
+			return i;
+	fail_msg("no %s of %s", plan_op_name(op), target);
+	return 0;
+}
+
+static void real_sc9863a(void **state)
+{
+	struct plan_options o = { .level = LEVEL_VERIFIED };
+	struct real t;
+	struct plan *p;
+	uint32_t nv, last;
+
+	if (!real("xml/sc9863a.xml", &t))
+		skip();
+	p = real_plan(&t, &o);
+	assert_int_equal(p->table.count, 37);
+	assert_true(p->table.entry[36].size == UINT64_MAX);
+	assert_int_equal(p->fdl1.base, 0x5000);
+	assert_int_equal(p->fdl2.base, 0x9EFFFE00);
+	/* the strategy of a made package is its own; the default policy asks the table */
+	assert_int_equal(p->step[0].op, OP_REPARTITION);
+	nv = place_of(p, OP_WRITE_NV, "l_fixnv1");
+	assert_int_equal(nv, 1);
+	assert_int_equal(p->step[nv + 1].op, OP_VERIFY);
+	assert_true(place_of(p, OP_RESTORE, "prodnv") < place_of(p, OP_ERASE, "uboot"));
+	assert_true(place_of(p, OP_RESTORE, "miscdata") < place_of(p, OP_ERASE, "uboot"));
+	/* U-Boot is erased before the images and written after the last of them */
+	assert_true(place_of(p, OP_ERASE, "uboot") < place_of(p, OP_WRITE, "splloader"));
+	last = place_of(p, OP_WRITE, "uboot");
+	for (uint32_t i = last + 1; i < p->step_count; i++)
+		assert_true(p->step[i].op == OP_VERIFY || p->step[i].op == OP_RESET);
+	/* both Misc entries, each behind its own erase */
+	assert_true(place_of(p, OP_ERASE, "misc") < place_of(p, OP_WRITE, "misc"));
+	assert_true(place_of(p, OP_ERASE, "misc_bak") < place_of(p, OP_WRITE, "misc_bak"));
+	assert_int_equal(p->step[place_of(p, OP_VERIFY, "userdata")].size, 0);
+	plan_free(p);
+	real_end(&t);
+}
+
+static void real_ums9620(void **state)
+{
+	struct real t;
+	struct plan *p;
+	unsigned spl = 0;
+
+	if (!real("xml/ums9620.xml", &t))
+		skip();
+	p = real_plan(&t, NULL);
+	assert_int_equal(p->fdl2.base, 0xB4FFFE00);
+	assert_int_equal(p->step[1].op, OP_WRITE_NV);
+	assert_string_equal(p->step[1].target, "nr_fixnv1");
+	for (uint32_t i = 0; i < p->step_count; i++)
+		spl += p->step[i].op == OP_WRITE && !strcmp(p->step[i].target, "splloader");
+	assert_true(spl >= 1);
+	/* persist comes from the package: a person should know */
+	assert_non_null(strstr(shape(p), "write:persist"));
+	plan_free(p);
+	real_end(&t);
+}
+
+static void real_sc6531(void **state)
+{
+	struct real t;
+	struct plan *p;
+
+	if (!real("xml/sc6531efm.xml", &t))
+		skip();
+	p = real_plan(&t, NULL);
+	assert_int_equal(p->family, PLAN_TWO_STAGE);
+	assert_true(p->old_ids);
+	assert_false(p->keep_charge);
+	assert_int_equal(p->step[0].op, OP_WRITE_NV);
+	assert_int_equal(p->step[0].address, 0x90000001);
+	assert_int_equal(p->step[place_of(p, OP_ERASE, "0x90000003")].size, 0xC0000);
+	plan_free(p);
+	real_end(&t);
+}
+
+static void real_uic8850(void **state)
+{
+	static const char *const paths[] = { "pac/uic8850-core.pac", "pac/uic8850-app.pac" };
+
+	for (int i = 0; i < 2; i++) {
+		struct failure why;
+		struct plan *p;
+		struct pac *pac;
+		size_t len;
+		uint8_t *bytes = compose_data(paths[i], &len);
+		struct source src;
+
+		if (!bytes)
+			skip();
+		src = source_memory(bytes, len);
+		assert_int_equal(pac_open(&src, NULL, &pac, &why), 0);
+		assert_int_equal(plan_compile(pac, NULL, &p, &why), 0);
+		assert_int_equal(p->family, PLAN_SINGLE_FDL);
+		if (i == 0) {
+			/* the boot loader is erased first and written last: a broken job lands in the ROM */
+			assert_int_equal(p->step[0].op, OP_ERASE);
+			assert_int_equal(p->step[0].address, 0x60000000);
+			assert_int_equal(p->step[p->step_count - 2].op, OP_WRITE);
+			assert_int_equal(p->step[p->step_count - 2].address, 0x60000000);
+		} else {
+			assert_string_equal(shape(p), "write:0x601ae000 reset");
+		}
+		plan_free(p);
+		pac_free(pac);
+		free(bytes);
+	}
+}
+
 static int setup(void **state)
 {
 	const struct scenario_want tiny = { .tiny = true };
@@ -570,6 +735,10 @@ int main(void)
 		cmocka_unit_test(compiles_all_profiles),
 		cmocka_unit_test(keeps_the_order_of_one_loader),
 		cmocka_unit_test(picks_spl_by_storage),
+		cmocka_unit_test(real_sc9863a),
+		cmocka_unit_test(real_ums9620),
+		cmocka_unit_test(real_sc6531),
+		cmocka_unit_test(real_uic8850),
 	};
 
 	return cmocka_run_group_tests(tests, setup, teardown);

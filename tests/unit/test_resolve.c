@@ -394,6 +394,8 @@ static void files_that_could_not_be_kept(void **state)
 	fact(&t, "prodnv")->state = BACKUP_BLANK;
 	fact(&t, "miscdata")->state = BACKUP_REFUSED;
 	row(&t, "logo")->size += 1 << 20;
+	refused(&t, ERR_BACKUP_FAILED); /* not read is not blank */
+	fact(&t, "miscdata")->state = BACKUP_BLANK;
 	p = resolved(&t);
 	/* the package's own prodnv, and no production record at all */
 	assert_int_equal(count(p, OP_WRITE, "prodnv"), 1);
