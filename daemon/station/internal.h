@@ -158,6 +158,7 @@ struct job {
 	uint32_t place_count;
 	bool pinned; /* asked for on a slot, rather than for the next phone */
 	bool dry_run;
+	bool old;			 /* see job_view */
 	struct slot *slot;		 /* NULL until bound (pinned: from the start) */
 	struct device *device;		 /* NULL until bound, and once it is gone */
 	uint64_t born_usec;		 /* monotonic: when the job came into being */
@@ -195,7 +196,7 @@ struct job {
 };
 
 /* Published as ended, from an earlier run. 0 or -ENOMEM; takes what record owns. */
-int job_from_record(struct station *st, struct job_record *record);
+int job_from_record(struct station *st, struct job_record *record, bool old);
 bool job_may_use(const struct job *job, const struct slot *slot);
 void job_state(struct job *job, enum job_state state, const char *queued_for);
 void job_told(struct job *job);	 /* job_view() shows something new */

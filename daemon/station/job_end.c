@@ -243,7 +243,7 @@ void job_end_session(struct job *job, const struct session *session, const struc
 
 /* ---- an earlier run ---- */
 
-int job_from_record(struct station *st, struct job_record *record)
+int job_from_record(struct station *st, struct job_record *record, bool old)
 {
 	struct job *job = calloc(1, sizeof(*job));
 	struct job **at = &st->jobs;
@@ -252,6 +252,7 @@ int job_from_record(struct station *st, struct job_record *record)
 		return -ENOMEM;
 	job->st = st;
 	job->number = record->number;
+	job->old = old;
 	job->state = JOB_ENDED;
 	job->queued_for = "";
 	job->record = *record;

@@ -125,6 +125,7 @@ void job_view(const struct job *job, struct job_view *view)
 			  : job->at.changed ? "needs-flash"
 					    : "unchanged",
 		.cancelling = job->cancelling && !ended,
+		.old = job->old,
 		.serial = job->changed,
 	};
 	if (ended)

@@ -124,7 +124,7 @@ static int on_record(void *user, struct job_record *r)
 	if (!ret && open)
 		ret = interrupted(s, r);
 	if (!ret && (open || r->finished_at + st->config.keep_usec > s->now))
-		ret = job_from_record(st, r);
+		ret = job_from_record(st, r, !open);
 	job_record_clear(r);
 	if (ret == -ENOMEM && s->why->error == ERR_NONE)
 		failure_set(s->why, ERR_INTERNAL, "out of memory");

@@ -255,7 +255,8 @@ struct job_view {
 	const char *leaves;	   /* "unchanged", "needs-flash", "complete" */
 	bool cancelling;
 	struct failure failure; /* error ERR_NONE while it runs and after a success */
-	uint64_t serial;	/* grows with each job_changed() */
+	bool old; /* of an earlier run, and reported by it: kept so that its result can still be read */
+	uint64_t serial; /* grows with each job_changed() */
 };
 void job_view(const struct job *job, struct job_view *view);
 struct job *station_job(const struct station *st, uint64_t number);

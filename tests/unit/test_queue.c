@@ -591,6 +591,7 @@ static void test_restart(void **state)
 	assert_string_equal(v.state, "interrupted");
 	assert_int_equal(v.failure.error, ERR_INTERRUPTED);
 	assert_string_equal(v.leaves, "unchanged");
+	assert_false(v.old);
 	job_result(station_job(r->st, cut_number), &res);
 	assert_string_equal(res.result, "interrupted");
 	assert_null(station_job(r->st, 77));
@@ -603,6 +604,7 @@ static void test_restart(void **state)
 	assert_int_equal(counts.jobs_interrupted, 0);
 	job_view(station_job(r->st, cut_number), &v);
 	assert_string_equal(v.state, "interrupted");
+	assert_true(v.old);
 }
 
 /* A phone that was there before: its record counts only for this very arrival. */
