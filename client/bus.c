@@ -20,38 +20,54 @@ uint64_t client_now(void)
 	return (uint64_t)t.tv_sec * 1000000u + (uint64_t)t.tv_nsec / 1000u;
 }
 
+bool client_usage_json;
+
 int client_usage(const char *fmt, ...)
 {
+	char text[512];
 	va_list ap;
 
 	va_start(ap, fmt);
-	fputs("fdlctl: ", stderr);
-	vfprintf(stderr, fmt, ap);
-	fputs("\nTry 'fdlctl --help'.\n", stderr);
+	vsnprintf(text, sizeof(text), fmt, ap);
 	va_end(ap);
+	if (client_usage_json) {
+		json_object *o = json_object_new_object();
+
+		json_object_object_add(o, "error", json_object_new_string("Usage"));
+		json_object_object_add(o, "fault", json_object_new_string(error_fault_name(FAULT_CALLER)));
+		json_object_object_add(o, "message", json_object_new_string(text));
+		print_json(o);
+		json_object_put(o);
+	} else {
+		fprintf(stderr, "fdlctl: %s\nTry 'fdlctl --help'.\n", text);
+	}
 	return EXIT_USAGE;
 }
 
-int client_complain(const struct client *c, const struct failure *why)
+/* text: the whole message. */
+static int complain(const struct client *c, const struct error_entry *e, const char *text)
 {
-	const struct error_entry *e = error_entry(why->error);
-	char text[1024];
-
 	if (c->json) {
 		json_object *o = json_object_new_object();
 
 		json_object_object_add(o, "error", json_object_new_string(e->name));
 		json_object_object_add(o, "fault", json_object_new_string(error_fault_name(e->fault)));
-		json_object_object_add(o, "message",
-				       json_object_new_string(failure_text(why, text, sizeof(text))));
+		json_object_object_add(o, "message", json_object_new_string(text));
 		json_object_object_add(o, "remedy", json_object_new_string(e->remedy));
 		print_json(o);
 		json_object_put(o);
 		return e->exit_code;
 	}
-	print_wrapped(stderr, "fdlctl: ", failure_text(why, text, sizeof(text)));
+	print_wrapped(stderr, "fdlctl: ", text);
 	print_wrapped(stderr, "  what to do: ", e->remedy);
 	return e->exit_code;
+}
+
+int client_complain(const struct client *c, const struct failure *why)
+{
+	char text[1024];
+
+	return complain(c, error_entry(why->error), failure_text(why, text, sizeof(text)));
 }
 
 static enum error_id id_of(const sd_bus_error *error, int r)
@@ -79,6 +95,9 @@ int client_complain_bus(const struct client *c, const sd_bus_error *error, int r
 {
 	struct failure why = { .error = id_of(error, r), .code = -1 };
 
+	/* the daemon's own errors come with name, cause and detail */
+	if (error && error->message && error_by_name(error->name) != ERR_NONE)
+		return complain(c, error_entry(why.error), error->message);
 	snprintf(why.detail, sizeof(why.detail), "%s",
 		 error && error->message ? error->message : strerror(-r));
 	return client_complain(c, &why);

@@ -37,6 +37,9 @@ int client_connect(struct client *c);
  * ours. */
 int client_complain_bus(const struct client *c, const sd_bus_error *error, int r);
 int client_complain(const struct client *c, const struct failure *why);
+/* Says what is wrong with the command line; returns EXIT_USAGE. As JSON once a --json was seen: it is called
+ * where there may be no client yet. */
+extern bool client_usage_json;
 int client_usage(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 /* Waits for the next bus message or until `usec` have passed and applies signals to the mirror. <0: the bus
  * is gone. */

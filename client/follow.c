@@ -28,8 +28,9 @@ static void on_interrupt(int sig)
 	interrupts++;
 }
 
-struct shown { /* what was last said of a job in plain lines */
+struct shown { /* what was last said of a job */
 	char stage[32], why[128];
+	char *line; /* with --json */
 	uint64_t at, progress_at;
 	bool finished;
 };
@@ -90,10 +91,11 @@ static void progress_text(json_object *job, json_object *progress, uint64_t sinc
 	}
 	bar(cells, sizeof(cells) - 1, fraction);
 	format_rate(prop_u64(progress, "Rate"), rate, sizeof(rate));
-	if (prop_u64(progress, "EtaUsec") == UNKNOWN_USEC)
-		snprintf(eta, sizeof(eta), "-");
-	else
-		format_duration(prop_u64(progress, "EtaUsec"), eta, sizeof(eta));
+	if (prop_u64(progress, "EtaUsec") == UNKNOWN_USEC) {
+		snprintf(buf, size, "[%s] %3.0f %%  %10s  %12s  %s", cells, fraction * 100, rate, "", what);
+		return;
+	}
+	format_duration(prop_u64(progress, "EtaUsec"), eta, sizeof(eta));
 	snprintf(buf, size, "[%s] %3.0f %%  %10s  %7s left  %s", cells, fraction * 100, rate, eta, what);
 }
 
@@ -159,11 +161,13 @@ static void plain(const struct client *c, const char *path, struct shown *s)
 	fflush(stdout);
 }
 
-static void json_line(const struct client *c, const char *path, bool final)
+/* One line about a job; of its progress only what is news. */
+static void json_line(const struct client *c, const char *path, struct shown *s, bool final)
 {
 	json_object *o = json_object_new_object(), *copy = NULL;
 	json_object *job = mirror_props(c, path, FDLD_IFACE_JOB);
 	json_object *progress = mirror_props(c, path, FDLD_IFACE_PROGRESS);
+	const char *text;
 
 	json_object_object_add(o, "event", json_object_new_string(final ? "finished" : "progress"));
 	json_object_object_add(o, "path", json_object_new_string(path));
@@ -172,7 +176,12 @@ static void json_line(const struct client *c, const char *path, bool final)
 	copy = NULL;
 	if (progress && json_object_deep_copy(progress, &copy, NULL) == 0)
 		json_object_object_add(o, "progress", copy);
-	print_json(o);
+	text = json_object_to_json_string_ext(o, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE);
+	if (final || !s->line || strcmp(s->line, text) != 0) {
+		free(s->line);
+		s->line = strdup(text);
+		print_json(o);
+	}
 	json_object_put(o);
 }
 
@@ -245,7 +254,7 @@ static size_t finish(struct client *c, const char *const *paths, size_t count, s
 			continue;
 		}
 		if (c->json) {
-			json_line(c, paths[i], true);
+			json_line(c, paths[i], &shown[i], true);
 		} else {
 			for (; *lines; (*lines)--) /* the results stand where the view was */
 				fputs("\033[1A\033[2K", stdout);
@@ -269,19 +278,17 @@ static void draw(struct client *c, const char *const *paths, size_t count, struc
 		if (!c->json)
 			plain(c, paths[i], &shown[i]);
 		else if (news)
-			json_line(c, paths[i], false);
+			json_line(c, paths[i], &shown[i], false);
 	}
 }
 
-int follow_jobs(struct client *c, const char *const *paths, size_t count, bool owner)
+static int follow(struct client *c, const char *const *paths, size_t count, bool owner, struct shown *shown)
 {
-	_cleanup_free_ struct shown *shown = calloc(count + 1, sizeof(*shown));
 	uint64_t changes = c->changes + 1;
 	unsigned lines = 0;
-	int rc = 0, asked = 0;
+	bool asked = false;
+	int rc = 0;
 
-	if (!shown)
-		return error_entry(ERR_INTERNAL)->exit_code;
 	sigaction(SIGINT, &(struct sigaction){ .sa_handler = on_interrupt }, NULL);
 	client_turn(c, 0); /* the signal that tells of a new job stands before the reply that names it */
 	while (finish(c, paths, count, shown, &lines, &rc)) {
@@ -295,13 +302,26 @@ int follow_jobs(struct client *c, const char *const *paths, size_t count, bool o
 		if (c->bus_lost)
 			return client_complain(
 				c, &(struct failure){ .error = ERR_DAEMON_UNREACHABLE, .code = -1 });
-		if (interrupts > asked) {
-			if (!owner || asked) /* the jobs go on without us */
-				return error_entry(ERR_CANCELLED)->exit_code;
+		if (!interrupts)
+			continue;
+		if (owner && !asked) {
 			ask_cancel(c, paths, count);
-			asked = interrupts;
+			asked = true;
 			lines = 0;
 		}
+		if (!owner || interrupts > 1) /* the jobs go on without us */
+			return error_entry(ERR_CANCELLED)->exit_code;
 	}
+	return rc;
+}
+
+int follow_jobs(struct client *c, const char *const *paths, size_t count, bool owner)
+{
+	struct shown *shown = calloc(count + 1, sizeof(*shown));
+	int rc = shown ? follow(c, paths, count, owner, shown) : error_entry(ERR_INTERNAL)->exit_code;
+
+	for (size_t i = 0; shown && i < count; i++)
+		free(shown[i].line);
+	free(shown);
 	return rc;
 }

@@ -40,7 +40,7 @@ int verb_option(struct client *c, int argc, char **argv, const struct option *ow
 	opt = getopt_long(argc, argv, "h", all, NULL);
 	*rc = 0;
 	switch (opt) {
-	case OPT_VERB_JSON: c->json = true; return 0;
+	case OPT_VERB_JSON: client_usage_json = c->json = true; return 0;
 	case 'h': puts(help); return -2;
 	case '?': *rc = client_usage("%s: unknown option or missing value", argv[0]); return -2;
 	default: return opt;
@@ -79,7 +79,7 @@ int main(int argc, char **argv)
 	while ((opt = getopt_long(argc, argv, "+h", options, NULL)) != -1) {
 		switch (opt) {
 		case OPT_BUS: c.address = optarg; break;
-		case OPT_JSON: c.json = true; break;
+		case OPT_JSON: client_usage_json = c.json = true; break;
 		case OPT_NO_COLOR: c.color = false; break;
 		case OPT_VERSION: puts("fdlctl " FDLD_VERSION); return 0;
 		case 'h': help(); return 0;

@@ -214,8 +214,11 @@ int verb_cancel(struct client *c, int argc, char **argv)
 	if (optind == argc)
 		return client_usage("cancel: which job?");
 	rc = client_connect(c);
-	for (int i = optind; !rc && i < argc; i++)
-		worst = MAX(worst, cancel_one(c, argv[i], force));
+	for (int i = optind; !rc && i < argc; i++) {
+		int one = cancel_one(c, argv[i], force); /* asked twice it would be by force */
+
+		worst = MAX(worst, one);
+	}
 	if (c->json && !rc && !worst)
 		puts("{}");
 	return rc ? rc : worst;
