@@ -27,7 +27,7 @@ struct trial {
 	struct sim_config config;
 	char faults[400];
 	uint64_t now;
-	size_t entries_seen;
+	size_t entries_seen, deeds_seen;
 	unsigned attempt;
 	bool lied, nv_written; /* ever */
 };
@@ -233,6 +233,20 @@ static bool own_is_safe(struct trial *t, char *what, size_t size)
 	return false;
 }
 
+/* What this attempt did to the storage, the phone's own repairs and marks left out. */
+static size_t destroyed(struct trial *t)
+{
+	size_t n = 0, all = phone_deeds(t->phone);
+
+	for (; t->deeds_seen < all; t->deeds_seen++) {
+		enum phone_deed_kind kind = phone_deed(t->phone, t->deeds_seen)->kind;
+
+		n += kind == PHONE_DEED_WRITE || kind == PHONE_DEED_NV || kind == PHONE_DEED_ERASE ||
+		     kind == PHONE_DEED_ERASE_ALL || kind == PHONE_DEED_REPARTITION;
+	}
+	return n;
+}
+
 static bool judge(struct trial *t, const struct sim_outcome *o)
 {
 	char what[160];
@@ -251,6 +265,12 @@ static bool judge(struct trial *t, const struct sim_outcome *o)
 	t->entries_seen = phone_entries(t->phone);
 	if (phone_counters(t->phone)->second_starts > phone_fault_count(t->phone, "F47").fired)
 		return fail(t, "an entry was started a second time");
+	if (destroyed(t) && o->done && (!o->changed || !strcmp(o->leaves, "unchanged")))
+		return fail(t, "says '%s', but the storage was changed", o->leaves);
+	if (o->done && o->pass && strcmp(o->leaves, "complete") != 0)
+		return fail(t, "passed and leaves '%s'", o->leaves);
+	if (o->cancelled && o->pass)
+		return fail(t, "cancelled and passed");
 	if (o->done && !o->pass && o->failure.error == ERR_NONE)
 		return fail(t, "failed without an error");
 	if (o->done && !o->pass && o->failure.error == ERR_INTERNAL)
