@@ -599,7 +599,7 @@ static void real_sc9863a(void **state)
 	struct plan_options o = { .level = LEVEL_VERIFIED };
 	struct real t;
 	struct plan *p;
-	uint32_t nv, last;
+	uint32_t fixnv, last;
 
 	if (!real("xml/sc9863a.xml", &t))
 		skip();
@@ -610,9 +610,9 @@ static void real_sc9863a(void **state)
 	assert_int_equal(p->fdl2.base, 0x9EFFFE00);
 	/* the strategy of a made package is its own; the default policy asks the table */
 	assert_int_equal(p->step[0].op, OP_REPARTITION);
-	nv = place_of(p, OP_WRITE_NV, "l_fixnv1");
-	assert_int_equal(nv, 1);
-	assert_int_equal(p->step[nv + 1].op, OP_VERIFY);
+	fixnv = place_of(p, OP_WRITE_NV, "l_fixnv1");
+	assert_int_equal(fixnv, 1);
+	assert_int_equal(p->step[fixnv + 1].op, OP_VERIFY);
 	assert_true(place_of(p, OP_RESTORE, "prodnv") < place_of(p, OP_ERASE, "uboot"));
 	assert_true(place_of(p, OP_RESTORE, "miscdata") < place_of(p, OP_ERASE, "uboot"));
 	/* U-Boot is erased before the images and written after the last of them */
