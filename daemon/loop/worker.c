@@ -240,7 +240,7 @@ static struct worker_task *orphan_running(struct worker *worker)
 	struct worker_task *task, *list = NULL;
 
 	for (task = worker->tasks; task; task = task->sibling) {
-		if (task->state != TASK_RUNNING)
+		if (task->state != TASK_RUNNING || task->orphan) /* the latter: done() abandons the worker */
 			continue;
 		task->orphan = true;
 		atomic_store(&task->holders, 2);

@@ -107,6 +107,46 @@ static void fetch_release(void *arg)
 		free(f);
 }
 
+/* A chunk of the package is read and hashed while the phone takes the one before it. */
+struct warming {
+	struct carried *carried;
+	uint64_t at;
+};
+
+static void warm_run(void *arg)
+{
+	struct warming *w = arg;
+
+	package_warm(w->carried->reader.package, w->at);
+}
+
+static void warm_release(void *arg)
+{
+	struct warming *w = arg;
+
+	carried_unref(w->carried);
+	free(w);
+}
+
+static void warm(struct runner *r, const struct fetch *f)
+{
+	struct worker_call call = { .run = warm_run, .release = warm_release };
+	uint64_t next = (f->at + f->len + DIGEST_CHUNK - 1) / DIGEST_CHUNK * DIGEST_CHUNK;
+	struct warming *w;
+
+	/* small files, and the end of a large one, are not worth it */
+	if (f->kind != SOURCE_ITEM || f->len < SESSION_CHUNK / 2 || next == r->carry.warmed)
+		return;
+	w = malloc(sizeof(*w));
+	if (!w)
+		return;
+	r->carry.warmed = next;
+	*w = (struct warming){ .carried = carried_ref(r->carry.shared), .at = next };
+	call.arg = w;
+	if (worker_submit(r->carry.reader, &call, NULL) < 0)
+		warm_release(w);
+}
+
 static void fetch_done(void *arg, int status)
 {
 	struct fetch *f = arg;
@@ -137,6 +177,7 @@ static void fetch_done(void *arg, int status)
 		carry_recycle(r, f);
 		runner_fail(r, &why);
 	} else {
+		warm(r, f);
 		runner_fetched(r, f);
 	}
 }

@@ -62,8 +62,9 @@ struct station {
 	uint32_t asking;  /* jobs on their way into being */
 	uint32_t writing; /* files on their way */
 	bool probing, draining, idle_told, queue_deferred;
-	struct loop_timer *timer;     /* expiry of waits and of kept results */
-	struct station_counts counts; /* the ...ed members only */
+	uint64_t open_usec, stall_usec; /* STATION_OPEN_USEC, STATION_STALL_USEC; shorter in tests */
+	struct loop_timer *timer;	/* expiry of waits and of kept results */
+	struct station_counts counts;	/* the ...ed members only */
 };
 
 /* Tells every listener: EMIT(st, job_changed, job) or EMIT(st, idle). */

@@ -8,9 +8,11 @@
 #include "common/util.h"
 #include "station/package.h"
 
-/* Chunks nobody uses at the moment that are kept for the next phone; phones side by side read the same
- * places. */
-#define CACHE_IDLE_MAX 8
+/*
+ * Chunks nobody uses at the moment that are kept: read ahead, or for the next phone, as phones side by side
+ * read the same places. 6 MiB.
+ */
+#define CACHE_IDLE_MAX 48
 
 struct chunk {
 	struct chunk *next;
@@ -336,6 +338,14 @@ int package_reader_read(struct package_reader *r, uint64_t offset, void *buf, si
 		len -= n;
 	}
 	return 0;
+}
+
+void package_warm(struct package *p, uint64_t offset)
+{
+	struct chunk *c = offset < p->size ? get_chunk(p, offset / DIGEST_CHUNK) : NULL;
+
+	if (c)
+		put_chunk(p, c);
 }
 
 int package_reader_prove(struct package_reader *r, struct failure *why)

@@ -55,6 +55,11 @@ struct package_reader {
  */
 int package_reader_read(struct package_reader *r, uint64_t offset, void *buf, size_t len,
 			struct failure *why);
+/*
+ * On a reader thread: has the chunk at this offset read and hashed for whoever wants it next. A failure is
+ * met again, and told, by that one. Offsets outside do nothing.
+ */
+void package_warm(struct package *p, uint64_t offset);
 /* With the digests there and no read going on: what was read before them was the same. 0 or PackageChanged.
  */
 int package_reader_prove(struct package_reader *r, struct failure *why);

@@ -59,6 +59,7 @@ struct carry {
 		char name[40];
 	} owed[RECORD_BACKUPS_MAX];
 	uint32_t owed_count;
+	uint64_t warmed; /* offset in the package up to which chunks have been asked for ahead */
 };
 
 enum pipe_state { PIPE_NONE, PIPE_OPENING, PIPE_OPEN, PIPE_BROKEN, PIPE_CLOSING };

@@ -159,6 +159,8 @@ int station_new(struct loop *loop, const struct station_config *config, struct s
 	st->config = *config;
 	defaults(&st->config);
 	st->probing = true;
+	st->open_usec = STATION_OPEN_USEC;
+	st->stall_usec = STATION_STALL_USEC;
 	if (config->udev_tag)
 		kv_copy(st->udev_tag, sizeof(st->udev_tag), config->udev_tag);
 	r = records_open(config->state_dir, config->runtime_dir, &st->records, why);
