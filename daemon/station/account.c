@@ -299,6 +299,13 @@ static int get_file(int dir, const char *name, const char *what, struct job_reco
 	return ret < 0 ? ret : kv_parse(text, len, what, 1, get_line, r);
 }
 
+static bool ends(const char *name, const char *with)
+{
+	size_t n = strlen(name), m = strlen(with);
+
+	return n > m && !strcmp(name + n - m, with);
+}
+
 static void get_backups(int job, struct job_record *r)
 {
 	int fd = openat(job, "nv", O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
@@ -311,11 +318,11 @@ static void get_backups(int job, struct job_record *r)
 	}
 	for (struct dirent *e; (e = readdir(dir));) {
 		struct record_backup *b = &r->backups[r->backup_count];
-		size_t n = strlen(e->d_name);
 		struct stat st;
 
-		if (*e->d_name == '.' || (n > 4 && !strcmp(e->d_name + n - 4, ".tmp")))
-			continue; /* what never was synced is no backup */
+		/* what never was synced is no backup, and bytes that are no valid NV are owed to nobody */
+		if (*e->d_name == '.' || ends(e->d_name, ".tmp") || ends(e->d_name, ".raw"))
+			continue;
 		if (r->backup_count == RECORD_BACKUPS_MAX)
 			break;
 		if (fstatat(dirfd(dir), e->d_name, &st, AT_SYMLINK_NOFOLLOW) < 0 || !S_ISREG(st.st_mode) ||
