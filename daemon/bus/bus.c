@@ -10,7 +10,7 @@
 
 #include "common/util.h"
 
-/* ---- the station reports ------------------------------------------------------------------------------ */
+/* ---- the station reports ---------------------------------------------------------- */
 
 static void on_station_changed(void *user)
 {
@@ -159,8 +159,7 @@ static void show_what_is_there(struct bus *bus)
 		on_job_added(bus, j);
 }
 
-/* ---- the connection
- * ---------------------------------------------------------------------------------------- */
+/* ---- the connection --------------------------------------------------------------- */
 
 static int on_attach(void *user, sd_bus *conn)
 {
@@ -217,8 +216,7 @@ static void on_progress_due(void *arg)
 {
 }
 
-/* ---- life
- * ---------------------------------------------------------------------------------------------------- */
+/* ---- life ------------------------------------------------------------------------- */
 
 struct bus *bus_new(struct loop *loop, struct station *station, const char *address,
 		    const struct bus_events *events, void *user)

@@ -29,7 +29,7 @@
 #define BUS_CLIENT_WORK_MAX   32u /* calls of a caller that are being worked on */
 #define BUS_JOB_WAITS_MAX     128u
 
-/* ---- properties: one table gives the getter and finds what has changed --------------------------------- */
+/* ---- properties: one table gives the getter and finds what has changed ------------ */
 
 struct bus_prop {
 	const char *name;
@@ -57,8 +57,7 @@ extern const struct bus_class bus_class_manager, bus_class_slot, bus_class_devic
 int bus_get(sd_bus *conn, const char *path, const char *interface, const char *property, sd_bus_message *m,
 	    void *object, sd_bus_error *error);
 
-/* ---- what is shown (object.c)
- * ------------------------------------------------------------------------------- */
+/* ---- what is shown (object.c) ----------------------------------------------------- */
 
 enum bus_kind { KIND_MANAGER, KIND_SLOT, KIND_DEVICE, KIND_JOB, KIND_IMAGE, KIND_COUNT };
 
@@ -98,8 +97,7 @@ void object_flush(struct bus *bus);
 int object_attach(struct bus *bus, sd_bus *conn); /* vtables, enumerators, ObjectManager */
 void object_free_all(struct bus *bus);
 
-/* ---- callers (client.c)
- * ------------------------------------------------------------------------------------------ */
+/* ---- callers (client.c) ----------------------------------------------------------- */
 
 struct client {
 	struct client *next;
@@ -126,8 +124,7 @@ int client_take_image(struct client *client, struct image *image);
 bool client_drop_image(struct client *client, struct image *image); /* releases; false: it had none */
 void client_forget_all(struct bus *bus);
 
-/* ---- who may (action.c)
- * --------------------------------------------------------------------------------------------- */
+/* ---- who may (action.c) ----------------------------------------------------------- */
 
 struct call {
 	struct bus *bus;
@@ -157,8 +154,7 @@ int job_call_trace(struct call *call);
 int job_call_plan(struct call *call);
 int image_call_release(struct call *call);
 
-/* ---- options (options.c)
- * ------------------------------------------------------------------------------------------------ */
+/* ---- options (options.c) ---------------------------------------------------------- */
 
 #define OPTION_FLASH  1u /* of every flash */
 #define OPTION_IMAGE  2u /* of a file */
@@ -180,8 +176,7 @@ int options_read(struct bus *bus, sd_bus_message *m, unsigned int allowed, struc
 		 struct failure *why);
 void options_free(struct options *options);
 
-/* ---- answers (reply.c)
- * --------------------------------------------------------------------------------------------------- */
+/* ---- answers (reply.c) ------------------------------------------------------------ */
 
 int reply_map_errors(void);
 /* For a handler: sets *error from why; returns what the handler returns. */
@@ -197,8 +192,7 @@ int reply_entry(sd_bus_message *m, const char *key, char type,
 int reply_strings(sd_bus_message *m, const char *key, const char *(*next)(const void *arg, uint32_t index),
 		  const void *arg); /* {sv} with as; "" ends */
 
-/* ---- calls that answer later (work.c)
- * ----------------------------------------------------------------------------------------- */
+/* ---- calls that answer later (work.c) --------------------------------------------- */
 
 /* h, then the options, as the allowed groups say: opens the image; with `flash` asks for the job then. */
 struct work_place {
@@ -218,9 +212,7 @@ void work_orphan(struct bus *bus, const struct client *client);
 void work_let_go(struct bus *bus);
 void work_free_all(struct bus *bus); /* after the station */
 
-/* ---- waits (job.c)
- * -------------------------------------------------------------------------------------------------------------
- */
+/* ---- waits (job.c) ---------------------------------------------------------------- */
 void job_answer_waits(struct bus *bus, struct object *o);
 void job_drop_waits(struct bus *bus, struct object *o, const struct client *client); /* NULL: all */
 int job_append_result(struct bus *bus, void *handle, sd_bus_message *m);

@@ -34,7 +34,7 @@ struct link {
 
 static void attempt(void *arg);
 
-/* ---- losing it ------------------------------------------------------------------------------ */
+/* ---- losing it -------------------------------------------------------------------- */
 
 static void disarm(struct link *link)
 {
@@ -89,7 +89,7 @@ static void mark_lost(struct link *link, int error)
 	link->lost = true;
 }
 
-/* ---- talking ------------------------------------------------------------------------------------ */
+/* ---- talking ---------------------------------------------------------------------- */
 
 static void pump(struct link *link)
 {
@@ -164,7 +164,7 @@ static void on_prepare(void *arg)
 	}
 }
 
-/* ---- getting it ----------------------------------------------------------------------------------- */
+/* ---- getting it ------------------------------------------------------------------- */
 
 static int on_disconnected(sd_bus_message *m, void *arg, sd_bus_error *error)
 {
@@ -270,7 +270,7 @@ static void attempt(void *arg)
 	(void)loop_timer_after(link->retry, SET_UP_LIMIT);
 }
 
-/* ---- life ---------------------------------------------------------------------------------------------- */
+/* ---- life ------------------------------------------------------------------------- */
 
 struct link *link_new(struct loop *loop, const char *address, const char *name,
 		      const struct link_events *events, void *user)

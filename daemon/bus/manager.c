@@ -87,7 +87,7 @@ static const sd_bus_vtable vtable[] = {
 
 const struct bus_class bus_class_manager = { FDLD_IFACE_MANAGER, props, ARRAY_SIZE(props), fill, vtable };
 
-/* ---- methods ---------------------------------------------------------------------------------------- */
+/* ---- methods ---------------------------------------------------------------------- */
 
 int manager_open_image(struct call *call)
 {

@@ -25,7 +25,7 @@ union values {
 	char bytes[BUS_VALUES_SIZE];
 };
 
-/* ---- properties --------------------------------------------------------------------------------- */
+/* ---- properties ------------------------------------------------------------------- */
 
 static const struct bus_prop *prop_find(const struct bus_class *class, const char *name)
 {
@@ -123,7 +123,7 @@ static void show(struct bus *bus, struct object *o, const struct bus_class *clas
 							  (char **)names);
 }
 
-/* ---- records -------------------------------------------------------------------------------------- */
+/* ---- records ---------------------------------------------------------------------- */
 
 static unsigned int bucket_of(const void *handle)
 {
@@ -221,7 +221,7 @@ void object_free_all(struct bus *bus)
 		unlink_object(bus, bus->objects);
 }
 
-/* ---- changes ------------------------------------------------------------------------------------------ */
+/* ---- changes ---------------------------------------------------------------------- */
 
 void object_touch(struct bus *bus, const void *handle)
 {
@@ -298,8 +298,7 @@ void object_flush(struct bus *bus)
 	(void)loop_timer_at(bus->progress_timer, due);
 }
 
-/* ---- registration ----------------------------------------------------------------------------------------
- */
+/* ---- registration ----------------------------------------------------------------- */
 
 static int find_object(sd_bus *conn, const char *path, const char *interface, void *user, void **found,
 		       sd_bus_error *error)

@@ -79,7 +79,7 @@ void work_free_all(struct bus *bus)
 		work_free(bus->works);
 }
 
-/* ---- answers ---------------------------------------------------------------------------------------- */
+/* ---- answers ---------------------------------------------------------------------- */
 
 static void refuse(struct work *work, const struct failure *why)
 {
@@ -165,7 +165,7 @@ static void on_image(void *user, struct image *image, const struct failure *why)
 		keep_image(work);
 }
 
-/* ---- questions ---------------------------------------------------------------------------------------- */
+/* ---- questions -------------------------------------------------------------------- */
 
 int work_take_fd(sd_bus_message *m, int *fd, struct failure *why)
 {

@@ -62,7 +62,7 @@ static const char *place(const struct job_words *w)
 	return w->slot.port[0] ? w->slot.port : w->slot.id[0] ? w->slot.id : "any port";
 }
 
-/* ---- jobs ---------------------------------------------------------------------------------------- */
+/* ---- jobs ------------------------------------------------------------------------- */
 
 static void say_end(struct host_log *log, struct job *job, const struct job_words *w)
 {
@@ -160,7 +160,7 @@ static void on_job_removed(void *user, struct job *job)
 	}
 }
 
-/* ---- phones and packages --------------------------------------------------------------------------- */
+/* ---- phones and packages ---------------------------------------------------------- */
 
 static void say_device(enum event_id event, struct device *device, const char *what)
 {
@@ -212,7 +212,7 @@ static void on_image_changed(void *user, struct image *image)
 		      "package %s: %s", view.name, failure_text(&view.failure, text, sizeof(text)));
 }
 
-/* ---- ourselves ---------------------------------------------------------------------------------------- */
+/* ---- ourselves -------------------------------------------------------------------- */
 
 static void on_station_changed(void *user)
 {
@@ -275,7 +275,7 @@ struct host_log *host_log_new(struct loop *loop, struct station *station)
 		struct job_words w;
 
 		describe(job, &w);
-		if (!strcmp(w.view.state, "interrupted"))
+		if (!strcmp(w.view.state, "interrupted") && !w.view.old)
 			say_end(log, job, &w);
 	}
 	return log;

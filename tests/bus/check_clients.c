@@ -31,9 +31,18 @@ static int run(struct rig *rig, int timeout_ms, const char *fmt, ...)
 	return status != -1 && WIFEXITED(status) ? WEXITSTATUS(status) : -1;
 }
 
+/* The same, and what it printed if it ended otherwise than it should. */
+#define RUN(code, ...)                                      \
+	do {                                                \
+		int got_ = run(rig, 60000, __VA_ARGS__);    \
+		if (got_ != (code))                         \
+			tap_note("exit %d: %s", got_, out); \
+		CHECK(got_ == (code));                      \
+	} while (0)
+
 static void use(struct rig *rig, const char *client)
 {
-	struct phone_setup slow = { .time_percent = 50 };
+	struct phone_setup slow = { .time_percent = 400 };
 	struct rig_phone *p = rig_phone(rig, "sc9863a", "1.2", NULL);
 	struct rig_phone *q = rig_phone(rig, "sc9863a", "3", &slow);
 	struct rig_package pack;
@@ -106,7 +115,7 @@ static void page(struct rig *rig)
 
 static void fdlctl(struct rig *rig)
 {
-	struct phone_setup slow = { .time_percent = 50 };
+	struct phone_setup slow = { .time_percent = 400 };
 	struct rig_phone *p = rig_phone(rig, "sc9863a", "1.2", NULL);
 	struct rig_phone *q = rig_phone(rig, "sc9863a", "3", &slow);
 	struct rig_package pack;
@@ -114,24 +123,24 @@ static void fdlctl(struct rig *rig)
 
 	snprintf(ctl, sizeof(ctl), "%s/fdlctl", rig->build);
 	rig_package(rig, &pack, "sc9863a", 4, 4096);
-	CHECK(run(rig, 10000, "%s list 2>&1", ctl) == 112); /* DaemonUnreachable */
+	RUN(112, "%s list 2>&1", ctl); /* DaemonUnreachable */
 	CHECK(rig_up(rig, NULL));
 	CHECK(rig_plug(rig, p));
 	CHECK(rig_plug(rig, q));
-	CHECK(run(rig, 10000, "%s list 2>&1", ctl) == 0);
+	RUN(0, "%s list 2>&1", ctl);
 	CHECK(strstr(out, "1-1.2") && strstr(out, "1-3"));
-	CHECK(run(rig, 10000, "%s info %s 2>&1", ctl, pack.path) == 0);
-	CHECK(run(rig, 10000, "%s flash --dry-run %s 2>&1", ctl, pack.path) == 0);
-	CHECK(run(rig, 60000, "%s flash --slot 1-1.2 %s 2>&1", ctl, pack.path) == 0);
+	RUN(0, "%s info %s 2>&1", ctl, pack.path);
+	RUN(0, "%s flash --dry-run %s 2>&1", ctl, pack.path);
+	RUN(0, "%s flash --slot 1-1.2 %s 2>&1", ctl, pack.path);
 	CHECK(strstr(out, "PASS"));
-	CHECK(run(rig, 20000, "%s flash --slot 1-3 --detach %s 2>&1", ctl, pack.path) == 0);
-	CHECK(run(rig, 10000, "%s cancel 2 2>&1", ctl) == 0);
-	CHECK(run(rig, 20000, "%s --json attach 2 2>&1", ctl) == 13); /* Cancelled */
-	CHECK(run(rig, 10000, "%s jobs 2>&1", ctl) == 0);
+	RUN(0, "%s flash --slot 1-3 --detach %s 2>&1", ctl, pack.path);
+	RUN(0, "%s cancel 2 2>&1", ctl);
+	RUN(13, "%s --json attach 2 2>&1", ctl); /* Cancelled */
+	RUN(0, "%s jobs 2>&1", ctl);
 	CHECK(strstr(out, "Cancelled") || strstr(out, "cancelled"));
-	CHECK(run(rig, 10000, "%s --json jobs 2>&1", ctl) == 0);
-	CHECK(run(rig, 10000, "%s jobs 99 2>&1", ctl) == 6);				/* NoSuchJob */
-	CHECK(run(rig, 10000, "%s flash --slot nowhere %s 2>&1", ctl, pack.path) == 5); /* NoSuchSlot */
+	RUN(0, "%s --json jobs 2>&1", ctl);
+	RUN(6, "%s jobs 99 2>&1", ctl);				   /* NoSuchJob */
+	RUN(5, "%s flash --slot nowhere %s 2>&1", ctl, pack.path); /* NoSuchSlot */
 	CHECK(run(rig, 10000, "%s flash --slot 1-3 dbus/org.fdld1.conf 2>&1", ctl) >= 20);
 	rig_package_free(&pack);
 }

@@ -23,8 +23,7 @@ static bool is_error(struct rig *rig, const char *name)
 	return !strncmp(rig->error, "org.fdld1.Error.", 16) && !strcmp(rig->error + 16, name);
 }
 
-/* ---- start ------------------------------------------------------------------------------------------------
- */
+/* ---- start ------------------------------------------------------------------------ */
 
 /* fdld must end by itself with this code and say the word on stderr. */
 static bool refuses(struct rig *rig, char *const argv[], int code, const char *word)
@@ -112,8 +111,7 @@ static void watchdog(struct rig *rig)
 	CHECK(rig_until(rig, 3000, pinged, rig));
 }
 
-/* ---- what is shown
- * ---------------------------------------------------------------------------------------------- */
+/* ---- what is shown ---------------------------------------------------------------- */
 
 static void introspection(struct rig *rig)
 {
@@ -188,8 +186,121 @@ static void object_manager(struct rig *rig)
 	CHECK(!strcmp(rig_get(rig, ROOT "/device/1", DEVICE, "Stage"), "?"));
 }
 
-/* ---- the main job
- * --------------------------------------------------------------------------------------------------- */
+/* ---- signals ---------------------------------------------------------------------- */
+
+/* What a client knows of one job that only listens. */
+struct listener {
+	const char *job;
+	char state[32], stage[32], fraction[32], removed[512];
+	unsigned int progress, finished, order; /* order: signals of any kind */
+	unsigned int last_progress, ended_at;
+	uint64_t times[4096];
+};
+
+static void hear_value(sd_bus_message *m, const char *name, struct listener *l)
+{
+	char *to = !strcmp(name, "State") ? l->state : !strcmp(name, "Stage") ? l->stage : NULL;
+	const char *s;
+	double d;
+
+	if (to && sd_bus_message_read(m, "v", "s", &s) > 0)
+		snprintf(to, sizeof(l->state), "%s", s);
+	else if (!strcmp(name, "Fraction") && sd_bus_message_read(m, "v", "d", &d) > 0)
+		snprintf(l->fraction, sizeof(l->fraction), "%.9g", d);
+	else
+		(void)sd_bus_message_skip(m, "v");
+}
+
+static int on_properties(sd_bus_message *m, void *user, sd_bus_error *error)
+{
+	struct listener *l = user;
+	const char *iface, *name;
+
+	if (strncmp(sd_bus_message_get_path(m), ROOT "/job/", 15) || sd_bus_message_read(m, "s", &iface) < 0)
+		return 0;
+	l->order++;
+	if (!strcmp(iface, PROG) && l->progress < 4096) {
+		l->last_progress = l->order;
+		l->times[l->progress++] = bed_now();
+	}
+	if (sd_bus_message_enter_container(m, 'a', "{sv}") < 0)
+		return 0;
+	while (sd_bus_message_enter_container(m, 'e', "sv") > 0) {
+		if (sd_bus_message_read(m, "s", &name) < 0)
+			return 0;
+		hear_value(m, name, l);
+		(void)sd_bus_message_exit_container(m);
+	}
+	if (!strcmp(iface, JOB) && !strcmp(l->state, "succeeded") && !l->ended_at)
+		l->ended_at = l->order;
+	return 0;
+}
+
+static int on_finished(sd_bus_message *m, void *user, sd_bus_error *error)
+{
+	((struct listener *)user)->finished++;
+	return 0;
+}
+
+static int on_removed(sd_bus_message *m, void *user, sd_bus_error *error)
+{
+	struct listener *l = user;
+	const char *path, *iface;
+	size_t n;
+
+	if (sd_bus_message_read(m, "o", &path) < 0 || strncmp(path, ROOT "/device/", 18))
+		return 0;
+	(void)sd_bus_message_enter_container(m, 'a', "s");
+	while (sd_bus_message_read(m, "s", &iface) > 0) {
+		n = strlen(l->removed);
+		snprintf(l->removed + n, sizeof(l->removed) - n, "%s ", iface);
+	}
+	return 0;
+}
+
+/* Who only listens knows in the end what who asks is told; progress comes in moderation and before the end.
+ */
+static void signals(struct rig *rig)
+{
+	struct phone_setup slow = { .time_percent = 60 };
+	struct rig_phone *p = rig_phone(rig, "sc9863a", "1", &slow);
+	static struct listener l;
+	struct rig_package pack;
+	unsigned int close_by = 0;
+
+	memset(&l, 0, sizeof(l));
+	rig_package(rig, &pack, "sc9863a", 20, 100000);
+	CHECK(rig_up(rig, NULL));
+	CHECK(rig_plug(rig, p));
+	CHECK(sd_bus_match_signal_async(rig_bus(rig), NULL, "org.fdld1", NULL,
+					"org.freedesktop.DBus.Properties", "PropertiesChanged", on_properties,
+					NULL, &l) >= 0);
+	CHECK(sd_bus_match_signal_async(rig_bus(rig), NULL, "org.fdld1", ROOT, MANAGER, "JobFinished",
+					on_finished, NULL, &l) >= 0);
+	CHECK(sd_bus_match_signal_async(rig_bus(rig), NULL, "org.fdld1", ROOT,
+					"org.freedesktop.DBus.ObjectManager", "InterfacesRemoved", on_removed,
+					NULL, &l) >= 0);
+	l.job = rig_flash(rig, p->slot, pack.fd, NULL, 0);
+	CHECK(!strcmp(rig_wait(rig, l.job, 60000), ""));
+	rig_sleep(rig, 100);
+	CHECK(!strcmp(l.state, rig_get(rig, l.job, JOB, "State")));
+	CHECK(!strcmp(l.stage, rig_get(rig, l.job, JOB, "Stage")));
+	CHECK(!strcmp(l.fraction, rig_get(rig, l.job, PROG, "Fraction")) && !strcmp(l.fraction, "1"));
+	CHECK(l.finished == 1);
+	CHECK(l.last_progress < l.ended_at);
+	/* four a second, and one more for each change of stage */
+	for (unsigned int i = 1; i < l.progress; i++)
+		close_by += l.times[i] - l.times[i - 1] < 200000000u;
+	tap_note("%u signals of progress, %u of them hurried", l.progress, close_by);
+	CHECK(l.progress >= 4 && close_by <= 11);
+	/* with the phone its device goes, by name of our interface too */
+	bed_phone_unplug(p->bp, true);
+	rig_sleep(rig, 300);
+	CHECK(strstr(l.removed, DEVICE " "));
+	rig_package_free(&pack);
+}
+
+/* ---- the main job ----------------------------------------------------------------- */
 
 static void flash_passes(struct rig *rig)
 {
@@ -286,9 +397,7 @@ static void shell_flash(struct rig *rig)
 	rig_package_free(&pack);
 }
 
-/* ---- refusals
- * ------------------------------------------------------------------------------------------------------------
- */
+/* ---- refusals --------------------------------------------------------------------- */
 
 static void options_refused(struct rig *rig)
 {
@@ -422,8 +531,7 @@ static void damaged_packages(struct rig *rig)
 	rig_package_free(&pack);
 }
 
-/* ---- waiting, queueing, cancelling
- * ---------------------------------------------------------------------------------------- */
+/* ---- waiting, queueing, cancelling ------------------------------------------------ */
 
 static void wait_for_phone(struct rig *rig)
 {
@@ -520,9 +628,7 @@ static void cancel(struct rig *rig)
 	rig_package_free(&pack);
 }
 
-/* ---- callers
- * ------------------------------------------------------------------------------------------------------------------
- */
+/* ---- callers ---------------------------------------------------------------------- */
 
 static void image_life(struct rig *rig)
 {
@@ -658,6 +764,7 @@ static const struct rig_test tests[] = {
 	{ "watchdog", watchdog },
 	{ "introspection equals dbus/*.xml", introspection },
 	{ "ObjectManager, late client, phone leaves", object_manager },
+	{ "signals say what can be read", signals },
 	{ "flash passes, storage equals package, NV kept", flash_passes },
 	{ "flash verified", flash_verified },
 	{ "dry run writes nothing", dry_run },

@@ -42,7 +42,7 @@ static bool is_error(struct rig *rig, const char *name)
 	return !strcmp(rig->error, name);
 }
 
-/* ---- one phone ---------------------------------------------------------------------------------------- */
+/* ---- one phone -------------------------------------------------------------------- */
 
 static void unplug(struct rig *rig)
 {
@@ -246,8 +246,7 @@ static void bus_numbers(struct rig *rig)
 	rig_package_free(&pack);
 }
 
-/* ---- many phones
- * -------------------------------------------------------------------------------------------- */
+/* ---- many phones ------------------------------------------------------------------ */
 
 static void sixteen(struct rig *rig)
 {
@@ -344,8 +343,7 @@ static void neighbours(struct rig *rig)
 	rig_package_free(&pack);
 }
 
-/* ---- idle
- * ------------------------------------------------------------------------------------------------------- */
+/* ---- idle ------------------------------------------------------------------------- */
 
 static unsigned long wakeups(pid_t pid)
 {
@@ -388,8 +386,7 @@ static void idle(struct rig *rig)
 	rig_package_free(&pack);
 }
 
-/* ---- the bus, the end
- * ------------------------------------------------------------------------------------------------ */
+/* ---- the bus, the end ------------------------------------------------------------- */
 
 static void bus_restarts(struct rig *rig)
 {

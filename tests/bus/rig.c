@@ -18,7 +18,7 @@ static _Noreturn void die(const char *what)
 	exit(99);
 }
 
-/* ---- life ------------------------------------------------------------------------------------------ */
+/* ---- life ------------------------------------------------------------------------- */
 
 struct rig *rig_new(const char *build)
 {
@@ -145,7 +145,7 @@ void rig_sleep(struct rig *rig, int ms)
 	(void)rig_until(rig, ms, NULL, NULL);
 }
 
-/* ---- D-Bus ---------------------------------------------------------------------------------------- */
+/* ---- D-Bus ------------------------------------------------------------------------ */
 
 struct answer {
 	sd_bus_message *m;
@@ -316,7 +316,7 @@ bool rig_expect(struct rig *rig, int timeout_ms, const char *path, const char *i
 	}
 }
 
-/* ---- work ------------------------------------------------------------------------------------------- */
+/* ---- work ------------------------------------------------------------------------- */
 
 const char *rig_flash(struct rig *rig, const char *slot, int fd, const char *types, ...)
 {
@@ -359,7 +359,7 @@ const char *rig_wait(struct rig *rig, const char *job, int timeout_ms)
 	return out;
 }
 
-/* ---- TAP ---------------------------------------------------------------------------------------------- */
+/* ---- TAP -------------------------------------------------------------------------- */
 
 static unsigned int tap_count, tap_failed;
 
@@ -420,6 +420,7 @@ static void show_log(const struct rig *rig)
 	fclose(f);
 	if (rig->error[0])
 		printf("#   last refusal: %s: %s\n", rig->error, rig->text);
+	fflush(stdout);
 }
 
 /* However a test left the daemon, it must end when told twice; only phones that hang may keep it. */

@@ -47,7 +47,7 @@ struct rig {
 	char error[128], text[512]; /* of the last call that was refused; empty after a success */
 };
 
-/* ---- life ---------------------------------------------------------------------------------------- */
+/* ---- life ------------------------------------------------------------------------- */
 
 /* bed_enter() was called. Bed, bus and folders; no daemon yet. build: the folder of fdld and fdlctl. */
 struct rig *rig_new(const char *build);
@@ -64,7 +64,7 @@ void rig_disconnect(struct rig *rig);
 bool rig_until(struct rig *rig, int timeout_ms, bool (*pred)(void *arg), void *arg);
 void rig_sleep(struct rig *rig, int ms);
 
-/* ---- D-Bus ---------------------------------------------------------------------------------------- */
+/* ---- D-Bus ------------------------------------------------------------------------ */
 
 /*
  * Calls and waits; the reply (may be NULL: not wanted) is the caller's. False: rig->error is the error's name
@@ -83,7 +83,7 @@ const char *rig_dict(struct rig *rig, const char *path, const char *iface, const
 bool rig_expect(struct rig *rig, int timeout_ms, const char *path, const char *iface, const char *name,
 		const char *value);
 
-/* ---- work -------------------------------------------------------------------------------------------- */
+/* ---- work ------------------------------------------------------------------------- */
 
 /*
  * Slot.Flash with options as sd_bus_message_append() takes the inside of an a{sv}: count, then key, type,
@@ -93,8 +93,7 @@ const char *rig_flash(struct rig *rig, const char *slot, int fd, const char *typ
 /* Job.Wait: "" succeeded; the error's name; "timeout". */
 const char *rig_wait(struct rig *rig, const char *job, int timeout_ms);
 
-/* ---- phones and packages (stock.c) ----------------------------------------------------------------------
- */
+/* ---- phones and packages (stock.c) ------------------------------------------------ */
 
 /*
  * A phone of this profile on these ports ("1", "2.4"), not plugged yet. setup may be NULL; where it says
@@ -136,8 +135,7 @@ unsigned int rig_compare(struct phone *phone, const struct rig_package *package,
 /* The bytes of NV item id in the phone's fixnv pair (any of the usual names). 0: not there. */
 size_t rig_nv_item(struct phone *phone, uint16_t id, uint8_t *out, size_t room);
 
-/* ---- TAP
- * --------------------------------------------------------------------------------------------------- */
+/* ---- TAP -------------------------------------------------------------------------- */
 
 void tap_ok(bool ok, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 void tap_skip(const char *name, const char *why);
@@ -145,8 +143,7 @@ void tap_note(const char *fmt, ...) __attribute__((format(printf, 1, 2))); /* "#
 /* Prints the plan line; exit code. */
 int tap_end(void);
 
-/* ---- tests with a fresh rig each
- * ------------------------------------------------------------------------------ */
+/* ---- tests with a fresh rig each -------------------------------------------------- */
 
 struct rig_test {
 	const char *name;

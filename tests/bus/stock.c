@@ -79,7 +79,7 @@ bool rig_plug(struct rig *rig, struct rig_phone *p)
 	return rig_expect(rig, 5000, p->slot, SLOT, "State", "ready");
 }
 
-/* ---- packages ---------------------------------------------------------------------------------------- */
+/* ---- packages --------------------------------------------------------------------- */
 
 static uint8_t *loader(const struct phone_profile *profile, int which, size_t *len)
 {
@@ -142,8 +142,7 @@ void rig_package_free(struct rig_package *package)
 		close(package->fd);
 }
 
-/* ---- comparing --------------------------------------------------------------------------------------------
- */
+/* ---- comparing -------------------------------------------------------------------- */
 
 static bool field(const char *from, const char *end, const char *open, const char *close, char *out,
 		  size_t room)
