@@ -64,25 +64,38 @@ static void bar(char *buf, size_t cells, double fraction)
 	buf[cells] = 0;
 }
 
-/* "flash boot  [####----]  45 %  31 MiB/s  0:12 left", or why it waits, counting down */
+/* Why nothing seems to happen, counting down. */
+static void silence_line(json_object *job, json_object *progress, const char *what, uint64_t since, char *buf,
+			 size_t size)
+{
+	uint64_t left = prop_u64(progress, "DeadlineUsec"), quiet = prop_u64(progress, "SilentUsec");
+	bool nobody = !strcmp(prop_str(job, "State"), "waiting-for-device");
+	char silent[32], limit[48] = "", number[32];
+
+	format_duration(quiet + since, silent, sizeof(silent));
+	if (left != UNKNOWN_USEC) {
+		format_duration(left > since ? left - since : 0, number, sizeof(number));
+		snprintf(limit, sizeof(limit), ", at most %s more", number);
+	}
+	if (nobody)
+		snprintf(buf, size, "waiting%s: %s", limit, prop_str(progress, "Why"));
+	else
+		snprintf(buf, size, "%s  silent for %s%s: %s", what, silent, limit,
+			 prop_str(progress, "Why"));
+}
+
+/* "[####----]  45 %  31 MiB/s  0:12 left  write boot", or why it waits, counting down: what a narrow terminal
+ * cuts off is the end */
 static void progress_text(json_object *job, json_object *progress, uint64_t since, char *buf, size_t size)
 {
-	char rate[32], eta[32], silent[32], limit[32], cells[21], what[96];
-	uint64_t left = prop_u64(progress, "DeadlineUsec"), quiet = prop_u64(progress, "SilentUsec");
+	char rate[32], eta[32], cells[21], what[96];
 	double fraction = prop_num(progress, "Fraction");
-	const char *why = prop_str(progress, "Why"), *step = prop_str(job, "Step"),
-		   *entry = prop_str(job, "Entry");
+	const char *step = prop_str(job, "Step"), *entry = prop_str(job, "Entry");
 
 	snprintf(what, sizeof(what), "%s%s%s", *step ? step : prop_str(job, "Stage"), *entry ? " " : "",
 		 entry);
-	if (*why) {
-		format_duration(quiet + since, silent, sizeof(silent));
-		if (left != UNKNOWN_USEC) {
-			format_duration(left > since ? left - since : 0, limit, sizeof(limit));
-			snprintf(buf, size, "%s: %s (%s, at most %s more)", what, why, silent, limit);
-		} else {
-			snprintf(buf, size, "%s: %s (%s)", what, why, silent);
-		}
+	if (*prop_str(progress, "Why")) {
+		silence_line(job, progress, what, since, buf, size);
 		return;
 	}
 	if (!strcmp(prop_str(job, "State"), "queued")) {

@@ -31,7 +31,10 @@ static int apply_interfaces(sd_bus_message *m, json_object *object)
 		const char *iface;
 
 		r = sd_bus_message_read(m, "s", &iface);
-		if (r >= 0)
+		/* every object has the bus's own interfaces too: they say nothing */
+		if (r >= 0 && !strncmp(iface, "org.freedesktop.", 16))
+			r = sd_bus_message_skip(m, "a{sv}");
+		else if (r >= 0)
 			r = value_read_dict(m, child(object, iface));
 		if (r >= 0)
 			r = sd_bus_message_exit_container(m);

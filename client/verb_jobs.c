@@ -58,6 +58,8 @@ static int trace(struct client *c, const char *path)
 		json_object_object_add(o, "trace", json_object_new_string(text));
 		print_json(o);
 		json_object_put(o);
+	} else if (!*text) {
+		fputs("No trace: only a job that failed leaves one.\n", stderr);
 	} else {
 		fputs(text, stdout);
 	}
@@ -177,6 +179,8 @@ int verb_attach(struct client *c, int argc, char **argv)
 			return no_such_job(c, argv[i]);
 		chosen[n++] = named[i];
 	}
+	if (!n && !c->json)
+		puts("No job is running.");
 	return follow_jobs(c, chosen, n, false);
 }
 

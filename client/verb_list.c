@@ -136,6 +136,11 @@ static void event_line(const struct client *c, const char *path, const char *ifa
 	localtime_r(&t.tv_sec, &tm);
 	strftime(at, sizeof(at), "%H:%M:%S", &tm);
 	printf("%s.%03ld  %-8s %s", at, t.tv_nsec / 1000000, what, path + strlen(FDLD_PATH_ROOT));
+	if (!values) { /* gone */
+		putchar('\n');
+		fflush(stdout);
+		return;
+	}
 	json_object_object_foreach(values, key, value)
 	{
 		if (json_object_is_type(value, json_type_object) ||

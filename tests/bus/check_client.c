@@ -179,7 +179,7 @@ static void list(struct rig *rig)
 	CHECK(ctl_both(rig, ctl_code("NoSuchJob"), "cancel 1"));
 	CHECK(ctl_both(rig, ctl_code("NoSuchJob"), "cancel yesterday"));
 	CHECK(ctl_both(rig, ctl_code("NoSuchJob"), "jobs -- -1"));
-	CHECK(ctl(rig, 5000, "attach") == 0 && !ctl_err[0]);
+	CHECK(ctl(rig, 5000, "attach") == 0 && !strcmp(ctl_out, "No job is running.\n") && !ctl_err[0]);
 
 	CHECK(rig_plug(rig, p));
 	CHECK(ctl_both(rig, 0, "list") && length(0) == 1);
@@ -348,7 +348,7 @@ static void dry_run(struct rig *rig)
 
 static void jobs(struct rig *rig)
 {
-	struct phone_setup slow = { .time_percent = 100 };
+	struct phone_setup slow = { .time_percent = 100, .faults = "late 3s at end of boot" };
 	struct rig_phone *p = rig_phone(rig, "sc9863a", "1", &slow);
 	struct rig_package pack;
 	char args[300];
