@@ -3,17 +3,52 @@
  * daemon/loop and daemon/usb against the bed: phones that come, go, change, hang, and are not what they seem.
  * The child that plays the daemon is in tests/bed/usb_child.
  */
+#include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <libusb.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "common/util.h"
 #include "tests/bed/usb_child.h"
+
+/* Before libusb's: transfers handed out and not given back, in memory that the child shares. */
+static atomic_int *transfers;
+static struct libusb_transfer *(*real_alloc)(int);
+static void (*real_free)(struct libusb_transfer *);
+
+struct libusb_transfer *LIBUSB_CALL libusb_alloc_transfer(int packets)
+{
+	struct libusb_transfer *transfer = real_alloc(packets);
+
+	if (transfer)
+		atomic_fetch_add(transfers, 1);
+	return transfer;
+}
+
+void LIBUSB_CALL libusb_free_transfer(struct libusb_transfer *transfer)
+{
+	if (transfer)
+		atomic_fetch_sub(transfers, 1);
+	real_free(transfer);
+}
+
+static void count_transfers(void)
+{
+	transfers = mmap(NULL, sizeof(*transfers), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	*(void **)&real_alloc = dlsym(RTLD_NEXT, "libusb_alloc_transfer");
+	*(void **)&real_free = dlsym(RTLD_NEXT, "libusb_free_transfer");
+	if (transfers == MAP_FAILED || !real_alloc || !real_free)
+		abort();
+}
 
 static void sends(size_t len, unsigned int rounds)
 {
@@ -36,6 +71,7 @@ static void t_cold_plug(void)
 	CHECK(bed_count(dev)->opens == 1 && bed_count(dev)->claims == 1);
 	CHECK(child_stop());
 	CHECK(bed_count(dev)->closes == 1 && bed_count(dev)->pending == 0);
+	CHECK(atomic_load(transfers) == 0);
 }
 
 static void t_hotplug(void)
@@ -270,6 +306,7 @@ static void t_storm(void)
 	CHECK(said(" arrived 1/") == said(" closed\n"));
 	CHECK(child_stop());
 	CHECK(said("present 0") == 1);
+	CHECK(atomic_load(transfers) == 0);
 }
 
 static void t_lost_events(void)
@@ -424,5 +461,6 @@ static const struct usb_test tests[] = {
 
 int main(void)
 {
+	count_transfers();
 	return usb_tests_run("usb", tests, ARRAY_SIZE(tests));
 }

@@ -5,9 +5,10 @@
 #
 # A mutant is a file NN-name.mutant:
 #     file: path of the source            test: program below the build folder's tests/, with arguments
+#     only: the one test of that program to run, for those that look at ONLY (may be left out)
 #     why:  the promise it breaks
 #     --- search
-#     text that stands exactly once in the file
+#     whole lines, or the end of one and more, that stand exactly once in the file
 #     --- replace
 #     what stands there instead
 set -u
@@ -16,35 +17,70 @@ root=$PWD
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 jobs=$(nproc)
-export CMOCKA_MESSAGE_OUTPUT=TAP
+export CMOCKA_MESSAGE_OUTPUT=TAP FDLD_BUILD=build
+unset FDLD_DATA # made inputs only
 
 if (($#)); then
 	list=()
 	for n in "$@"; do list+=(tests/mutants/*"$n"*.mutant); done
 else
-	list=(tests/mutants/*.mutant)
+	mapfile -t list < <(printf '%s\n' tests/mutants/*.mutant | sort -V)
 fi
 
 field() { sed -n "/^--- search/q; s/^$2: *//p" "$1" | head -n 1; }
 
+targets() { # what the test of a mutant needs
+	local test
+	test=$(field "$1" test)
+	echo "build/tests/${test%% *}"
+	[[ $test != bus/* ]] || echo all
+}
+
+run_test() { # run_test TREE MUTANT
+	local test only
+	test=$(field "$2" test)
+	only=$(field "$2" only)
+	(
+		cd "$1" || exit 1
+		[ -z "$only" ] || export ONLY=$only
+		# shellcheck disable=SC2086
+		timeout 60 build/tests/$test
+	)
+}
+
 # the unharmed tree once, built, then one copy for each worker; times are kept so that nothing is built twice
-programs=$(for m in "${list[@]}"; do field "$m" test; done | awk '{ print "build/tests/" $1 }' | sort -u)
+programs=$(for m in "${list[@]}"; do targets "$m"; done | sort -u)
 mkdir -p "$work/0"
 git ls-files -z --cached --others --exclude-standard | xargs -0 cp -a --parents -t "$work/0"
 # shellcheck disable=SC2086
-if ! make -C "$work/0" --no-print-directory -j"$jobs" $programs >"$work/build.log" 2>&1; then
+if ! make -C "$work/0" --no-print-directory -j"$jobs" $programs EXTRA_CFLAGS=-Wno-error >"$work/build.log" 2>&1; then
 	tail -n 30 "$work/build.log"
 	echo "not ok 1 - the unharmed tree builds"
 	echo "0 passed, 1 failed, 0 skipped"
 	exit 1
 fi
+
+# what fails, or runs no test at all, without being harmed catches nothing
+declare -A seen
+for m in "${list[@]}"; do
+	key="$(field "$m" test)/$(field "$m" only)"
+	[ -z "${seen[$key]:-}" ] || continue
+	seen[$key]=1
+	if ! run_test "$work/0" "$m" >"$work/test.log" 2>&1 || ! grep -q '^ok' "$work/test.log"; then
+		tail -n 30 "$work/test.log"
+		echo "not ok 1 - the unharmed tree passes $key"
+		echo "0 passed, 1 failed, 0 skipped"
+		exit 1
+	fi
+done
 for ((w = 1; w < jobs; w++)); do cp -a "$work/0" "$work/$w"; done
 
 one() { # one WORKER MUTANT: prints "caught", or what went wrong
-	local tree=$work/$1 m=$root/$2 file test rc
+	local tree=$work/$1 m=$root/$2 keep=$work/$1.keep file object rc
 	file=$(field "$m" file)
-	test=$(field "$m" test)
-	cp -a "$tree/$file" "$work/$1.keep"
+	object=build/obj/${file%.c}.o
+	cp -a "$tree/$file" "$keep"
+	[ ! -f "$tree/$object" ] || cp -a "$tree/$object" "$keep.o"
 	if ! python3 - "$m" "$tree/$file" <<'PY'; then
 import sys
 text = open(sys.argv[1]).read()
@@ -55,19 +91,25 @@ if source.count(search) != 1:
 open(sys.argv[2], "w").write(source.replace(search, replace))
 PY
 		echo "the text to replace does not stand exactly once in $file"
-		cp -a "$work/$1.keep" "$tree/$file"
+		cp -a "$keep" "$tree/$file"
 		return
 	fi
-	if ! make -C "$tree" --no-print-directory "build/tests/${test%% *}" EXTRA_CFLAGS=-Wno-error >"$work/$1.log" 2>&1; then
+	# shellcheck disable=SC2046
+	if ! make -C "$tree" --no-print-directory $(targets "$m") EXTRA_CFLAGS=-Wno-error >"$work/$1.log" 2>&1; then
 		echo "the sabotaged code does not build: $(grep -m 1 error: "$work/$1.log")"
 	else
-		# shellcheck disable=SC2086
-		(cd "$tree" && FDLD_DATA=${FDLD_DATA:-$root/../shared/data} FDLD_BUILD=build timeout 120 build/tests/$test) >"$work/$1.log" 2>&1
+		run_test "$tree" "$m" >"$work/$1.log" 2>&1
 		rc=$?
-		if ((rc == 0)); then echo "SURVIVED $test"; else echo caught; fi
+		if ((rc == 0)); then echo "SURVIVED $(field "$m" test) $(field "$m" only)"; else echo caught; fi
 	fi
-	cp -a "$work/$1.keep" "$tree/$file"
-	touch "$tree/$file"
+	# the object too, or it would be compiled once more for nothing; what it goes into has to be made anew
+	cp -a "$keep" "$tree/$file"
+	if [ -f "$keep.o" ]; then
+		cp "$keep.o" "$tree/$object"
+		rm "$keep.o"
+	else
+		touch "$tree/$file"
+	fi
 }
 
 worker() {

@@ -8,7 +8,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
+
+#define SD_JOURNAL_SUPPRESS_LOCATION
+#include <systemd/sd-journal.h>
 
 #include "common/journal.h"
 
@@ -146,12 +150,47 @@ static void test_foreign_stream(void **state)
 	unsetenv("JOURNAL_STREAM");
 }
 
+/* In place of libsystemd's: the entry as text, a line each. */
+static char entry[4096];
+
+int sd_journal_sendv(const struct iovec *iov, int n)
+{
+	size_t at = 0;
+
+	for (int i = 0; i < n; i++)
+		at += (size_t)snprintf(entry + at, sizeof(entry) - at, "%.*s\n", (int)iov[i].iov_len,
+				       (const char *)iov[i].iov_base);
+	return 0;
+}
+
+/* Where stderr is the journal, an event has its id and its fields. */
+static void test_journal(void **state)
+{
+	struct journal_field field = { "FDL_JOB", "12" };
+	char stream[64], text[256], id[64];
+	struct stat st;
+
+	catch_stderr();
+	assert_int_equal(fstat(STDERR_FILENO, &st), 0);
+	snprintf(stream, sizeof(stream), "%llu:%llu", (unsigned long long)st.st_dev,
+		 (unsigned long long)st.st_ino);
+	setenv("JOURNAL_STREAM", stream, 1);
+	journal_event(EVENT_JOB_FAILED, &field, 1, "job %d failed", 12);
+	unsetenv("JOURNAL_STREAM");
+	release_stderr(text, sizeof(text));
+	assert_string_equal(text, "");
+	snprintf(id, sizeof(id), "\nMESSAGE_ID=%s\n", event_entry(EVENT_JOB_FAILED)->message_id);
+	assert_int_equal(strncmp(entry, "MESSAGE=job 12 failed\nPRIORITY=3\n", 33), 0);
+	assert_non_null(strstr(entry, id));
+	assert_non_null(strstr(entry, "\nFDL_JOB=12\n"));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_table),	       cmocka_unit_test(test_catalogue),
 		cmocka_unit_test(test_stderr),	       cmocka_unit_test(test_long),
-		cmocka_unit_test(test_foreign_stream),
+		cmocka_unit_test(test_foreign_stream), cmocka_unit_test(test_journal),
 	};
 
 	return cmocka_run_group_tests_name("journal", tests, NULL, NULL);

@@ -800,5 +800,6 @@ int main(void)
 		cmocka_unit_test(every_prefix_fails_cleanly),
 	};
 
+	cmocka_set_test_filter(getenv("ONLY"));
 	return cmocka_run_group_tests_name("pac", tests, NULL, NULL);
 }

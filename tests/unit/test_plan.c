@@ -10,6 +10,7 @@
 
 #include "flash/plan.h"
 #include "tests/compose/compose.h"
+#include "tests/compose/compose.h"
 #include "tests/simlib/package.h"
 #include "tests/simlib/scenario.h"
 
@@ -406,6 +407,53 @@ static void refuses_entries(void **state)
 	}
 }
 
+/* In a table too: no row may have a name that means more than a partition. */
+static void refuses_names_of_rows(void **state)
+{
+	static const char *const names[] = { "user_partition", "erase_all", "boot_size" };
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		char table[1000];
+		struct bend b = { .partitions = table };
+
+		snprintf(table, sizeof(table), "<Partition id=\"%s\" size=\"1\"/>%s", names[i], usual_table);
+		refused(&b, NULL, ERR_PACKAGE_PARTITIONS);
+	}
+}
+
+/* The daemon opens such a package, for force_loaders: it is the plan that has to refuse it. */
+static void refuses_a_wrong_pair(void **state)
+{
+	static const char fdl1[100] = "............FDL1 sharkl3.",
+			  fdl2[100] = "............FDL2 ums9230_1h10.";
+	struct compose_spec spec = { .family = "sc9863a",
+				     .seed = 1,
+				     .fdl1 = fdl1,
+				     .fdl1_len = sizeof(fdl1),
+				     .fdl2 = fdl2,
+				     .fdl2_len = sizeof(fdl2) };
+	struct pac_options accept = { .accept_mismatch = true };
+	struct plan_options o = { 0 };
+	struct failure why = { 0 };
+	struct source source;
+	struct plan *plan;
+	struct pac *pac;
+	uint8_t *bytes;
+	size_t len;
+
+	assert_int_equal(compose_package(&spec, &bytes, &len), 0);
+	source = source_memory(bytes, len);
+	assert_int_equal(pac_open(&source, &accept, &pac, &why), 0);
+	assert_int_not_equal(plan_compile(pac, &o, &plan, &why), 0);
+	assert_int_equal(why.error, ERR_LOADER_MISMATCH);
+	o.force_loaders = true;
+	assert_int_equal(plan_compile(pac, &o, &plan, &why), 0);
+	assert_true(plan->doubt_count > 0);
+	plan_free(plan);
+	pac_free(pac);
+	free(bytes);
+}
+
 static void refuses_what_does_not_fit(void **state)
 {
 	struct bend b = { .partitions = usual_table, .boot_size = (1 << 20) + 1 };
@@ -729,6 +777,8 @@ int main(void)
 		cmocka_unit_test(erase_all_comes_first),
 		cmocka_unit_test(refuses_options),
 		cmocka_unit_test(refuses_entries),
+		cmocka_unit_test(refuses_names_of_rows),
+		cmocka_unit_test(refuses_a_wrong_pair),
 		cmocka_unit_test(refuses_what_does_not_fit),
 		cmocka_unit_test(says_what_slots_do),
 		cmocka_unit_test(prints),

@@ -10,12 +10,34 @@
 #include <setjmp.h>
 #include <stdio.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <cmocka.h>
 
 #include "common/util.h"
 #include "station/kv.h"
 #include "station/owed.h"
 #include "station/records.h"
+
+/* In place of libc's: what was made durable, and whether it had its final name by then. */
+static struct {
+	unsigned int files, folders;
+	bool named;
+	const char *name;
+} fsynced;
+
+int fsync(int fd)
+{
+	struct stat st;
+
+	assert_int_equal(fstat(fd, &st), 0);
+	if (S_ISDIR(st.st_mode))
+		fsynced.folders++;
+	else
+		fsynced.files++;
+	if (S_ISREG(st.st_mode) && fsynced.name)
+		fsynced.named = access(fsynced.name, F_OK) == 0;
+	return (int)syscall(SYS_fsync, fd);
+}
 
 struct place {
 	char state[64], runtime[64];
@@ -266,6 +288,48 @@ static void test_backup(void **state)
 	assert_int_equal(records_backup_read(p->rec, job, "l_fixnv1", 0, buf, 3, &why), 0);
 	assert_memory_equal(buf, "abc", 3);
 	record_sink_close(&sink);
+}
+
+/* The bytes first, then the name, then the folder that has the name. */
+static void test_durable(void **state)
+{
+	struct place *p = *state;
+	uint64_t job = new_job(p);
+	struct record_sink sink;
+	struct failure why = { 0 };
+	char path[160];
+
+	snprintf(path, sizeof(path), "%s/job/1/result", p->state);
+	memset(&fsynced, 0, sizeof(fsynced));
+	fsynced.name = path;
+	assert_int_equal(records_write(p->rec, job, "result", "one", 3, &why), 0);
+	assert_int_equal(fsynced.files, 1);
+	assert_int_equal(fsynced.folders, 1);
+	assert_false(fsynced.named);
+
+	snprintf(path, sizeof(path), "%s/job/1/nv/l_fixnv1", p->state);
+	record_sink_init(&sink, job, "nv/l_fixnv1");
+	assert_int_equal(record_sink_append(p->rec, &sink, "nv", 2, &why), 0);
+	memset(&fsynced, 0, sizeof(fsynced));
+	fsynced.name = path;
+	assert_int_equal(record_sink_sync(p->rec, &sink, &why), 0);
+	assert_int_equal(fsynced.files, 1);
+	assert_int_equal(fsynced.folders, 1);
+	assert_false(fsynced.named);
+	assert_true(there(p, "job/1/nv/l_fixnv1"));
+	record_sink_close(&sink);
+
+	/* what grows has its name from the start: each sync is one of its bytes */
+	record_sink_init(&sink, job, "intent");
+	memset(&fsynced, 0, sizeof(fsynced));
+	for (unsigned int i = 1; i <= 3; i++) {
+		assert_int_equal(record_sink_append(p->rec, &sink, "x", 1, &why), 0);
+		assert_int_equal(record_sink_sync(p->rec, &sink, &why), 0);
+		assert_int_equal(fsynced.files, i);
+	}
+	assert_true(fsynced.folders >= 1);
+	record_sink_close(&sink);
+	fsynced.name = NULL;
 }
 
 static void test_intent(void **state)
@@ -559,6 +623,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_numbers, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_write, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_backup, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_durable, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_intent, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_ports, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_account, setup, teardown),

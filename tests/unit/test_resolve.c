@@ -204,6 +204,16 @@ static void table_policies(void **state)
 	assert_int_equal(count(p, OP_REPARTITION, NULL), 1);
 	plan_free(p);
 	end(&t);
+
+	/* its strategy 1: stop on mismatch */
+	begin(&t, "sc9863a", &package);
+	((struct pac_header *)(uintptr_t)pac_header(t.sc.package.pac))->nand_strategy = 1;
+	p = resolved(&t);
+	assert_int_equal(count(p, OP_REPARTITION, NULL), 0);
+	plan_free(p);
+	row(&t, "logo")->size += 1 << 20;
+	refused(&t, ERR_REPARTITION_NOT_ALLOWED);
+	end(&t);
 }
 
 static void unknown_table(void **state)

@@ -10,6 +10,7 @@
 
 #include <cmocka.h>
 
+#include "tests/phone/profile.h"
 #include "tests/simlib/scenario.h"
 #include "tests/simlib/simlib.h"
 
@@ -374,6 +375,97 @@ static void killed_and_run_again(void **state)
 	assert_true(owed > 3);
 }
 
+/* The cable is pulled at any want: from the first change on until NV were read back, the backup is owed. */
+static void owed_until_read_back(void **state)
+{
+	struct plan_options options = { 0 };
+	unsigned written = 0, settled = 0;
+
+	(void)state;
+	for (uint32_t at = 60; at < 180; at++) {
+		struct job j;
+
+		job_make(&j, "sc9863a", tiny, options, NULL);
+		j.config.breaks.unplug_at = at;
+		job_run(&j);
+		if (!j.out.pass && !strcmp(j.out.step, "verify")) {
+			assert_true(j.out.nv_owed);
+			written++;
+		} else if (!j.out.pass && !strcmp(j.out.step, "write")) {
+			assert_false(j.out.nv_owed);
+			settled++;
+		}
+		job_free(&j);
+	}
+	assert_true(written > 2);
+	assert_true(settled > 2);
+}
+
+/* Whatever form the phone tells its UID in, the unit is known by one: the SHA-256 of the plain one. */
+static void one_identity(void **state)
+{
+	struct plan_options options = { 0 };
+	struct sim_records *records = sim_records_new();
+	struct phone_profile plain;
+	const char *wrong = NULL;
+	char unit[65];
+	struct job j;
+
+	(void)state;
+	assert_non_null(records);
+	job_make(&j, "sc9863a", tiny, options, NULL);
+	snprintf(unit, sizeof(unit), "%s", phone_uid_text(j.phone));
+	assert_int_equal(strlen(unit), 64);
+	phone_free(j.phone);
+	plain = *j.sc.profile;
+	plain.sha_uid = false;
+	j.sc.profile = &plain;
+	j.phone = scenario_phone(&j.sc, 11, NULL, &wrong);
+	assert_non_null(j.phone);
+	assert_true(strlen(phone_uid_text(j.phone)) < 64);
+	phone_plug(j.phone, 0);
+	j.config.phone = j.phone;
+	j.config.records = records;
+	j.config.breaks.unplug_at = 96;
+	job_run(&j);
+	assert_true(j.out.nv_owed);
+	assert_true(records->count > 0);
+	assert_string_equal(records->backup[0]->unit, unit);
+	job_free(&j);
+	sim_records_free(records);
+}
+
+/* NV that can be followed item by item but have no IMEI are no NV: nothing is erased. */
+static void nv_without_imei_stop(void **state)
+{
+	struct plan_options options = { 0 };
+	const char *wrong = NULL;
+	size_t changed = 0;
+	struct job j;
+
+	(void)state;
+	job_make(&j, "sc9863a", tiny, options, NULL);
+	phone_free(j.phone);
+	for (size_t at = 4; at + 4 < j.sc.nv_len && !changed;) {
+		uint8_t *item = j.sc.nv_phone + at;
+
+		if (item[0] == 5 && !item[1]) {
+			item[1] = 0x77;
+			changed = at;
+		}
+		at += 4 + ((item[2] + item[3] * 256u + 3) & ~3u);
+	}
+	assert_true(changed > 0);
+	j.phone = scenario_phone(&j.sc, 11, NULL, &wrong);
+	assert_non_null(j.phone);
+	phone_plug(j.phone, 0);
+	j.config.phone = j.phone;
+	job_run(&j);
+	assert_int_equal(j.out.failure.error, ERR_NV_INVALID);
+	assert_false(j.out.changed);
+	job_free(&j);
+}
+
 /* Without identity an owed backup of the slot blocks until the operator has said whose it is. */
 static void owed_without_identity(void **state)
 {
@@ -444,6 +536,9 @@ int main(void)
 		cmocka_unit_test(cancel_anywhere),
 		cmocka_unit_test(force_drops_at_once),
 		cmocka_unit_test(killed_and_run_again),
+		cmocka_unit_test(owed_until_read_back),
+		cmocka_unit_test(one_identity),
+		cmocka_unit_test(nv_without_imei_stop),
 		cmocka_unit_test(owed_without_identity),
 		cmocka_unit_test(swapped_phone),
 	};
