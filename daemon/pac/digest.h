@@ -9,8 +9,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define DIGEST_SIZE  32u
-#define DIGEST_CHUNK (1u << 20) /* bytes; the last chunk of a file is what is left */
+#define DIGEST_SIZE 32u
+/* Bytes; the last chunk of a file is what is left. Whoever wants one byte waits for a whole chunk to be read
+ * and hashed. */
+#define DIGEST_CHUNK (128u << 10)
 
 struct digest_table {
 	uint64_t size;	/* bytes of the file */

@@ -70,8 +70,12 @@ void carry_free(struct runner *r)
 {
 	struct carry *c = &r->carry;
 
-	if (c->going)
+	if (c->going && !c->going->carried) { /* no thread has it */
+		loop_forget(r->st->loop, c->going);
+		free(c->going);
+	} else if (c->going) {
 		c->going->runner = NULL; /* its task frees it */
+	}
 	worker_forget(c->reading);
 	worker_forget(c->writing);
 	worker_forget(c->noting);
@@ -90,6 +94,7 @@ static void fetch_run(void *arg)
 {
 	struct fetch *f = arg;
 
+	atomic_store(&f->carried->hurry, false);
 	if (f->kind == SOURCE_ITEM)
 		f->result = package_reader_read(&f->carried->reader, f->at, f->bytes, f->len, &f->why);
 	else
@@ -107,44 +112,45 @@ static void fetch_release(void *arg)
 		free(f);
 }
 
-/* A chunk of the package is read and hashed while the phone takes the one before it. */
-struct warming {
-	struct carried *carried;
-	uint64_t at;
-};
+/*
+ * Chunks of the package are read and hashed while the phone takes those before them: up to WARM_CHUNKS ahead,
+ * begun again when half of them are used up, so that the thread is not woken for each. What is in memory is
+ * then fetched without it.
+ */
+#define WARM_CHUNKS 6u
 
 static void warm_run(void *arg)
 {
-	struct warming *w = arg;
+	struct carried *s = arg;
+	uint64_t at;
 
-	package_warm(w->carried->reader.package, w->at);
+	/* a read elsewhere goes first */
+	while (!atomic_load(&s->hurry) && (at = atomic_load(&s->warm_at)) < atomic_load(&s->warm_end)) {
+		package_warm(s->reader.package, at);
+		atomic_compare_exchange_strong(&s->warm_at, &at, at + DIGEST_CHUNK);
+	}
 }
 
 static void warm_release(void *arg)
 {
-	struct warming *w = arg;
-
-	carried_unref(w->carried);
-	free(w);
+	carried_unref(arg);
 }
 
-static void warm(struct runner *r, const struct fetch *f)
+/* A read has ended at `end` in the package. */
+static void warm(struct runner *r, uint64_t end)
 {
-	struct worker_call call = { .run = warm_run, .release = warm_release };
-	uint64_t next = (f->at + f->len + DIGEST_CHUNK - 1) / DIGEST_CHUNK * DIGEST_CHUNK;
-	struct warming *w;
+	struct carried *s = r->carry.shared;
+	struct worker_call call = { .run = warm_run, .release = warm_release, .arg = s };
+	uint64_t from = (end + DIGEST_CHUNK - 1) / DIGEST_CHUNK * DIGEST_CHUNK;
+	uint64_t at = atomic_load(&s->warm_at), stop = atomic_load(&s->warm_end);
 
-	/* small files, and the end of a large one, are not worth it */
-	if (f->kind != SOURCE_ITEM || f->len < SESSION_CHUNK / 2 || next == r->carry.warmed)
+	if (from >= at && from <= stop && stop - from > WARM_CHUNKS / 2 * DIGEST_CHUNK)
 		return;
-	w = malloc(sizeof(*w));
-	if (!w)
-		return;
-	r->carry.warmed = next;
-	*w = (struct warming){ .carried = carried_ref(r->carry.shared), .at = next };
-	call.arg = w;
-	if (worker_submit(r->carry.reader, &call, NULL) < 0)
-		warm_release(w);
+	if (from > at || from + WARM_CHUNKS * DIGEST_CHUNK < at)
+		atomic_store(&s->warm_at, from); /* elsewhere, or it was overtaken */
+	atomic_store(&s->warm_end, from + WARM_CHUNKS * DIGEST_CHUNK);
+	if (worker_submit(r->carry.reader, &call, NULL) == 0)
+		carried_ref(s);
 }
 
 static void fetch_done(void *arg, int status)
@@ -177,9 +183,19 @@ static void fetch_done(void *arg, int status)
 		carry_recycle(r, f);
 		runner_fail(r, &why);
 	} else {
-		warm(r, f);
+		uint64_t end = f->kind == SOURCE_ITEM && f->len >= SESSION_CHUNK / 2 ? f->at + f->len : 0;
+
 		runner_fetched(r, f);
+		/* behind what the session may have asked for at once */
+		if (end)
+			warm(r, end);
 	}
+}
+
+/* The bytes were in memory. */
+static void fetch_now(void *arg)
+{
+	fetch_done(arg, 0);
 }
 
 void carry_recycle(struct runner *r, struct fetch *f)
@@ -254,7 +270,18 @@ void carry_fetch(struct runner *r, const struct source_ref *source, uint64_t off
 		runner_fail(r, &why);
 		return;
 	}
+	/* only with nothing under way: reads are answered in their order */
+	if (f->kind == SOURCE_ITEM && !c->going &&
+	    package_try(c->shared->reader.package, f->at, f->bytes, f->len) &&
+	    loop_defer(r->st->loop, fetch_now, f) == 0) {
+		c->going = f;
+		return;
+	}
 	f->carried = carried_ref(c->shared);
+	/* one that lies ahead waits with the rest: then the thread gains a lead, and the next ones need not
+	 */
+	atomic_store(&c->shared->hurry, f->kind != SOURCE_ITEM || f->at < atomic_load(&c->shared->warm_at) ||
+						f->at + f->len > atomic_load(&c->shared->warm_end));
 	call.arg = f;
 	call.deadline = loop_now() + STATION_FETCH_USEC;
 	c->going = f;

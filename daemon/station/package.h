@@ -56,6 +56,11 @@ struct package_reader {
 int package_reader_read(struct package_reader *r, uint64_t offset, void *buf, size_t len,
 			struct failure *why);
 /*
+ * On any thread, without waiting for a disk: the same for bytes whose chunks are in memory and proved. False:
+ * they are not, ask package_reader_read().
+ */
+bool package_try(struct package *p, uint64_t offset, void *buf, size_t len);
+/*
  * On a reader thread: has the chunk at this offset read and hashed for whoever wants it next. A failure is
  * met again, and told, by that one. Offsets outside do nothing.
  */

@@ -19,8 +19,10 @@
 struct carried {
 	atomic_uint refs;
 	struct records *records;
-	struct package_reader reader; /* reader thread; the loop when no read is going on */
-	struct record_sink intent;    /* writer thread */
+	struct package_reader reader;	     /* reader thread; the loop when no read is going on */
+	_Atomic(uint64_t) warm_at, warm_end; /* chunks of the package to read ahead: from, to */
+	atomic_bool hurry;		     /* a read waits behind them */
+	struct record_sink intent;	     /* writer thread */
 	struct record_sink backup[CARRY_BACKUPS];
 };
 
@@ -59,7 +61,6 @@ struct carry {
 		char name[40];
 	} owed[RECORD_BACKUPS_MAX];
 	uint32_t owed_count;
-	uint64_t warmed; /* offset in the package up to which chunks have been asked for ahead */
 };
 
 enum pipe_state { PIPE_NONE, PIPE_OPENING, PIPE_OPEN, PIPE_BROKEN, PIPE_CLOSING };
