@@ -167,6 +167,7 @@ struct backup_state_inner {
 	const uint8_t *piece; /* a file's piece to store, in the reply */
 	size_t piece_len;
 	bool zeros, ones; /* all bytes so far were 00 / FF */
+	bool cut;	  /* the phone broke off before the declared end */
 	bool closing;	  /* everything is read: READ_END comes after the last STORE */
 };
 

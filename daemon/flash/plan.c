@@ -10,6 +10,8 @@
 #include "common/util.h"
 #include "flash/plan_entries.h"
 
+#define FIRST_GAP (34 * 512) /* bytes; 34 sectors, of the smaller kind */
+
 void plan_free(struct plan *plan)
 {
 	free(plan);
@@ -161,6 +163,24 @@ static int table(struct plan *p, struct failure *why)
 	return 0;
 }
 
+/* Gaps that a phone refuses or that we do not send: found before anything is erased for them (bsl-protocol
+ * 12). */
+static int gaps(struct plan *p, struct failure *why)
+{
+	if (!p->table.count || plan_repartition(p) == REPARTITION_NEVER)
+		return 0;
+	for (uint32_t i = 0; i < p->table.count; i++)
+		if (p->table_gap[i] < 0)
+			return failure_set(why, ERR_PACKAGE_PARTITIONS,
+					   "'%s' has a negative gap: it would overlap what stands before it",
+					   p->table.entry[i].name);
+	if (p->table_gap[0] && p->table_gap[0] < FIRST_GAP)
+		return failure_set(why, ERR_PACKAGE_PARTITIONS,
+				   "'%s' would begin inside the partition table itself",
+				   p->table.entry[0].name);
+	return 0;
+}
+
 static bool any_by_name(const struct plan *p)
 {
 	size_t count;
@@ -229,6 +249,8 @@ static int compile(struct plan *p, struct failure *why)
 		rc = loaders(p, why);
 	if (!rc)
 		rc = table(p, why);
+	if (!rc)
+		rc = gaps(p, why);
 	if (rc)
 		return rc;
 	p->old_ids = !any_by_name(p);

@@ -7,6 +7,7 @@
 
 #include "common/util.h"
 #include "flash/plan_entries.h"
+#include "flash/table_payload.h"
 
 #define FIRST_MIB (1u << 20)
 #define GPT_TAIL  34u /* sectors behind the last usable one, and one to spare */
@@ -102,12 +103,27 @@ static int lay_out(struct resolver *r)
 			break;
 		}
 		at += t->entry[i].size;
+		if (at > UINT64_MAX / 2)
+			break; /* two more could wrap; it does not fit anyway */
 	}
 	if (size && at > size - MIN(size, (uint64_t)GPT_TAIL * sector))
 		return failure_set(r->why, ERR_STORAGE_MISMATCH,
 				   "the package's partitions need more than the %" PRIu64
 				   " MiB this phone has",
 				   size >> 20);
+	return 0;
+}
+
+/* A table that cannot be put into one frame is found before the first erase, not when its turn comes. */
+static int sendable(struct resolver *r)
+{
+	_cleanup_free_ uint8_t *out = malloc(PLAN_TABLE_BYTES);
+
+	if (!out)
+		return failure_set(r->why, ERR_INTERNAL, "no memory for a table");
+	if (plan_table_payload(r->to, out, PLAN_TABLE_BYTES) < 0)
+		return failure_set(r->why, ERR_PACKAGE_PARTITIONS,
+				   "the table cannot be sent: a size, or more rows than a frame holds");
 	return 0;
 }
 
@@ -133,7 +149,8 @@ static int prepare_table(struct resolver *r, bool *repartition)
 		return failure_set(
 			r->why, ERR_TABLE_UNREADABLE,
 			"the package gives its partitions in sectors and the phone's sector size is not known");
-	return lay_out(r);
+	rc = lay_out(r);
+	return rc ? rc : sendable(r);
 }
 
 /* ---- fitting one entry ---- */

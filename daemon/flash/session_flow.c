@@ -157,7 +157,10 @@ static const struct step_kind *learn_phase(const struct session *s)
 	switch (s->phase) {
 	case PHASE_SETUP: return fdl2 && s->facts.has_capabilities ? &step_setup : NULL;
 	case PHASE_UID:
-		return fdl2 && !s->plan->old_ids && (s->facts.has_capabilities || may_uid) ? &step_uid : NULL;
+		return fdl2 && !s->plan->old_ids && !s->unknown_spent &&
+				       (s->facts.has_capabilities || may_uid)
+			       ? &step_uid
+			       : NULL;
 	case PHASE_OWED: return &step_owed;
 	case PHASE_TABLE: return s->plan->old_ids || s->where == BSL_STAGE_FDL ? NULL : &step_table;
 	case PHASE_BACKUP: return s->backup_at < s->plan->backup_count ? &step_backup : NULL;
@@ -249,14 +252,17 @@ static void say_nv(struct session *s)
 
 			if (p->op != OP_WRITE_NV)
 				continue;
+			/* one area without NV of its own is what has to be told */
+			if (p->backup < 0 && s->plan->options.nv != NV_PACKAGE) {
+				nv = "blank";
+				break;
+			}
 			if (p->backup < 0)
-				nv = s->plan->options.nv == NV_PACKAGE ? "package" : "blank";
+				nv = "package";
 			else if (s->facts.backups[p->backup].from_owed)
 				nv = "owed";
-			else
+			else if (strcmp(nv, "owed") != 0)
 				nv = "kept";
-			if (p->backup >= 0)
-				break;
 		}
 	}
 	snprintf(s->result.nv, sizeof(s->result.nv), "%s", nv);
@@ -288,6 +294,51 @@ static bool all_compared(const struct session *s)
 	return true;
 }
 
+/* Whether this job put the area that backup k holds back, and saw it there. */
+static bool put_back(const struct session *s, uint32_t k)
+{
+	if (!s->facts.backups[k].from_owed)
+		return false;
+	if (s->facts.backups[k].state == BACKUP_BLANK) /* fill is nothing that could be missing */
+		return true;
+	for (uint32_t i = 0; i < s->resolved->step_count; i++) {
+		const struct plan_step *p = &s->resolved->step[i];
+		enum entry_verdict v = s->entries[i].verdict;
+
+		if (p->backup != (int32_t)k)
+			continue;
+		if (p->op == OP_WRITE_NV && v == ENTRY_VERIFIED)
+			return true;
+		if (p->op == OP_RESTORE && (v == ENTRY_VERIFIED || v == ENTRY_ACKNOWLEDGED))
+			return true;
+	}
+	return false;
+}
+
+/*
+ * A job that had only some of the owed areas in its plan must not settle the rest of them: they stay owed
+ * (design, promise 5).
+ */
+static bool owed_put_back(const struct session *s)
+{
+	const char *from = s->plan->options.nv_from;
+
+	for (uint32_t i = 0; i < s->owed_count; i++) {
+		const struct owed_backup *o = &s->owed[i];
+		bool back = false;
+
+		if (!o->same_unit && (!from[0] || strcmp(from, o->job) != 0))
+			continue; /* said to be another phone's: not settled by this one */
+		for (uint32_t k = 0; k < s->plan->backup_count && k < s->facts.backup_count && !back; k++)
+			back = (!strcmp(o->name, s->plan->backup[k].sink) ||
+				!strcmp(o->name, s->plan->backup[k].target)) &&
+			       put_back(s, k);
+		if (!back)
+			return false;
+	}
+	return true;
+}
+
 void flow_finish(struct session *s)
 {
 	struct session_result *r = &s->result;
@@ -310,7 +361,7 @@ void flow_finish(struct session *s)
 		s->entries[s->running].verdict = ENTRY_FAILED;
 	r->nv_owed = s->nv_threat != 0;
 	r->nv_written_back = false;
-	if (s->resolved && !r->nv_owed && s->entries)
+	if (s->resolved && !r->nv_owed && s->entries && owed_put_back(s))
 		for (uint32_t i = 0; i < s->resolved->step_count; i++)
 			if (s->resolved->step[i].op == OP_WRITE_NV && s->resolved->step[i].backup >= 0 &&
 			    s->entries[i].verdict == ENTRY_VERIFIED)

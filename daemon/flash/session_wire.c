@@ -28,6 +28,12 @@ static void record_out(struct session *s, const struct ask *ask, uint16_t type, 
 	recorder_add(&s->recorder, &r);
 }
 
+/* Read data that answer no read of ours may be anybody's NV: an earlier read's, or an earlier session's. */
+static bool stray_data(const struct bsl_frame *f)
+{
+	return f->type == BSL_REP_READ_FLASH || f->type == BSL_REP_NVITEM;
+}
+
 static void record_in(struct session *s, const struct bsl_frame *f, bool secret)
 {
 	struct record r = {
@@ -308,7 +314,7 @@ static bool on_event(struct session *s, enum bsl_event event, const struct bsl_r
 	case BSL_EVENT_LATE:
 	case BSL_EVENT_SURPLUS:
 		if (reply->fault == BSL_FAULT_NONE) {
-			record_in(s, &reply->frame, s->ask.secret);
+			record_in(s, &reply->frame, s->ask.secret || stray_data(&reply->frame));
 			if (s->surplus < 0)
 				s->surplus = reply->frame.type;
 			if (s->ask.kind == ASK_STREAM && event == BSL_EVENT_SURPLUS)
@@ -332,7 +338,8 @@ static bool on_event(struct session *s, enum bsl_event event, const struct bsl_r
 	case BSL_EVENT_UNEXPECTED: break;
 	}
 	if (s->ask.kind != ASK_STREAM)
-		record_in(s, &reply->frame, s->ask.secret);
+		record_in(s, &reply->frame,
+			  s->ask.secret || (event != BSL_EVENT_REPLY && stray_data(&reply->frame)));
 	if (s->where == BSL_STAGE_FDL2)
 		s->spoken = true;
 	a->kind = event == BSL_EVENT_REPLY ? ANSWER_GOOD : ANSWER_CODE;

@@ -101,6 +101,7 @@ static void judge_nv(struct session *s)
 {
 	struct nv_kept *nv = &s->nv[s->backup_at];
 	struct failure why = { 0 };
+	enum backup_state wrong;
 	struct nv_image img;
 	size_t len = nv->len, skip = nv_flash_header(nv->image, nv->len, &len);
 
@@ -108,16 +109,20 @@ static void judge_nv(struct session *s)
 		memmove(nv->image, nv->image + skip, nv->len - skip);
 		nv->len = MIN(len, nv->len - skip);
 	}
+	/* of what was cut short nothing is known but its beginning: it counts only if its own end is in it */
+	wrong = s->st.backup.cut ? BACKUP_NOT_READ : BACKUP_INVALID;
 	if (s->st.backup.zeros || s->st.backup.ones) {
-		note(s, BACKUP_BLANK, "nothing but fill");
+		note(s, s->st.backup.cut ? BACKUP_NOT_READ : BACKUP_BLANK, "nothing but fill");
 		return;
 	}
 	if (nv_parse_device(nv->image, nv->len, &img, NULL, &why)) {
-		note(s, BACKUP_INVALID, why.detail);
+		note(s, wrong, why.detail);
 		return;
 	}
 	if (nv_sane(&img, true, NULL, &why)) {
-		note(s, BACKUP_INVALID, why.detail);
+		note(s, wrong, why.detail);
+	} else if (s->st.backup.cut && !img.multi && !img.core->terminated) {
+		note(s, wrong, "the phone broke off before the end of the items");
 	} else {
 		note(s, BACKUP_VALID, "");
 		/* what follows the last item is stale memory of the phone (bsl-protocol 11.1) */
@@ -236,7 +241,8 @@ static enum step_says refused(struct session *s, const struct answer *a)
 	if (a->code == BSL_REP_VERIFY_ERROR || a->code == BSL_REP_UNSUPPORTED)
 		return step_refused(s, a);
 	if (!opening && is_nv(s) && s->nv[s->backup_at].len >= 4) {
-		st->r.at = READER_OVER; /* the area is shorter than declared */
+		st->r.at = READER_OVER; /* the area is shorter than declared, or damaged from here on */
+		st->cut = true;
 		return STEP_ASK;
 	}
 	snprintf(text, sizeof(text), "the phone answered %s", bsl_reply_name((uint16_t)a->code));

@@ -6,6 +6,7 @@
 #include <stdio.h>
 
 #include "flash/inner.h"
+#include "flash/table_payload.h"
 
 static const struct plan_step *current(const struct session *s)
 {
@@ -103,30 +104,6 @@ const struct step_kind step_enable = {
 
 /* ---- repartition ----------------------------------------------------------------------------- */
 
-#define TABLE_BYTES (TABLE_MAX * BSL_TABLE_V1_ROW + BSL_TABLE_V1_HEADER)
-
-static ssize_t build_table(struct session *s, uint8_t *out, size_t room)
-{
-	const struct plan *p = s->resolved;
-	const struct flash_table *t = &p->table;
-	struct bsl_table_row rows[TABLE_MAX];
-	uint64_t unit = p->table_version == 0 ? 1u << 20 : 1;
-
-	if (p->table_version && p->table_unit == BSL_UNIT_SECTOR)
-		unit = t->sector ? t->sector : 512;
-	for (uint32_t i = 0; i < t->count && i < TABLE_MAX; i++)
-		rows[i] = (struct bsl_table_row){
-			.name = t->entry[i].name,
-			.size = t->entry[i].size == UINT64_MAX ? BSL_REST : t->entry[i].size / unit,
-			.gap = p->table_version ? p->table_gap[i] / (int64_t)unit : 0,
-		};
-	if (p->table_version == 0)
-		return bsl_payload_repartition_v0(rows, t->count, out, room);
-	return bsl_payload_repartition_v1(rows, t->count,
-					  p->table_unit == BSL_UNIT_SECTOR ? BSL_UNIT_SECTOR : BSL_UNIT_BYTE,
-					  out, room);
-}
-
 static enum step_says repartition_next(struct session *s, struct ask *ask)
 {
 	struct erase_state *st = &s->st.erase;
@@ -137,10 +114,12 @@ static enum step_says repartition_next(struct session *s, struct ask *ask)
 
 		free(s->intent); /* the scratch that is free now: the link copies from it */
 		s->intent_len = 0;
-		s->intent = malloc(TABLE_BYTES);
+		s->intent = malloc(PLAN_TABLE_BYTES);
 		if (!s->intent)
 			return step_fail(s, ERR_INTERNAL, "no memory for a table");
-		n = s->resolved->table.count ? build_table(s, (uint8_t *)s->intent, TABLE_BYTES) : 0;
+		n = s->resolved->table.count
+			    ? plan_table_payload(s->resolved, (uint8_t *)s->intent, PLAN_TABLE_BYTES)
+			    : 0;
 		if (n < 0)
 			return step_fail(s, ERR_PACKAGE_PARTITIONS, "the table cannot be put into one frame");
 		ask_command(s, ask, DOING_REPARTITION, BSL_CMD_REPARTITION);

@@ -88,6 +88,8 @@ static enum step_says verify_begin(struct session *s)
 	}
 	if (!end)
 		return step_fail(s, ERR_INTERNAL, "nothing to compare for %s", p->target);
+	/* address products hand out their NV from the first byte on, in order (bsl-protocol 16.2) */
+	st->tail_done = target(s)->op == OP_WRITE_NV && !p->by_name;
 	/* the announced end covers the byte that may be read to make a number even */
 	st->size = end;
 	reader_open(&st->r, p->by_name, p->target, p->address, end + (end & 1));

@@ -150,12 +150,20 @@ static bool write_data(struct session *s, uint64_t pos, struct ask *ask)
 	return true;
 }
 
+/* What is announced is what is sent: a block of the size the phone has told. */
+static uint32_t raw_next(const struct session *s)
+{
+	const struct write_state *st = &s->st.write;
+	uint32_t block = s->facts.flush_bytes ? s->facts.flush_bytes : RAW_BLOCK;
+
+	return (uint32_t)MIN(st->total - st->pos, (uint64_t)block);
+}
+
 static void raw_block(struct session *s, struct ask *ask)
 {
 	struct write_state *st = &s->st.write;
 
-	st->raw_len = MIN(st->total - st->pos,
-			  (uint64_t)(s->facts.flush_bytes ? s->facts.flush_bytes : RAW_BLOCK));
+	st->raw_len = raw_next(s);
 	ask->kind = ASK_STREAM;
 	ask->doing = DOING_RAW;
 	ask->secret = true;
@@ -192,8 +200,7 @@ static enum step_says write_next(struct session *s, struct ask *ask)
 		if (s->facts.raw_level >= 2) {
 			ask_command(s, ask, DOING_RAW, BSL_CMD_RAW_START2);
 		} else {
-			bsl_payload_raw_start(&s->payload, st->pos,
-					      (uint32_t)MIN(st->total - st->pos, (uint64_t)RAW_BLOCK));
+			bsl_payload_raw_start(&s->payload, st->pos, raw_next(s));
 			ask_payload(s, ask, DOING_RAW, BSL_CMD_RAW_START);
 		}
 		break;

@@ -148,7 +148,7 @@ static void nv_entry(struct maker *m, const char *id, const char *type, const ch
 {
 	struct scenario *s = m->s;
 
-	s->nv_len = SIM_NV_MIN + 4 * sim_below(&m->r, 500);
+	s->nv_len = SIM_NV_MIN + 4 * sim_below(&m->r, 1500); /* some are longer than one read */
 	s->nv_phone = malloc(s->nv_len);
 	s->nv_package = malloc(s->nv_len);
 	if (!s->nv_phone || !s->nv_package) {

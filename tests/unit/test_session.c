@@ -214,6 +214,37 @@ static void gone_and_cancelled(void **state)
 	session_free(s);
 }
 
+/* Read data that answer no read may be anybody's NV: of them the recorder keeps type and length only. */
+static void stray_data_are_not_kept(void **state)
+{
+	static const uint8_t data[] = { 0x7e, 0x00, 0x93, 0x00, 0x03, 0x01, 0x02, 0x03, 0xfb, 0x67, 0x7e };
+	struct session_config config = { .arrival_seen = true };
+	const struct recorder *recorder;
+	unsigned seen = 0;
+	struct session *s;
+
+	(void)state;
+	assert_int_equal(session_new(&config, &s), 0);
+	give(s, INPUT_START);
+	/* as an answer to the call, and once more while the line is let fall silent */
+	assert_int_equal(bytes(s, data, sizeof(data))->kind, WANT_SLEEP);
+	assert_int_equal(bytes(s, data, sizeof(data))->kind, WANT_SLEEP);
+	recorder = session_recorder(s);
+	for (uint64_t i = 0; i < recorder->count; i++) {
+		const struct record *r = &recorder->ring[i];
+
+		if (r->kind != RECORD_IN)
+			continue;
+		assert_int_equal(r->type, 0x93);
+		assert_true(r->secret);
+		assert_int_equal(r->head_len, 0);
+		assert_int_equal(r->length, 3);
+		seen++;
+	}
+	assert_int_equal(seen, 2);
+	session_free(s);
+}
+
 static void texts(void **state)
 {
 	char buf[120];
@@ -233,10 +264,15 @@ static void texts(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(fresh_phone),	      cmocka_unit_test(probe_only),
-		cmocka_unit_test(nothing_on_record),  cmocka_unit_test(record_says_plain),
-		cmocka_unit_test(record_says_loader), cmocka_unit_test(gadget_gets_no_frame),
-		cmocka_unit_test(gone_and_cancelled), cmocka_unit_test(texts),
+		cmocka_unit_test(fresh_phone),
+		cmocka_unit_test(probe_only),
+		cmocka_unit_test(nothing_on_record),
+		cmocka_unit_test(record_says_plain),
+		cmocka_unit_test(record_says_loader),
+		cmocka_unit_test(gadget_gets_no_frame),
+		cmocka_unit_test(gone_and_cancelled),
+		cmocka_unit_test(stray_data_are_not_kept),
+		cmocka_unit_test(texts),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
