@@ -39,7 +39,7 @@ check-sim: tests
 	@tests/run $(BUILD) sim
 check-bus: tests
 	@tests/run $(BUILD) bus
-layers: $(HOUSE)
+layers: $(HOUSE) $(BINS)
 	@tests/run $(BUILD) layers
 fuzz:
 	@$(MAKE) --no-print-directory fuzz-bins
@@ -87,14 +87,32 @@ lint-clang:
 	@$(MAKE) --no-print-directory CC=clang $(patsubst %.c,build/clang/obj/%.o,$(C_SOURCES)) >/dev/null && echo "ok clang"
 
 # ---- install ---------------------------------------------------------------------------------
+# Under /usr and /usr/local each of these is where its reader looks. One exception: the bus reads policy only below /usr and
+# /etc. For any other prefix the directories are the caller's to name.
 DBUS_DIR    ?= $(datadir)/dbus-1
+policydir   ?= $(if $(filter /usr/local,$(prefix)),/etc/dbus-1/system.d,$(DBUS_DIR)/system.d)
+activatedir ?= $(DBUS_DIR)/system-services
+sysusersdir ?= $(prefix)/lib/sysusers.d
+tmpfilesdir ?= $(prefix)/lib/tmpfiles.d
+catalogdir  ?= $(prefix)/lib/systemd/catalog
+rulesdir    ?= $(prefix)/lib/udev/rules.d
+
+# mode:source:target, for install and uninstall alike; a source *.in has its @libexecdir@ filled in
+INSTALLED    = 755:$(BUILD)/fdld:$(libexecdir)/fdld 755:$(BUILD)/fdlctl:$(bindir)/fdlctl \
+               644:systemd/fdld.service.in:$(unitdir)/fdld.service 644:systemd/fdld.sysusers:$(sysusersdir)/fdld.conf \
+               644:systemd/fdld.tmpfiles:$(tmpfilesdir)/fdld.conf 644:systemd/fdld.catalog:$(catalogdir)/fdld.catalog \
+               644:udev/70-fdld.rules:$(rulesdir)/70-fdld.rules 644:dbus/org.fdld1.conf:$(policydir)/org.fdld1.conf \
+               644:dbus/org.fdld1.service.in:$(activatedir)/org.fdld1.service \
+               $(foreach f,$(wildcard dbus/org.fdld1.*.xml),644:$(f):$(DBUS_DIR)/interfaces/$(notdir $(f))) \
+               $(foreach f,$(wildcard man/*.[158]),644:$(f):$(mandir)/man$(subst .,,$(suffix $(f)))/$(notdir $(f)))
+
 install: all
-	$(INSTALL) -D -m 755 $(BUILD)/fdld $(DESTDIR)$(libexecdir)/fdld
-	$(INSTALL) -D -m 755 $(BUILD)/fdlctl $(DESTDIR)$(bindir)/fdlctl
-	$(INSTALL) -D -m 644 dbus/org.fdld1.conf $(DESTDIR)$(DBUS_DIR)/system.d/org.fdld1.conf
-	for f in dbus/org.fdld1.*.xml; do $(INSTALL) -D -m 644 $$f $(DESTDIR)$(DBUS_DIR)/interfaces/$$(basename $$f); done
-	for f in man/*.[158]; do s=$${f##*.}; $(INSTALL) -D -m 644 $$f $(DESTDIR)$(mandir)/man$$s/$$(basename $$f); done
+	@set -e; for i in $(INSTALLED); do IFS=: read -r mode from to <<<"$$i"; echo "  INST $(DESTDIR)$$to"; \
+	  case $$from in \
+	  *.in) $(INSTALL) -d "$(DESTDIR)$$(dirname "$$to")"; sed "s|@libexecdir@|$(libexecdir)|g" "$$from" >"$(DESTDIR)$$to"; chmod "$$mode" "$(DESTDIR)$$to" ;; \
+	  *) $(INSTALL) -D -m "$$mode" "$$from" "$(DESTDIR)$$to" ;; esac; done
+	@$(if $(DESTDIR),:,printf '%s\n' 'Now, as root (a package does it by itself):' '  systemd-sysusers && systemd-tmpfiles --create fdld.conf' \
+	  '  systemctl daemon-reload && systemctl reload dbus && journalctl --update-catalog' \
+	  '  udevadm control --reload && udevadm trigger --attr-match=idVendor=1782 --attr-match=idProduct=4d00')
 uninstall:
-	rm -f $(DESTDIR)$(libexecdir)/fdld $(DESTDIR)$(bindir)/fdlctl $(DESTDIR)$(DBUS_DIR)/system.d/org.fdld1.conf
-	for f in dbus/org.fdld1.*.xml; do rm -f $(DESTDIR)$(DBUS_DIR)/interfaces/$$(basename $$f); done
-	for f in man/*.[158]; do rm -f $(DESTDIR)$(mandir)/man$${f##*.}/$$(basename $$f); done
+	@set -e; for i in $(INSTALLED); do IFS=: read -r mode from to <<<"$$i"; rm -f "$(DESTDIR)$$to"; done

@@ -115,21 +115,30 @@ int records_read_at(int dir, const char *name, char **text, size_t *len)
 /* "found: directory, mode 0755, owner root (0)": what a person must see to put it right. */
 static int refuse(struct failure *why, const char *path, const char *what, int err)
 {
-	struct passwd *me = getpwuid(geteuid());
-	struct passwd *owner;
+	struct passwd *user = getpwuid(geteuid());
+	/* a command must not end up cut: there is room for the path twice only if it is short */
+	const char *at = strlen(path) <= 70 ? path : "DIRECTORY";
+	char me[64], owner[64], cure[192];
 	struct stat st;
 
+	snprintf(me, sizeof(me), "%s", user ? user->pw_name : "");
+	if (!user) /* a number will do as well */
+		snprintf(me, sizeof(me), "%u", (unsigned int)geteuid());
 	if (stat(path, &st) < 0)
 		return failure_set(why, ERR_STATE_DIRECTORY,
 				   "%s: %s (%s); make it with: install -d -m 0700 -o %s %s", path, what,
-				   strerror(err), me ? me->pw_name : "the daemon's user", path);
-	owner = getpwuid(st.st_uid);
-	return failure_set(
-		why, ERR_STATE_DIRECTORY,
-		"%s: %s%s%s; owner %s (%u), mode %04o; put it right with: install -d -m 0700 -o %s %s", path,
-		what, err ? ": " : "", err ? strerror(err) : "", owner ? owner->pw_name : "?",
-		(unsigned int)st.st_uid, (unsigned int)(st.st_mode & 07777),
-		(me = getpwuid(geteuid())) ? me->pw_name : "the daemon's user", path);
+				   strerror(err), me, at);
+	user = getpwuid(st.st_uid);
+	snprintf(owner, sizeof(owner), "%s", user ? user->pw_name : "unknown");
+	if (!S_ISDIR(st.st_mode))
+		snprintf(cure, sizeof(cure), "move it away, then: install -d -m 0700 -o %s %s", me, at);
+	else if (st.st_uid != geteuid())
+		snprintf(cure, sizeof(cure), "give it to the service with: chown -R %s %s", me, at);
+	else
+		snprintf(cure, sizeof(cure), "put it right with: chmod 0700 %s", at);
+	return failure_set(why, ERR_STATE_DIRECTORY, "%s: %s%s%s; owner %s (%u), mode %04o; %s", path, what,
+			   err ? ": " : "", err ? strerror(err) : "", owner, (unsigned int)st.st_uid,
+			   (unsigned int)(st.st_mode & 07777), cure);
 }
 
 /* Opens a directory that must be ours alone to write. */

@@ -1,0 +1,137 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: LGPL-2.1-or-later
+# What is installed beside the programs, tried by those who read it: unit, sandbox, user, directories, activation, policy.
+# The udev rule has its own test on the bed (tests/bus/check_udev). No service manager and no root needed.
+# usage: system.sh BUILDDIR      (TAP)
+set -u
+cd "$(dirname "$0")/../.." || exit 1
+build=$1
+work=$(mktemp -d)
+bus=
+trap '[ -z "$bus" ] || kill "$bus"; rm -rf "$work"' EXIT
+n=0 bad=0
+verdict() { # verdict "name" "text of what is wrong, empty if nothing"
+	n=$((n + 1))
+	if [ -z "$2" ]; then echo "ok $n - $1"; else
+		echo "not ok $n - $1"
+		printf '%s\n' "$2" | sed 's/^/# /'
+		bad=1
+	fi
+}
+# the first program must succeed; what it said otherwise
+fails() {
+	local out
+	out=$("$@" 2>&1) || printf '%s\n' "${out:-status $?}"
+}
+
+root=$work/root
+make --no-print-directory BUILD="$build" DESTDIR="$root" prefix=/usr install >"$work/log" 2>&1 || sed 's/^/# /' "$work/log"
+unit=$root/usr/lib/systemd/system/fdld.service
+left=$(grep -rnE '@[a-z]+@' "$unit" "$root/usr/share/dbus-1/system-services" 2>&1)
+verdict "no placeholder is left in what is installed" "$left"
+
+# ---- the unit ----
+# The machine's own units stand around ours; the program is one that exists here, at the path that the unit names.
+sed "s|/usr/libexec/fdld|$root/usr/libexec/fdld|" "$unit" >"$work/fdld.service"
+said=$(systemd-analyze verify --man=no "$work/fdld.service" 2>&1) || said+=" (status $?)"
+verdict "systemd-analyze verify has nothing to say" "$(grep -i fdld <<<"$said")"
+args=$(sed -n 's|^ExecStart=/usr/libexec/fdld ||p' "$unit")
+# shellcheck disable=SC2086 # arguments, one by one
+verdict "fdld takes the arguments of the unit" "$(fails "$root/usr/libexec/fdld" $args --version)"
+said=$(systemd-analyze security --offline=true --threshold=10 "$unit" 2>&1)
+rc=$?
+echo "# $(tail -n 1 <<<"$said" | tr -cd '[:print:]')"
+verdict "systemd-analyze security: exposure at most 1.0" "$( ((rc == 0)) || printf '%s\n' "${said:-status $rc}")"
+left=
+for name in NameTaken StateDirectory; do
+	code=$("$build/fdlctl" errors --json "$name" | sed -n 's/.*"exit_code":[ ]*\([0-9]*\).*/\1/p')
+	grep -qE "^RestartPreventExitStatus=.*\b${code:-none}\b" "$unit" || left+="$name ends fdld with ${code:-no code}, the unit tries again"$'\n'
+done
+verdict "an end that would repeat itself is not tried again" "$left"
+# what the filter takes away again, group by group; fdld itself must not be linked to any of it
+expand() {
+	local word
+	for word in $(systemd-analyze syscall-filter "$1" 2>/dev/null | sed -n '2,$s/^ *\([@a-z0-9_-]*\).*/\1/p'); do
+		case $word in @*) expand "$word" ;; *) echo "$word" ;; esac
+	done
+}
+refused=$(sed -n 's/^SystemCallFilter=~//p' "$unit" | tr ' ' '\n' | while read -r group; do expand "$group"; done | sort -u)
+left=$(comm -12 <(echo "$refused") <(nm -D --undefined-only "$build/fdld" | awk '{ sub(/@.*/, "", $2); print $2 }' | sort -u))
+grep -qx chown <<<"$refused" || left+=" the groups of the filter are not known here"
+verdict "fdld calls nothing that its filter refuses" "$left"
+
+# ---- user and directories ----
+mkdir -p "$root/etc"
+said=$(systemd-sysusers --root="$root" 2>&1) || said+=" (status $?)"
+user=$(grep '^fdld:' "$root/etc/passwd" 2>/dev/null)
+group=$(grep '^fdld:' "$root/etc/group" 2>/dev/null)
+left=
+[[ $user =~ ^fdld:x:[1-9][0-9]*:[1-9][0-9]*:.*:/var/lib/fdld:/usr/sbin/nologin$ ]] || left="passwd: ${user:-no fdld}; $said"
+[ -n "$group" ] || left+=" group: no fdld; $said"
+verdict "sysusers makes user and group, without a shell" "$left"
+# without root nobody can be given away: there fdld is who we are
+if [ "$(id -u)" != 0 ]; then
+	echo "fdld:x:$(id -u):$(id -g)::/:/usr/sbin/nologin" >"$root/etc/passwd"
+	echo "fdld:x:$(id -g):" >"$root/etc/group"
+fi
+said=$(systemd-tmpfiles --root="$root" --create fdld.conf 2>&1) || said+=" (status $?)"
+left=
+want="$(sed -n 's/^fdld:x:\([0-9]*\):.*/\1/p' "$root/etc/passwd") 700"
+for dir in var/lib/fdld var/lib/fdld/job; do
+	is=$(stat -c '%u %a' "$root/$dir" 2>&1)
+	[ "$is" = "$want" ] || left+="$dir: $is, not $want; $said"$'\n'
+done
+verdict "tmpfiles makes the state directory for fdld alone" "$left"
+left=
+line=$(sed -n 's/^#w /w /p' "$root/usr/lib/tmpfiles.d/fdld.conf")
+if [ -z "$line" ]; then left="no such line"; else
+	mkdir -p "$work/usb/sys/module/usbcore/parameters" "$work/usb/etc"
+	echo 16 >"$work/usb/sys/module/usbcore/parameters/usbfs_memory_mb"
+	echo "$line" >"$work/usb.conf"
+	left=$(fails systemd-tmpfiles --root="$work/usb" --create - <"$work/usb.conf")
+	[ "$(cat "$work/usb/sys/module/usbcore/parameters/usbfs_memory_mb")" -gt 16 ] || left+=" the limit is not raised"
+fi
+verdict "the line that raises usbfs memory does so once it is taken in" "$left"
+
+# ---- the bus ----
+# a bus with our policy and activation files only, on which fdld (here: whoever we are) is started by a caller
+mkdir -p "$work/services" "$work/state" "$work/runtime"
+sed -e "s|^Exec=.*|Exec=$root/usr/libexec/fdld --bus=unix:path=$work/bus --state-dir=$work/state --runtime-dir=$work/runtime|" \
+	-e '/^User=/d;/^SystemdService=/d' "$root/usr/share/dbus-1/system-services/org.fdld1.service" >"$work/services/org.fdld1.service"
+policy=$root/usr/share/dbus-1/system.d/org.fdld1.conf
+[ "$(id -u)" = 0 ] || sed "s|user=\"root\"|user=\"$(id -un)\"|" "$policy" >"$work/policy.conf"
+[ -f "$work/policy.conf" ] || cp "$policy" "$work/policy.conf"
+cat >"$work/bus.conf" <<END
+<!DOCTYPE busconfig PUBLIC "-//freedesktop//DTD D-Bus Bus Configuration 1.0//EN" "http://www.freedesktop.org/standards/dbus/1.0/busconfig.dtd">
+<busconfig><type>custom</type><listen>unix:path=$work/bus</listen><servicedir>$work/services</servicedir>
+<policy context="default"><allow user="*"/><allow send_type="method_return"/><allow send_type="error"/><allow send_type="signal"/>
+<allow receive_type="method_call"/><allow receive_type="method_return"/><allow receive_type="error"/><allow receive_type="signal"/>
+<allow send_destination="org.freedesktop.DBus"/><deny own="*"/><deny send_type="method_call"/><allow send_destination="org.freedesktop.DBus"/></policy>
+<include>$work/policy.conf</include></busconfig>
+END
+dbus-daemon --config-file="$work/bus.conf" --nofork >"$work/bus.log" 2>&1 &
+bus=$!
+for ((i = 0; i < 100; i++)); do [ ! -S "$work/bus" ] || break; sleep 0.05; done
+verdict "a call starts fdld, and the policy lets it own its name" \
+	"$(fails busctl --address="unix:path=$work/bus" --timeout=20 call org.fdld1 /org/fdld1 org.freedesktop.DBus.ObjectManager GetManagedObjects)$(
+		busctl --address="unix:path=$work/bus" status org.fdld1 2>&1 | grep -qE '^(PID|Comm)=' || cat "$work/bus.log")"
+left=
+for key in Name SystemdService User; do
+	value=$(sed -n "s/^$key=//p" "$root/usr/share/dbus-1/system-services/org.fdld1.service")
+	case $key in
+	Name) want=$(sed -n 's/^BusName=//p' "$unit") ;;
+	SystemdService) want=${unit##*/} ;;
+	User) want=$(sed -n 's/^User=//p' "$unit") ;;
+	esac
+	[ "$value" = "$want" ] || left+="$key is $value, the unit says $want"$'\n'
+done
+verdict "activation file and unit agree" "$left"
+if [ "$(id -u)" = 0 ]; then
+	kill "$(busctl --address="unix:path=$work/bus" status org.fdld1 2>/dev/null | sed -n 's/^PID=//p')" 2>/dev/null
+	chmod 755 "$work" && chmod 666 "$work/bus"
+	said=$(setpriv --reuid=65534 --regid=65534 --clear-groups busctl --address="unix:path=$work/bus" call org.freedesktop.DBus \
+		/org/freedesktop/DBus org.freedesktop.DBus RequestName su org.fdld1 4 2>&1)
+	verdict "a stranger may not own the name" "$(grep -qiE 'not allowed|denied' <<<"$said" || echo "it was not refused: $said")"
+fi
+echo "1..$n"
+exit $bad
