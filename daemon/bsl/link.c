@@ -329,6 +329,11 @@ bool bsl_link_outstanding(const struct bsl_link *link)
 	return link->line == AWAITING;
 }
 
+void bsl_link_skip(struct bsl_link *link)
+{
+	bsl_deframer_reset(&link->deframer);
+}
+
 bool bsl_link_draining(const struct bsl_link *link)
 {
 	return link->line == DRAINING;

@@ -129,6 +129,11 @@ int bsl_link_probe(struct bsl_link *link, struct bsl_wire *wire);
 int bsl_link_expect(struct bsl_link *link, uint16_t command, unsigned flags, uint64_t work_bytes,
 		    struct bsl_timing *timing);
 
+/*
+ * Bytes from the phone were dropped: what follows up to the next flag is the rest of a frame that nobody has
+ * seen, not a frame. The last reply's payload stays readable.
+ */
+void bsl_link_skip(struct bsl_link *link);
 bool bsl_link_outstanding(const struct bsl_link *link);
 /* Bytes of a reply begun: "cut short" rather than "silent". */
 size_t bsl_link_pending(const struct bsl_link *link);

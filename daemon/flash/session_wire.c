@@ -358,8 +358,10 @@ static bool on_bytes(struct session *s, const struct session_input *in, struct a
 	size_t at = 0;
 
 	/* while something of a reply is being stored its buffer must not be touched */
-	if (s->want.kind == WANT_STORE)
+	if (s->want.kind == WANT_STORE) {
+		bsl_link_skip(s->link);
 		return false;
+	}
 	while (at < in->bytes.len) {
 		struct bsl_reply reply;
 		size_t used = 0;
@@ -367,8 +369,13 @@ static bool on_bytes(struct session *s, const struct session_input *in, struct a
 						     &reply);
 
 		at += used;
-		if (on_event(s, event, &reply, a))
-			return true; /* the rest of the transfer answers nothing that was asked */
+		if (on_event(s, event, &reply, a)) {
+			/* the rest of the transfer answers nothing that was asked; the frame it breaks off in
+			 * (a log packet, say) goes on in the next one */
+			if (at < in->bytes.len)
+				bsl_link_skip(s->link);
+			return true;
+		}
 		if (event == BSL_EVENT_NONE && !used)
 			break;
 	}

@@ -17,6 +17,9 @@ static enum step_says setup_next(struct session *s, struct ask *ask)
 {
 	if (s->facts.transcode_off_offered && !session_plain(s) && !s->st.load.pos) {
 		s->st.load.pos = 1;
+		/* on record before it leaves: after a crash in between no lone 7E may be tried (F69) */
+		s->progress.plain_framing = true;
+		s->progress.serial++;
 		ask_command(s, ask, DOING_SETUP, BSL_CMD_DISABLE_TRANSCODE);
 		return STEP_ASK;
 	}
@@ -33,6 +36,8 @@ static enum step_says setup_take(struct session *s, const struct answer *a)
 {
 	if (a->kind == ANSWER_CODE && a->code == BSL_REP_UNSUPPORTED) {
 		s->unknown_spent = true; /* offered, but not there: go on without it */
+		s->progress.plain_framing = session_plain(s);
+		s->progress.serial++;
 		return STEP_ASK;
 	}
 	if (a->kind != ANSWER_GOOD)

@@ -206,6 +206,24 @@ static void test_log_frames(void **state)
 	assert_int_equal(bsl_link_counters(lk)->logs, 3);
 }
 
+/* The first half of a log packet came with a reply and was dropped: its second half is no broken reply. */
+static void test_skip(void **state)
+{
+	static const uint8_t tail[] = { 0x6c, 0x6f, 0x67, 0x12, 0x34, 0x7e };
+	struct bsl_reply reply;
+	struct bsl_wire wire;
+	size_t used;
+
+	bsl_link_set_stage(lk, BSL_STAGE_FDL1);
+	assert_int_equal(ask(BSL_CMD_CONNECT, &wire), 0);
+	assert_int_equal(sum(0x80), BSL_EVENT_REPLY);
+	bsl_link_skip(lk);
+	assert_int_equal(ask(BSL_CMD_CONNECT, &wire), 0);
+	assert_int_equal(bsl_link_feed(lk, tail, sizeof(tail), &used, &reply), BSL_EVENT_NONE);
+	assert_int_equal(used, sizeof(tail));
+	assert_int_equal(sum(0x80), BSL_EVENT_REPLY);
+}
+
 static void test_bad_frames(void **state)
 {
 	static const uint8_t broken[] = { 0x7e, 0, 0x80, 0, 0, 0xff, 0x6f, 0x7e };
@@ -538,14 +556,23 @@ static void test_random_order(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		T(test_road),	       T(test_transcode_refused),
-		T(test_one_at_a_time), T(test_kinds),
-		T(test_log_frames),    T(test_bad_frames),
-		T(test_late),	       T(test_drained_forgets),
-		T(test_probes),	       T(test_probe_tells),
-		T(test_prepare_ahead), T(test_stale),
-		T(test_boundaries),    T(test_expect),
-		T(test_any_cut),       T(test_random_order),
+		T(test_road),
+		T(test_transcode_refused),
+		T(test_one_at_a_time),
+		T(test_kinds),
+		T(test_log_frames),
+		T(test_bad_frames),
+		T(test_skip),
+		T(test_late),
+		T(test_drained_forgets),
+		T(test_probes),
+		T(test_probe_tells),
+		T(test_prepare_ahead),
+		T(test_stale),
+		T(test_boundaries),
+		T(test_expect),
+		T(test_any_cut),
+		T(test_random_order),
 	};
 
 	return cmocka_run_group_tests_name("link", tests, NULL, NULL);

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* What only this phone has: owed until all of it is back, never taken for whole when it was cut short. */
+/*
+ * What only this phone has: owed until all of it is back, never taken for whole when it was cut short. And
+ * what has to be known before something is done that cannot be taken back.
+ */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdbool.h>
@@ -248,6 +251,36 @@ static void nv_by_address_in_order(void **state)
 	job_free(&j);
 }
 
+/* "0x21 was sent" is on record when it leaves, not only when it was answered (device-behaviour 17: F69). */
+static void watch_transcode(void *arg, const struct session *s, const struct want *w, uint32_t number)
+{
+	unsigned *seen = arg;
+
+	(void)number;
+	if (w->kind != WANT_SEND || w->send.len != 8 || w->send.bytes[2] != 0x21)
+		return;
+	assert_true(session_progress(s)->plain_framing);
+	++*seen;
+}
+
+static void transcode_is_on_record_first(void **state)
+{
+	struct scenario_want want = { .tiny = true };
+	struct plan_options options = { 0 };
+	unsigned seen = 0;
+	struct job j;
+
+	(void)state;
+	job_make(&j, "sc9863a", want, options);
+	plug(&j, NULL);
+	j.config.watch = watch_transcode;
+	j.config.watch_arg = &seen;
+	job_run(&j);
+	assert_true(j.out.pass);
+	assert_int_equal(seen, 1);
+	job_free(&j);
+}
+
 /* What no phone takes is said before the job, not when the table's turn comes after an erase. */
 static void tables_that_cannot_be_sent(void **state)
 {
@@ -292,6 +325,7 @@ int main(void)
 		cmocka_unit_test(a_part_does_not_settle_the_rest),
 		cmocka_unit_test(cut_nv_is_no_nv),
 		cmocka_unit_test(nv_by_address_in_order),
+		cmocka_unit_test(transcode_is_on_record_first),
 		cmocka_unit_test(tables_that_cannot_be_sent),
 	};
 
