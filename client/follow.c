@@ -31,7 +31,8 @@ static void on_interrupt(int sig)
 struct shown { /* what was last said of a job */
 	char stage[32], why[128];
 	char *line; /* with --json */
-	uint64_t at, progress_at;
+	uint64_t at;
+	uint64_t silent, deadline, told_at; /* the last silence told, and when: it counts on here */
 	bool finished;
 };
 
@@ -169,7 +170,7 @@ static void plain(const struct client *c, const char *path, struct shown *s)
 	snprintf(s->stage, sizeof(s->stage), "%s", prop_str(job, "Stage"));
 	snprintf(s->why, sizeof(s->why), "%s", why);
 	s->at = now;
-	progress_text(job, progress, 0, text, sizeof(text));
+	progress_text(job, progress, now - s->told_at, text, sizeof(text));
 	printf("%s  job %s  %s\n", place(c, job, where, sizeof(where)), prop_str(job, "Id"), text);
 	fflush(stdout);
 }
@@ -214,7 +215,7 @@ static unsigned live(const struct client *c, const char *const *paths, size_t co
 
 		if (!job || shown[i].finished)
 			continue;
-		progress_text(job, progress, client_now() - shown[i].progress_at, text, sizeof(text));
+		progress_text(job, progress, client_now() - shown[i].told_at, text, sizeof(text));
 		snprintf(line, sizeof(line), "%-10s job %-4s %s", place(c, job, where, sizeof(where)),
 			 prop_str(job, "Id"), text);
 		printf("\033[2K%.*s\n", w.ws_col > 1 ? w.ws_col - 1 : 79, line);
@@ -295,6 +296,19 @@ static void draw(struct client *c, const char *const *paths, size_t count, struc
 	}
 }
 
+/* Other jobs' news must not set this one's clock back. */
+static void note_silence(const struct client *c, const char *path, struct shown *s)
+{
+	json_object *progress = mirror_props(c, path, FDLD_IFACE_PROGRESS);
+	uint64_t silent = prop_u64(progress, "SilentUsec"), deadline = prop_u64(progress, "DeadlineUsec");
+
+	if (s->told_at && silent == s->silent && deadline == s->deadline)
+		return;
+	s->silent = silent;
+	s->deadline = deadline;
+	s->told_at = client_now();
+}
+
 static int follow(struct client *c, const char *const *paths, size_t count, bool owner, struct shown *shown)
 {
 	uint64_t changes = c->changes + 1;
@@ -308,7 +322,7 @@ static int follow(struct client *c, const char *const *paths, size_t count, bool
 		bool news = changes != c->changes;
 
 		for (size_t i = 0; news && i < count; i++)
-			shown[i].progress_at = client_now();
+			note_silence(c, paths[i], &shown[i]);
 		changes = c->changes;
 		draw(c, paths, count, shown, &lines, news);
 		client_turn(c, TURN_USEC);

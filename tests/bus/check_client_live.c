@@ -327,6 +327,33 @@ static void patience(struct rig *rig)
 	rig_package_free(&pack);
 }
 
+/* Elsewhere than on a terminal too, and whatever another job tells meanwhile. */
+static void patience_plain(struct rig *rig)
+{
+	struct phone_setup late = { .faults = "late 14s at end of boot" }, slow = { .time_percent = 400 };
+	struct rig_phone *p = rig_phone(rig, "sc9863a", "1", &late);
+	struct rig_phone *q = rig_phone(rig, "sc9863a", "2", &slow);
+	struct rig_package pack;
+	char args[300];
+	unsigned long last = 0, now;
+	unsigned int lines = 0;
+
+	rig_package(rig, &pack, "sc9863a", 29, 4096);
+	snprintf(args, sizeof(args), "flash --all %s", pack.path);
+	CHECK(rig_up(rig, NULL));
+	CHECK(rig_plug(rig, p) && rig_plug(rig, q));
+	ctl_start(rig, &run, args);
+	CHECK(ctl_wait(rig, &run, 60000) == 0);
+	for (const char *s = run.text; (s = strstr(s, "write boot  silent for 0:")); s++) {
+		now = strtoul(s + strlen("write boot  silent for 0:"), NULL, 10);
+		CHECK(now > last && now < 20);
+		last = now;
+		lines++;
+	}
+	CHECK(lines >= 2 && last >= 7);
+	rig_package_free(&pack);
+}
+
 static const struct rig_test tests[] = {
 	{ "signature refused: FAIL, trace", signature },
 	{ "unplugged: the worse of two results", unplug },
@@ -337,6 +364,7 @@ static const struct rig_test tests[] = {
 	{ "the service dies while a job is followed", dies },
 	{ "a terminal: live view, colours", terminal },
 	{ "a terminal: why it takes so long", patience },
+	{ "a file: why it takes so long", patience_plain },
 };
 
 int main(void)
