@@ -120,7 +120,14 @@ int client_connect(struct client *c)
 		if (r >= 0)
 			r = sd_bus_start(c->bus);
 	}
-	return r < 0 ? client_complain_bus(c, NULL, r) : 0;
+	if (r < 0) {
+		struct failure why = { .error = id_of(NULL, r), .code = -1 };
+
+		snprintf(why.detail, sizeof(why.detail), "%s: %s", c->address ? c->address : "the system bus",
+			 strerror(-r));
+		return client_complain(c, &why);
+	}
+	return 0;
 }
 
 int client_turn(struct client *c, uint64_t usec)

@@ -113,12 +113,23 @@ static void progress_text(json_object *job, json_object *progress, uint64_t sinc
 	snprintf(buf, size, "[%s] %3.0f %%  %10s  %7s left  %s", cells, fraction * 100, rate, eta, what);
 }
 
+/* What the operator holds in the hand now. */
+static const char *leaves_text(const char *leaves)
+{
+	if (!strcmp(leaves, "unchanged"))
+		return "unchanged: nothing was erased or written";
+	if (!strcmp(leaves, "needs-flash"))
+		return "needs-flash: it may not start until it is flashed again";
+	return leaves;
+}
+
 void follow_result(const struct client *c, const char *path)
 {
 	json_object *job = mirror_props(c, path, FDLD_IFACE_JOB), *result = NULL, *error = NULL,
 		    *notes = NULL;
 	char where[96], head[256], took[32];
 	bool good = !strcmp(prop_str(job, "State"), "succeeded");
+	bool cancelled = !strcmp(prop_str(job, "State"), "cancelled");
 
 	json_object_object_get_ex(job, "Result", &result);
 	json_object_object_get_ex(job, "ErrorDetails", &error);
@@ -129,14 +140,16 @@ void follow_result(const struct client *c, const char *path)
 			 prop_str(result, "leaves"), prop_str(result, "nv"), took);
 		printf("%s  %s  job %s  %s\n", tone(c, TONE_GOOD, "PASS"), where, prop_str(job, "Id"), head);
 	} else {
-		printf("%s  %s  job %s  %s\n", tone(c, TONE_BAD, "FAIL"), where, prop_str(job, "Id"),
+		printf("%s  %s  job %s  %s\n",
+		       cancelled ? tone(c, TONE_WARN, "CANCELLED") : tone(c, TONE_BAD, "FAIL"), where,
+		       prop_str(job, "Id"),
 		       prop_str(job, "ErrorName") + (strncmp(prop_str(job, "ErrorName"), FDLD_ERROR_PREFIX,
 							     strlen(FDLD_ERROR_PREFIX))
 							     ? 0
 							     : strlen(FDLD_ERROR_PREFIX)));
 		print_wrapped(stdout, "      what happened: ", prop_str(error, "message"));
 		print_wrapped(stdout, "      what to do:    ", prop_str(error, "remedy"));
-		printf("      the phone:     %s\n", prop_str(job, "CancelLeaves"));
+		print_wrapped(stdout, "      the phone:     ", leaves_text(prop_str(job, "CancelLeaves")));
 	}
 	if (json_object_object_get_ex(result, "notes", &notes))
 		for (size_t i = 0; i < json_object_array_length(notes); i++)
@@ -157,6 +170,15 @@ static int exit_code(json_object *job)
 
 /* ---- the three forms ---- */
 
+/* Accepted for a phone that is there: it starts in a moment, and nobody has to be told to plug one in. */
+static bool about_to_start(const struct client *c, json_object *job)
+{
+	const char *device = prop_str(mirror_props(c, prop_str(job, "Slot"), FDLD_IFACE_SLOT), "Device");
+
+	return !strcmp(prop_str(job, "State"), "waiting-for-device") && !*prop_str(job, "QueuedFor") &&
+	       strlen(device) > 1;
+}
+
 static void plain(const struct client *c, const char *path, struct shown *s)
 {
 	json_object *job = mirror_props(c, path, FDLD_IFACE_JOB);
@@ -165,6 +187,8 @@ static void plain(const struct client *c, const char *path, struct shown *s)
 	char text[512], where[96];
 	const char *why = prop_str(progress, "Why");
 
+	if (about_to_start(c, job))
+		return;
 	if (!strcmp(s->stage, prop_str(job, "Stage")) && !strcmp(s->why, why) && now - s->at < PLAIN_USEC)
 		return;
 	snprintf(s->stage, sizeof(s->stage), "%s", prop_str(job, "Stage"));

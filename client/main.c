@@ -74,6 +74,8 @@ int main(int argc, char **argv)
 	int opt, rc;
 
 	setlocale(LC_ALL, "");
+	if (c.address && !*c.address)
+		c.address = NULL;
 	c.tty = isatty(STDOUT_FILENO);
 	c.color = c.tty && !getenv("NO_COLOR") && term && strcmp(term, "dumb");
 	while ((opt = getopt_long(argc, argv, "+h", options, NULL)) != -1) {

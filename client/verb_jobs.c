@@ -7,8 +7,10 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "client/client.h"
+#include "common/format.h"
 #include "common/names.h"
 #include "common/util.h"
 
@@ -83,6 +85,34 @@ static void job_line(const struct client *c, const char *path)
 	       *error ? error : prop_str(job, "Stage"));
 }
 
+/* One property as a person reads it: times as times, and nothing about what does not apply. */
+static void show_property(const char *key, json_object *value)
+{
+	const char *text = json_object_get_string(value);
+	size_t len = strlen(key);
+	bool number = json_object_is_type(value, json_type_int);
+	uint64_t n = number ? json_object_get_uint64(value) : 0;
+	char words[64];
+	struct tm tm;
+	time_t at;
+
+	if (number && len > 2 && !strcmp(key + len - 2, "At")) {
+		at = (time_t)(n / 1000000u);
+		if (!n || !localtime_r(&at, &tm) || !strftime(words, sizeof(words), "%F %T", &tm))
+			return;
+		text = words;
+	} else if (number && len > 4 && !strcmp(key + len - 4, "Usec")) {
+		if (n == UINT64_MAX)
+			return;
+		text = format_duration(n, words, sizeof(words));
+	} else if (json_object_is_type(value, json_type_object) ||
+		   json_object_is_type(value, json_type_array)) {
+		text = json_object_to_json_string_ext(value, JSON_C_TO_STRING_NOSLASHESCAPE);
+	}
+	if (*text && strcmp(text, "/"))
+		printf("  %-16s %s\n", key, text);
+}
+
 static int show_one(struct client *c, const char *path, const char *id)
 {
 	json_object *job = mirror_props(c, path, FDLD_IFACE_JOB);
@@ -94,11 +124,7 @@ static int show_one(struct client *c, const char *path, const char *id)
 		return 0;
 	}
 	job_line(c, path);
-	json_object_object_foreach(job, key, value)
-	{
-		printf("  %-16s %s\n", key,
-		       json_object_to_json_string_ext(value, JSON_C_TO_STRING_NOSLASHESCAPE));
-	}
+	json_object_object_foreach(job, key, value) show_property(key, value);
 	return 0;
 }
 
@@ -198,7 +224,13 @@ static int cancel_one(struct client *c, const char *id, bool force)
 	else
 		r = sd_bus_call_method(c->bus, FDLD_BUS_NAME, path, FDLD_IFACE_JOB, "Cancel", &error, NULL,
 				       "a{sv}", 0);
-	return r < 0 ? client_complain_bus(c, &error, r) : 0;
+	if (r < 0)
+		return client_complain_bus(c, &error, r);
+	if (!c->json)
+		printf("job %s: %s\n", strrchr(path, '/') + 1,
+		       force ? "asked to break off now"
+			     : "asked to stop at its next safe point; see 'fdlctl attach'");
+	return 0;
 }
 
 int verb_cancel(struct client *c, int argc, char **argv)
@@ -239,6 +271,10 @@ int verb_errors(struct client *c, int argc, char **argv)
 	while ((opt = verb_option(c, argc, argv, NULL, help, &rc)) != -1)
 		if (opt == -2)
 			goto out;
+	if (optind + 1 < argc) {
+		rc = client_usage("errors: one name, or none for all");
+		goto out;
+	}
 	if (optind < argc && (only = error_by_name(argv[optind])) == ERR_NONE) {
 		rc = client_usage("errors: no error is named '%s'", argv[optind]);
 		goto out;

@@ -74,6 +74,8 @@ int verb_list(struct client *c, int argc, char **argv)
 			&rc)) != -1)
 		if (opt == -2)
 			return rc;
+	if (optind < argc)
+		return client_usage("list: what is '%s' for?", argv[optind]);
 	rc = mirror_load(c);
 	if (rc)
 		return rc;
@@ -204,6 +206,8 @@ int verb_monitor(struct client *c, int argc, char **argv)
 			&rc)) != -1)
 		if (opt == -2)
 			return rc;
+	if (optind < argc)
+		return client_usage("monitor: what is '%s' for?", argv[optind]);
 	rc = mirror_load(c);
 	if (rc)
 		return rc;

@@ -68,7 +68,7 @@ static int check_options(const struct pac *pac, const struct plan_options *o, st
 	if (o->erase_all && o->repartition == REPARTITION_NEVER)
 		return failure_set(why, ERR_INVALID_ARGS,
 				   "erase-all takes the table too: it has to be written again");
-	rc = check_names(pac, o->only, o->only_count, "only", why);
+	rc = check_names(pac, o->only, o->only_count, "entries", why);
 	return rc ? rc : check_names(pac, o->without, o->without_count, "without", why);
 }
 

@@ -405,7 +405,8 @@ const char *silence_text(enum silence why, uint64_t deadline_usec, char *buf, si
 	if (seconds >= 120)
 		snprintf(buf, size, "%s; up to %llu minutes", text, (unsigned long long)(seconds + 59) / 60);
 	else if (seconds)
-		snprintf(buf, size, "%s; up to %llu seconds", text, (unsigned long long)seconds);
+		snprintf(buf, size, "%s; up to %llu second%s", text, (unsigned long long)seconds,
+			 seconds == 1 ? "" : "s");
 	else
 		snprintf(buf, size, "%s", text);
 	return buf;
