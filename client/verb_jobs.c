@@ -124,7 +124,10 @@ static int show_one(struct client *c, const char *path, const char *id)
 		return 0;
 	}
 	job_line(c, path);
-	json_object_object_foreach(job, key, value) show_property(key, value);
+	json_object_object_foreach(job, key, value)
+	{
+		show_property(key, value);
+	}
 	return 0;
 }
 

@@ -1,0 +1,161 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * A state directory on a disk that is full, at whatever moment it becomes so: nothing is destroyed that is
+ * not stored, the job says StoreFailed, and the same job passes once there is room.
+ */
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/statvfs.h>
+#include <unistd.h>
+
+#include "tests/bus/rig.h"
+
+/* NV, calibration and miscdata of the phone that is used here, in bytes */
+#define BACKUPS (6 << 20)
+
+static bool small_disk(struct rig *rig, const char *options)
+{
+	return mount("small", rig->state, "tmpfs", 0, options) == 0;
+}
+
+/* Leaves this many bytes, in whole pages. */
+static bool fill(struct rig *rig, size_t leave)
+{
+	char path[128], page[4096] = "";
+	struct statvfs fs;
+	size_t left = 0;
+	bool good;
+	int fd;
+
+	snprintf(path, sizeof(path), "%s/filler", rig->state);
+	fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+	good = fd >= 0 && fstatvfs(fd, &fs) == 0;
+	if (good)
+		left = (size_t)fs.f_bavail * fs.f_bsize;
+	for (; good && left > leave + sizeof(page); left -= sizeof(page))
+		good = write(fd, page, sizeof(page)) == (ssize_t)sizeof(page);
+	if (fd >= 0)
+		close(fd);
+	return good;
+}
+
+/* Loaders in RAM and the phone's own log apart, what of the storage was touched. */
+static unsigned int destroyed(const struct phone *phone)
+{
+	unsigned int count = 0;
+
+	for (size_t i = 0; i < phone_deeds(phone); i++) {
+		enum phone_deed_kind kind = phone_deed(phone, i)->kind;
+
+		count += kind != PHONE_DEED_RAM && kind != PHONE_DEED_LOG;
+	}
+	return count;
+}
+
+static bool again(struct rig *rig, struct rig_phone *p)
+{
+	bed_phone_unplug(p->bp, true);
+	rig_sleep(rig, 50);
+	return rig_plug(rig, p);
+}
+
+/* One attempt with so much room, then one with enough: the second passes, and NV is what it was. */
+static void attempt(struct rig *rig, size_t room, bool *failed, bool *harmless)
+{
+	struct rig_phone *p = rig_phone(rig, "sc9863a", "1", NULL);
+	uint8_t before[16], after[16];
+	struct rig_package pack;
+	char wrong[128], leaves[32], path[128], error[128];
+	const char *job;
+	int rc;
+
+	rig_package(rig, &pack, "sc9863a", 5, 0);
+	CHECK(rig_nv_item(p->phone, 5, before, sizeof(before)) == 8);
+	CHECK(small_disk(rig, "size=32m,mode=700"));
+	CHECK(rig_up(rig, NULL));
+	CHECK(rig_plug(rig, p));
+	CHECK(fill(rig, room));
+	job = rig_flash(rig, p->slot, pack.fd, NULL, 0);
+	snprintf(error, sizeof(error), "%s", job ? rig_wait(rig, job, 60000) : rig->error);
+	snprintf(leaves, sizeof(leaves), "%s", job ? rig_get(rig, job, JOB, "CancelLeaves") : "unchanged");
+	rc = *error ? 1 : 0;
+	*failed |= rc;
+	tap_note("%zu KiB: %s, %s, %u deeds%s", room / 1024, rc ? error : "passed", leaves,
+		 destroyed(p->phone), job ? "" : ", refused");
+	if (rc) {
+		CHECK(strstr(error, "StoreFailed"));
+		CHECK(strcmp(leaves, "complete"));
+		if (!strcmp(leaves, "unchanged")) {
+			*harmless = true;
+			CHECK(!destroyed(p->phone));
+		}
+	}
+	snprintf(path, sizeof(path), "%s/filler", rig->state);
+	CHECK(unlink(path) == 0);
+	CHECK(again(rig, p));
+	job = rig_flash(rig, p->slot, pack.fd, NULL, 0);
+	CHECK(job);
+	CHECK(!strcmp(rig_wait(rig, job, 60000), ""));
+	CHECK(rig_compare(p->phone, &pack, wrong, sizeof(wrong)) >= 8 && !wrong[0]);
+	CHECK(rig_nv_item(p->phone, 5, after, sizeof(after)) == 8 && !memcmp(before, after, 8));
+	CHECK(rig_down(rig, SIGTERM, 5000) == 0);
+	CHECK(umount2(rig->state, MNT_DETACH) == 0);
+	rig_package_free(&pack);
+}
+
+static void full_from_the_start(struct rig *rig)
+{
+	bool failed = false, harmless = false;
+
+	attempt(rig, 0, &failed, &harmless);
+	CHECK(failed && harmless);
+}
+
+static void no_room_for_the_first_backup(struct rig *rig)
+{
+	bool failed = false, harmless = false;
+
+	attempt(rig, 256 << 10, &failed, &harmless);
+	CHECK(failed && harmless);
+}
+
+static void no_room_for_the_last_backup(struct rig *rig)
+{
+	bool failed = false, harmless = false;
+
+	attempt(rig, BACKUPS - (64 << 10), &failed, &harmless);
+	CHECK(failed && harmless);
+}
+
+/* The backups are stored, what is to be done with the phone is not. */
+static void no_room_for_the_intent(struct rig *rig)
+{
+	bool failed = false, harmless = false;
+
+	attempt(rig, BACKUPS + (8 << 10), &failed, &harmless);
+	CHECK(failed && harmless);
+}
+
+static void room_for_all(struct rig *rig)
+{
+	bool failed = false, harmless = false;
+
+	attempt(rig, 2 * BACKUPS, &failed, &harmless);
+	CHECK(!failed);
+}
+
+#define T(x)          \
+	{             \
+#x, x \
+	}
+static const struct rig_test tests[] = { T(full_from_the_start), T(no_room_for_the_first_backup),
+					 T(no_room_for_the_last_backup), T(no_room_for_the_intent),
+					 T(room_for_all) };
+
+int main(void)
+{
+	return rig_run(tests, sizeof(tests) / sizeof(tests[0]));
+}
