@@ -19,6 +19,8 @@
 #include "loop/loop.h"
 #include "station/station.h"
 
+#define KEEP_MAX_SEC (365u * 86400u)
+
 struct fdld {
 	const char *address;
 	struct station_config config;
@@ -69,6 +71,7 @@ static int parse(struct fdld *fdld, int argc, char **argv)
 		{ "version", no_argument, NULL, 'V' },
 		{ NULL, 0, NULL, 0 },
 	};
+	unsigned long keep;
 	char *end;
 	int c;
 
@@ -80,8 +83,9 @@ static int parse(struct fdld *fdld, int argc, char **argv)
 		case OPT_RUNTIME: fdld->config.runtime_dir = optarg; break;
 		case OPT_TAG: fdld->config.udev_tag = optarg; break;
 		case OPT_KEEP:
-			fdld->config.keep_usec = strtoull(optarg, &end, 10) * 1000000u;
-			if (*end || end == optarg || !fdld->config.keep_usec) {
+			keep = strtoul(optarg, &end, 10);
+			fdld->config.keep_usec = keep * UINT64_C(1000000);
+			if (*end || *optarg < '0' || *optarg > '9' || !keep || keep > KEEP_MAX_SEC) {
 				fprintf(stderr, "fdld: --keep takes seconds, not '%s'\n", optarg);
 				return 1 + 2;
 			}
