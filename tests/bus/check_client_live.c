@@ -127,7 +127,7 @@ static void cancel_and_wait(struct rig *rig)
 	CHECK(ctl_says(rig, &run, "load-fdl1", 10000));
 	kill(run.pid, SIGINT);
 	CHECK(ctl_wait(rig, &run, 20000) == ctl_code("Cancelled"));
-	CHECK(strstr(run.text, "Asking to stop") && strstr(run.text, "FAIL  1-1  job 1  Cancelled"));
+	CHECK(strstr(run.text, "Asking to stop") && strstr(run.text, "CANCELLED  1-1  job 1"));
 	CHECK(!strcmp(rig_get(rig, ROOT "/job/1", JOB, "State"), "cancelled"));
 	rig_package_free(&pack);
 }
