@@ -17,6 +17,8 @@
 #include "common/util.h"
 #include "flash/plan.h"
 
+#define TYPICAL_RATE (30u << 20) /* bytes/s that a typical phone is read back with */
+
 static int read_at(void *ctx, uint64_t offset, void *buf, size_t len)
 {
 	struct package_file *f = ctx;
@@ -174,8 +176,7 @@ void package_plan_text(const struct client *c, const struct plan *plan)
 	format_size(plan->bytes_to_send, size, sizeof(size));
 	printf("%s to send", size);
 	if (plan->bytes_to_verify) {
-		/* the host's side of a typical phone: 30 MiB/s */
-		format_duration(plan->bytes_to_verify * 1000000 / (30u << 20), text, sizeof(text));
+		format_duration(plan_verify_usec(plan, TYPICAL_RATE), text, sizeof(text));
 		format_size(plan->bytes_to_verify, size, sizeof(size));
 		printf(", %s to read back and compare (about %s)", size, text);
 	}
