@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The long pass: every byte once, in order, for the body CRC, the chunk digests and the signed images; then
- * the sparse maps. */
+/* The long pass: every byte once, in order, for the body CRC, the SHA-256 of the file, the chunk tags and the
+ * signed images; then the sparse maps. */
 #include "common/util.h"
 #include "pac/crc16.h"
 #include "pac/fail.h"
@@ -25,6 +25,7 @@ struct pass {
 	void *ctx;
 	uint64_t done;
 	struct pac_body *body;
+	EVP_MD_CTX *whole;
 	struct signed_image *image;
 	size_t images;
 	struct failure *why;
@@ -80,7 +81,9 @@ static int prepare(struct pass *p)
 
 	p->image = calloc(p->pac->items ? p->pac->items : 1, sizeof(*p->image));
 	p->body->map = calloc(p->pac->items ? p->pac->items : 1, sizeof(*p->body->map));
-	if (!p->image || !p->body->map || digest_table_init(&p->body->digest, p->src->size) < 0)
+	p->whole = EVP_MD_CTX_new();
+	if (!p->image || !p->body->map || !p->whole || EVP_DigestInit_ex(p->whole, EVP_sha256(), NULL) != 1 ||
+	    digest_table_init(&p->body->digest, &p->opt->key, p->src->size) < 0)
 		return pac_fail_memory(p->why);
 	p->body->maps = p->pac->items;
 	for (i = 0; i < p->pac->items; i++) {
@@ -140,7 +143,7 @@ static int read_all(struct pass *p)
 		if (r < 0)
 			return pac_fail_read(p->why, NULL, at, len, r);
 		r = digest_table_put(&p->body->digest, i, buf, len);
-		if (r < 0)
+		if (r < 0 || EVP_DigestUpdate(p->whole, buf, len) != 1)
 			return pac_fail_memory(p->why);
 		crc = crc16_arc(crc, buf + skip, len - skip);
 		r = feed_images(p, at, buf, len);
@@ -149,6 +152,8 @@ static int read_all(struct pass *p)
 		p->done = at + len;
 	}
 	p->body->crc2 = crc;
+	if (EVP_DigestFinal_ex(p->whole, p->body->sha256, NULL) != 1)
+		return pac_fail_memory(p->why);
 	return going(p) ? 0 : stopped(p);
 }
 
@@ -340,11 +345,10 @@ int pac_check(const struct pac *pac, const struct source *src, const struct pac_
 		r = judge_images(&p);
 	if (r == 0)
 		r = map_sparse(&p);
-	if (r == 0 && digest_bytes(p.body->digest.sum, p.body->digest.count * DIGEST_SIZE, p.body->root) < 0)
-		r = pac_fail_memory(why);
 	for (i = 0; i < p.images; i++)
 		EVP_MD_CTX_free(p.image[i].md);
 	free(p.image);
+	EVP_MD_CTX_free(p.whole);
 	if (r < 0) {
 		pac_body_free(p.body);
 		return r;

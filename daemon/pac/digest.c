@@ -2,6 +2,7 @@
 #include "pac/digest.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <openssl/evp.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,16 +12,30 @@ int digest_bytes(const void *data, size_t len, uint8_t out[DIGEST_SIZE])
 	return EVP_Digest(data, len, out, NULL, EVP_sha256(), NULL) == 1 ? 0 : -EIO;
 }
 
-int digest_table_init(struct digest_table *t, uint64_t size)
+int digest_tag(const struct tag_key *key, uint64_t index, const void *data, size_t len, uint8_t out[TAG_SIZE])
+{
+	EVP_CIPHER_CTX *ctx = EVP_CIPHER_CTX_new();
+	uint8_t nonce[12] = { 0 }; /* GCM's own length; no two chunks share one */
+	int done, good;
+
+	memcpy(nonce, &index, sizeof(index));
+	good = ctx && len <= INT_MAX && EVP_EncryptInit_ex(ctx, EVP_aes_128_gcm(), NULL, key->bytes, nonce) &&
+	       EVP_EncryptUpdate(ctx, NULL, &done, data, (int)len) && EVP_EncryptFinal_ex(ctx, out, &done) &&
+	       EVP_CIPHER_CTX_ctrl(ctx, EVP_CTRL_AEAD_GET_TAG, TAG_SIZE, out);
+	EVP_CIPHER_CTX_free(ctx);
+	return good ? 0 : -EIO;
+}
+
+int digest_table_init(struct digest_table *t, const struct tag_key *key, uint64_t size)
 {
 	uint64_t count = size / DIGEST_CHUNK + (size % DIGEST_CHUNK != 0);
 
-	*t = (struct digest_table){ 0 };
-	if (count > SIZE_MAX / DIGEST_SIZE)
+	*t = (struct digest_table){ .key = *key };
+	if (count > SIZE_MAX / TAG_SIZE)
 		return -ENOMEM;
 	if (count) {
-		t->sum = calloc((size_t)count, DIGEST_SIZE);
-		if (!t->sum)
+		t->tag = calloc((size_t)count, TAG_SIZE);
+		if (!t->tag)
 			return -ENOMEM;
 	}
 	t->size = size;
@@ -31,7 +46,7 @@ int digest_table_init(struct digest_table *t, uint64_t size)
 
 void digest_table_free(struct digest_table *t)
 {
-	free(t->sum);
+	free(t->tag);
 	*t = (struct digest_table){ 0 };
 }
 
@@ -49,13 +64,13 @@ int digest_table_put(struct digest_table *t, size_t index, const void *data, siz
 {
 	if (index >= t->count || len != digest_chunk_len(t, index))
 		return -EINVAL;
-	return digest_bytes(data, len, t->sum[index]);
+	return digest_tag(&t->key, index, data, len, t->tag[index]);
 }
 
 int digest_check(const struct digest_table *t, uint64_t offset, const void *data, size_t len)
 {
 	const uint8_t *p = data;
-	uint8_t sum[DIGEST_SIZE];
+	uint8_t tag[TAG_SIZE];
 	size_t i;
 	int r;
 
@@ -66,10 +81,10 @@ int digest_check(const struct digest_table *t, uint64_t offset, const void *data
 
 		if (len < part)
 			return -EINVAL;
-		r = digest_bytes(p, part, sum);
+		r = digest_tag(&t->key, i, p, part, tag);
 		if (r < 0)
 			return r;
-		if (memcmp(sum, t->sum[i], DIGEST_SIZE))
+		if (memcmp(tag, t->tag[i], TAG_SIZE))
 			return -EBADMSG;
 		p += part;
 		len -= part;

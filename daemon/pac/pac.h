@@ -92,6 +92,7 @@ struct pac_options {
 	bool accept_mismatch; /* loaders of two different families become a doubt */
 	const char
 		*product; /* use this product of the XML instead of the header's; NULL: as the header says */
+	struct tag_key key; /* for the tags of pac_check(); random where they will be relied on */
 };
 
 struct pac;
@@ -127,12 +128,12 @@ const char *pac_xml(const struct pac *p, size_t *len);
 
 struct pac_body {
 	struct digest_table digest;
-	uint8_t root[DIGEST_SIZE]; /* SHA-256 over the chunk digests: names this very content */
-	bool crc_ok;		   /* false only with accept_bad_crc, or in the layout without CRC */
-	uint16_t crc2;		   /* computed */
-	struct sparse_map **map;   /* one for each item; NULL where the image is not sparse or not ticked */
-	size_t maps;		   /* = number of items */
-	size_t dhtb_checked;	   /* images whose signed hash was found right */
+	uint8_t sha256[DIGEST_SIZE]; /* of the whole file: names this very content */
+	bool crc_ok;		     /* false only with accept_bad_crc, or in the layout without CRC */
+	uint16_t crc2;		     /* computed */
+	struct sparse_map **map;     /* one for each item; NULL where the image is not sparse or not ticked */
+	size_t maps;		     /* = number of items */
+	size_t dhtb_checked;	     /* images whose signed hash was found right */
 	struct pac_doubt *doubt;
 	size_t doubts;
 };

@@ -187,10 +187,10 @@ static void check_over(struct image *image, enum image_state state, const struct
 	if (why)
 		image->failure = *why;
 	if (state == IMAGE_GOOD) {
-		const uint8_t *root = package_body(image->package)->root;
+		const uint8_t *sum = package_body(image->package)->sha256;
 
 		for (int i = 0; i < 32; i++)
-			snprintf(image->digest + 2 * i, 3, "%02x", root[i]);
+			snprintf(image->digest + 2 * i, 3, "%02x", sum[i]);
 	}
 	EMIT(st, image_changed, image);
 	for (struct job *j = st->jobs; j; j = j->next)

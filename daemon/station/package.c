@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <pthread.h>
+#include <sys/random.h>
 #include <sys/stat.h>
 
 #include "common/util.h"
@@ -24,7 +25,7 @@ struct chunk {
 	uint32_t users;
 	enum { CHUNK_LOADING, CHUNK_READY, CHUNK_FAILED } state;
 	int err;
-	uint8_t sum[DIGEST_SIZE];
+	uint8_t tag[TAG_SIZE];
 	uint32_t len;
 	uint8_t bytes[];
 };
@@ -94,8 +95,9 @@ struct package *package_new(int fd, bool accept_bad_crc, struct failure *why)
 		return NULL;
 	}
 	p = calloc(1, sizeof(*p));
-	if (!p) {
-		failure_set(why, ERR_INTERNAL, "out of memory");
+	if (!p || getrandom(&p->options.key, sizeof(p->options.key), 0) != sizeof(p->options.key)) {
+		failure_set(why, ERR_INTERNAL, p ? "no random bytes" : "out of memory");
+		free(p);
 		return NULL;
 	}
 	atomic_init(&p->refs, 1);
@@ -235,7 +237,7 @@ static void load(struct package *p, struct chunk *c)
 	int r = read_at(p, c->index * DIGEST_CHUNK, c->bytes, c->len);
 
 	if (!r)
-		r = digest_bytes(c->bytes, c->len, c->sum);
+		r = digest_tag(&p->options.key, c->index, c->bytes, c->len, c->tag);
 	pthread_mutex_lock(&p->mutex);
 	c->err = r;
 	c->state = r < 0 ? CHUNK_FAILED : CHUNK_READY;
@@ -288,22 +290,22 @@ static int changed(struct failure *why, uint64_t index)
 			   index * DIGEST_CHUNK, (index + 1) * DIGEST_CHUNK - 1);
 }
 
-static bool proved(const struct pac_body *body, uint64_t index, const uint8_t *sum)
+static bool proved(const struct pac_body *body, uint64_t index, const uint8_t *tag)
 {
-	return index < body->digest.count && !memcmp(body->digest.sum[index], sum, DIGEST_SIZE);
+	return index < body->digest.count && !memcmp(body->digest.tag[index], tag, TAG_SIZE);
 }
 
 static void remember(struct package_reader *r, const struct chunk *c)
 {
 	for (uint32_t i = 0; i < r->early_count; i++)
-		if (r->early[i].index == c->index && !memcmp(r->early[i].sum, c->sum, DIGEST_SIZE))
+		if (r->early[i].index == c->index && !memcmp(r->early[i].tag, c->tag, TAG_SIZE))
 			return;
 	if (r->early_count == READER_EARLY_MAX) {
 		r->early_full = true;
 		return;
 	}
 	r->early[r->early_count].index = c->index;
-	memcpy(r->early[r->early_count++].sum, c->sum, DIGEST_SIZE);
+	memcpy(r->early[r->early_count++].tag, c->tag, TAG_SIZE);
 }
 
 int package_reader_read(struct package_reader *r, uint64_t offset, void *buf, size_t len, struct failure *why)
@@ -330,7 +332,7 @@ int package_reader_read(struct package_reader *r, uint64_t offset, void *buf, si
 				    strerror(-err));
 			return name_cut(p, err, why);
 		}
-		if (body && !proved(body, index, c->sum)) {
+		if (body && !proved(body, index, c->tag)) {
 			put_chunk(p, c);
 			return changed(why, index);
 		}
@@ -374,7 +376,7 @@ bool package_try(struct package *p, uint64_t offset, void *buf, size_t len)
 		uint64_t index = offset / DIGEST_CHUNK;
 		size_t in = (size_t)(offset % DIGEST_CHUNK), n;
 		struct chunk *c = find_chunk(p, index);
-		bool good = c && proved(body, index, c->sum);
+		bool good = c && proved(body, index, c->tag);
 
 		n = good ? MIN(len, (size_t)c->len - in) : 0;
 		if (good)
@@ -405,7 +407,7 @@ int package_reader_prove(struct package_reader *r, struct failure *why)
 	if (!body)
 		return failure_set(why, ERR_INTERNAL, "no digests yet");
 	for (uint32_t i = 0; i < r->early_count; i++)
-		if (!proved(body, r->early[i].index, r->early[i].sum))
+		if (!proved(body, r->early[i].index, r->early[i].tag))
 			return changed(why, r->early[i].index);
 	r->early_count = 0;
 	if (r->early_full)

@@ -44,7 +44,7 @@ struct package_reader {
 	bool early_full; /* more was read than can be remembered: it cannot be proved */
 	struct {
 		uint64_t index;
-		uint8_t sum[DIGEST_SIZE];
+		uint8_t tag[TAG_SIZE];
 	} early[READER_EARLY_MAX];
 };
 

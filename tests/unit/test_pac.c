@@ -93,10 +93,12 @@ static void digests_prove_chunks(void **state)
 {
 	size_t len = 2 * (size_t)DIGEST_CHUNK + 777, i;
 	uint8_t *buf = malloc(len);
+	struct tag_key key = { "k" }, other = { "l" };
+	uint8_t tag[3][TAG_SIZE];
 	struct digest_table t;
 
 	compose_random(9, buf, len);
-	assert_int_equal(digest_table_init(&t, len), 0);
+	assert_int_equal(digest_table_init(&t, &key, len), 0);
 	assert_int_equal(t.count, 3);
 	for (i = 0; i < 3; i++)
 		assert_int_equal(digest_table_put(&t, i, buf + i * DIGEST_CHUNK, digest_chunk_len(&t, i)), 0);
@@ -113,6 +115,12 @@ static void digests_prove_chunks(void **state)
 	assert_int_equal(digest_check(&t, 2 * DIGEST_CHUNK, buf + 2 * DIGEST_CHUNK, 777), -EBADMSG);
 	assert_int_equal(digest_check(&t, DIGEST_CHUNK, buf + DIGEST_CHUNK, DIGEST_CHUNK), 0);
 	digest_table_free(&t);
+	/* place and key are part of it */
+	assert_int_equal(digest_tag(&key, 0, buf, 100, tag[0]), 0);
+	assert_int_equal(digest_tag(&key, 1, buf, 100, tag[1]), 0);
+	assert_int_equal(digest_tag(&other, 0, buf, 100, tag[2]), 0);
+	assert_memory_not_equal(tag[0], tag[1], TAG_SIZE);
+	assert_memory_not_equal(tag[0], tag[2], TAG_SIZE);
 	free(buf);
 }
 
