@@ -87,11 +87,13 @@ lint-clang:
 	@$(MAKE) --no-print-directory CC=clang $(patsubst %.c,build/clang/obj/%.o,$(C_SOURCES)) >/dev/null && echo "ok clang"
 
 # ---- install ---------------------------------------------------------------------------------
-# Under /usr and /usr/local each of these is where its reader looks. One exception: the bus reads policy only below /usr and
-# /etc. For any other prefix the directories are the caller's to name.
+# Under /usr and /usr/local each of these is where its reader looks. Two exceptions: the bus reads policy only below /usr and
+# /etc, polkit its actions only below /usr. For any other prefix the directories are the caller's to name.
 DBUS_DIR    ?= $(datadir)/dbus-1
 policydir   ?= $(if $(filter /usr/local,$(prefix)),/etc/dbus-1/system.d,$(DBUS_DIR)/system.d)
 activatedir ?= $(DBUS_DIR)/system-services
+actionsdir  ?= $(if $(filter /usr/local,$(prefix)),/usr,$(prefix))/share/polkit-1/actions
+docdir      ?= $(datadir)/doc/fdld
 sysusersdir ?= $(prefix)/lib/sysusers.d
 tmpfilesdir ?= $(prefix)/lib/tmpfiles.d
 catalogdir  ?= $(prefix)/lib/systemd/catalog
@@ -103,6 +105,8 @@ INSTALLED    = 755:$(BUILD)/fdld:$(libexecdir)/fdld 755:$(BUILD)/fdlctl:$(bindir
                644:systemd/fdld.tmpfiles:$(tmpfilesdir)/fdld.conf 644:systemd/fdld.catalog:$(catalogdir)/fdld.catalog \
                644:udev/70-fdld.rules:$(rulesdir)/70-fdld.rules 644:dbus/org.fdld1.conf:$(policydir)/org.fdld1.conf \
                644:dbus/org.fdld1.service.in:$(activatedir)/org.fdld1.service \
+               644:dbus/org.fdld1.policy:$(actionsdir)/org.fdld1.policy \
+               644:dbus/fdld-station.rules:$(docdir)/examples/60-fdld-station.rules \
                $(foreach f,$(wildcard dbus/org.fdld1.*.xml),644:$(f):$(DBUS_DIR)/interfaces/$(notdir $(f))) \
                $(foreach f,$(wildcard man/*.[158]),644:$(f):$(mandir)/man$(subst .,,$(suffix $(f)))/$(notdir $(f)))
 
