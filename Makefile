@@ -6,6 +6,7 @@
 #   make lint       formatter, analysers  make bench   ratios, printed
 #   make sim SEEDS=100000                 make mutants each sabotage must be caught
 #   make install    DESTDIR= prefix=      make SANITIZE=1 check   the same under ASan and UBSan
+#   make deb        Debian packages into build/deb/
 
 .DEFAULT_GOAL := all
 SHELL := /bin/bash
@@ -34,10 +35,10 @@ PKG_LIBS    := $(shell pkg-config --libs $(PKGS) 2>/dev/null) -lpthread
 WARN        := -Wall -Wextra -Werror -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wwrite-strings \
                -Wpointer-arith -Wvla -Wformat=2 -Wno-unused-parameter $(if $(findstring clang,$(CC)),,-Wno-format-truncation)
 CFLAGS      ?= -O2 -g
-ALL_CFLAGS   = -std=gnu11 $(CFLAGS) $(WARN) -fno-strict-aliasing -fstack-protector-strong \
+ALL_CFLAGS   = -std=gnu11 $(CPPFLAGS) $(CFLAGS) $(WARN) -fno-strict-aliasing -fstack-protector-strong \
                -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 -DFDLD_VERSION='"$(VERSION)"' \
                -I. -Idaemon $(PKG_CFLAGS) $(SAN_FLAGS) $(EXTRA_CFLAGS)
-ALL_LDFLAGS  = $(LDFLAGS) $(SAN_FLAGS)
+ALL_LDFLAGS  = -Wl,--as-needed $(LDFLAGS) $(SAN_FLAGS)
 ifdef SANITIZE
 SAN_FLAGS   := -fsanitize=address,undefined -fno-omit-frame-pointer -fno-sanitize-recover=undefined
 endif

@@ -5,7 +5,8 @@
 DEB_PACKAGES := gcc clang libclang-rt-14-dev make pkg-config binutils libc6-dev \
                 libusb-1.0-0-dev libevent-dev libsystemd-dev libudev-dev libexpat1-dev libssl-dev libjson-c-dev \
                 libcmocka-dev dbus systemd util-linux udev python3 python3-gi gir1.2-glib-2.0 libglib2.0-bin \
-                clang-format clang-tidy cppcheck shellcheck valgrind man-db procps
+                clang-format clang-tidy cppcheck shellcheck valgrind man-db procps \
+                dpkg-dev debhelper lintian mmdebstrap
 MISSING_DEBS  = $$(dpkg-query -W -f '$${Package} $${db:Status-Status}\n' $(DEB_PACKAGES) 2>/dev/null | \
                 awk '$$2 == "installed" { sub(/:.*/, "", $$1); have[$$1] = 1 } END { n = split("$(DEB_PACKAGES)", want, " "); \
                 for (i = 1; i <= n; i++) if (!(want[i] in have)) printf "%s ", want[i] }')
@@ -67,7 +68,7 @@ bench: need-deps
 # ---- analysers -------------------------------------------------------------------------------
 C_FILES     := $(wildcard common/*.[ch] daemon/*.[ch] daemon/*/*.[ch] client/*.[ch] tests/*/*.[ch])
 C_SOURCES   := $(filter %.c,$(C_FILES))
-SH_FILES    := $(wildcard .ci/run tests/run tests/*/run tests/*/*.sh)
+SH_FILES    := $(wildcard .ci/run tests/run tests/*/run tests/*/*.sh debian/*.sh debian/*.p*inst debian/*.p*rm)
 
 .PHONY: lint-format lint-tidy lint-cppcheck lint-shell lint-clang
 lint: need-deps lint-format lint-shell lint-cppcheck lint-tidy lint-clang
@@ -120,3 +121,8 @@ install: all
 	  '  udevadm control --reload && udevadm trigger --attr-match=idVendor=1782 --attr-match=idProduct=4d00')
 uninstall:
 	@set -e; for i in $(INSTALLED); do IFS=: read -r mode from to <<<"$$i"; rm -f "$(DESTDIR)$$to"; done
+
+# ---- Debian packages ------------------------------------------------------------------------
+.PHONY: deb
+deb: need-deps
+	@debian/build.sh
