@@ -14,6 +14,7 @@
 #include "host/ending.h"
 #include "host/log.h"
 #include "host/notify.h"
+#include "host/renew.h"
 #include "host/status.h"
 #include "host/watchdog.h"
 #include "loop/loop.h"
@@ -30,6 +31,7 @@ struct fdld {
 	struct host_log *log;
 	struct host_status *status;
 	struct host_ending *ending;
+	struct host_renew *renew;
 	struct host_watchdog *watchdog;
 };
 
@@ -154,7 +156,8 @@ static int wire(struct fdld *fdld, struct failure *why)
 	fdld->log = host_log_new(fdld->loop, fdld->station);
 	fdld->status = host_status_new(fdld->loop, fdld->station);
 	fdld->ending = host_ending_new(fdld->loop, fdld->station);
-	if (!fdld->bus || !fdld->log || !fdld->status || !fdld->ending ||
+	fdld->renew = host_renew_new(fdld->loop, fdld->station);
+	if (!fdld->bus || !fdld->log || !fdld->status || !fdld->ending || !fdld->renew ||
 	    host_watchdog_new(fdld->loop, &fdld->watchdog) < 0)
 		return failure_set(why, ERR_INTERNAL, "no memory");
 	return 0;
@@ -163,6 +166,7 @@ static int wire(struct fdld *fdld, struct failure *why)
 static void unwire(struct fdld *fdld)
 {
 	host_watchdog_free(fdld->watchdog);
+	host_renew_free(fdld->renew);
 	host_ending_free(fdld->ending);
 	host_status_free(fdld->status);
 	host_log_free(fdld->log);

@@ -216,6 +216,14 @@ bool station_draining(const struct station *st)
 	return st->draining;
 }
 
+bool station_busy(const struct station *st)
+{
+	for (const struct job *j = st->jobs; j; j = j->next)
+		if (j->state != JOB_ENDED)
+			return true;
+	return st->images || st->asking || st->writing;
+}
+
 void station_counts(const struct station *st, struct station_counts *counts)
 {
 	struct usb_budget_state budget;

@@ -91,6 +91,9 @@ void station_unsubscribe(struct station *st, const struct station_events *events
 
 bool station_probing(const struct station *st); /* true until station_start() has looked at every port */
 bool station_draining(const struct station *st);
+/* A job has not ended, a package is open or being opened, or a file is being written: an end now would be
+ * noticed. */
+bool station_busy(const struct station *st);
 
 struct station_counts {
 	uint64_t jobs_accepted, jobs_succeeded, jobs_failed, jobs_cancelled,
