@@ -6,7 +6,7 @@
 #   make lint       formatter, analysers  make bench   ratios, printed
 #   make sim SEEDS=100000                 make mutants each sabotage must be caught
 #   make install    DESTDIR= prefix=      make SANITIZE=1 check   the same under ASan and UBSan
-#   make deb        Debian packages into build/deb/
+#   make deb        Debian packages into build/deb/      make system-test  them in a booted machine
 
 .DEFAULT_GOAL := all
 SHELL := /bin/bash

@@ -6,12 +6,13 @@ DEB_PACKAGES := gcc clang libclang-rt-14-dev make pkg-config binutils libc6-dev 
                 libusb-1.0-0-dev libevent-dev libsystemd-dev libudev-dev libexpat1-dev libssl-dev libjson-c-dev \
                 libcmocka-dev dbus systemd util-linux udev python3 python3-gi gir1.2-glib-2.0 libglib2.0-bin \
                 clang-format clang-tidy cppcheck shellcheck valgrind man-db procps \
-                dpkg-dev debhelper lintian mmdebstrap
+                dpkg-dev debhelper lintian mmdebstrap \
+                qemu-system-x86 libarchive-tools kmod e2fsprogs
 MISSING_DEBS  = $$(dpkg-query -W -f '$${Package} $${db:Status-Status}\n' $(DEB_PACKAGES) 2>/dev/null | \
                 awk '$$2 == "installed" { sub(/:.*/, "", $$1); have[$$1] = 1 } END { n = split("$(DEB_PACKAGES)", want, " "); \
                 for (i = 1; i <= n; i++) if (!(want[i] in have)) printf "%s ", want[i] }')
 
-.PHONY: deps need-deps check demo demo-bus lint bench sim mutants fuzz layers check-unit check-sim check-bus install uninstall
+.PHONY: deps need-deps check system-test demo demo-bus lint bench sim mutants fuzz layers check-unit check-sim check-bus install uninstall
 
 deps:
 	@missing="$(MISSING_DEBS)"; \
@@ -31,8 +32,17 @@ PARALLEL = $(if $(findstring -j,$(MAKEFLAGS)),,-j$(shell nproc))
 
 # The second make sees what deps has just installed (pkg-config is asked when make starts).
 check: need-deps
-	@$(MAKE) --no-print-directory $(PARALLEL) tests $(if $(SANITIZE),,fuzz-bins)
-	@tests/run $(BUILD) layers unit sim bus $(if $(SANITIZE),,fuzz)
+	@$(MAKE) --no-print-directory $(PARALLEL) tests $(if $(SANITIZE),,fuzz-bins $(GUEST) deb)
+	@tests/run $(BUILD) layers unit sim bus $(if $(SANITIZE),,fuzz system)
+
+# a machine is booted and our packages are installed in it (tests/system/run)
+GUEST        = $(BUILD)/tests/system/guest
+GUEST_LIBS   = $(filter %/libphone.a %/libcompose.a,$(TEST_LIBS))
+$(GUEST): $(call obj,$(wildcard tests/system/*.c) tests/bus/storecheck.c) $(GUEST_LIBS)
+	$(call link,$(filter %.o,$^),$(GUEST_LIBS),-lsystemd -lcrypto -lpthread)
+system-test: need-deps
+	@$(MAKE) --no-print-directory $(PARALLEL) $(GUEST) deb
+	@TAP=1 tests/run $(BUILD) system
 
 check-unit: tests
 	@tests/run $(BUILD) unit
