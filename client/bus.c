@@ -28,7 +28,7 @@ int client_usage(const char *fmt, ...)
 	va_list ap;
 
 	va_start(ap, fmt);
-	vsnprintf(text, sizeof(text), fmt, ap);
+	vsnprintf(text, sizeof(text), gettext(fmt), ap);
 	va_end(ap);
 	if (client_usage_json) {
 		json_object *o = json_object_new_object();
@@ -39,18 +39,18 @@ int client_usage(const char *fmt, ...)
 		print_json(o);
 		json_object_put(o);
 	} else {
-		fprintf(stderr, "fdlctl: %s\nTry 'fdlctl --help'.\n", text);
+		fprintf(stderr, "fdlctl: %s\n%s\n", clean(text), _("Try 'fdlctl --help'."));
 	}
 	return EXIT_USAGE;
 }
 
-/* text: the whole message. */
-static int complain(const struct client *c, const struct error_entry *e, const char *text)
+/* text: the whole message; name: as on the bus, without the prefix. */
+static int complain(const struct client *c, const char *name, const struct error_entry *e, const char *text)
 {
 	if (c->json) {
 		json_object *o = json_object_new_object();
 
-		json_object_object_add(o, "error", json_object_new_string(e->name));
+		json_object_object_add(o, "error", json_object_new_string(name));
 		json_object_object_add(o, "fault", json_object_new_string(error_fault_name(e->fault)));
 		json_object_object_add(o, "message", json_object_new_string(text));
 		json_object_object_add(o, "remedy", json_object_new_string(e->remedy));
@@ -59,15 +59,16 @@ static int complain(const struct client *c, const struct error_entry *e, const c
 		return e->exit_code;
 	}
 	print_wrapped(stderr, "fdlctl: ", text);
-	print_wrapped(stderr, "  what to do: ", e->remedy);
+	print_wrapped(stderr, _("  what to do: "), words_remedy(e->id, ""));
 	return e->exit_code;
 }
 
 int client_complain(const struct client *c, const struct failure *why)
 {
+	const struct error_entry *e = error_entry(why->error);
 	char text[1024];
 
-	return complain(c, error_entry(why->error), failure_text(why, text, sizeof(text)));
+	return complain(c, e->name, e, words_failure(why, text, sizeof(text)));
 }
 
 static enum error_id id_of(const sd_bus_error *error, int r)
@@ -94,10 +95,14 @@ static enum error_id id_of(const sd_bus_error *error, int r)
 int client_complain_bus(const struct client *c, const sd_bus_error *error, int r)
 {
 	struct failure why = { .error = id_of(error, r), .code = -1 };
+	const char *name = error && error->name ? error->name : "";
+	char text[1024];
 
-	/* the daemon's own errors come with name, cause and detail */
-	if (error && error->message && error_by_name(error->name) != ERR_NONE)
-		return complain(c, error_entry(why.error), error->message);
+	/* the daemon's own errors come with name, cause and detail; one that is newer than we are, too */
+	if (!strncmp(name, FDLD_ERROR_PREFIX, strlen(FDLD_ERROR_PREFIX)) && error->message) {
+		words_remote(error_by_name(name), error->message, text, sizeof(text));
+		return complain(c, name + strlen(FDLD_ERROR_PREFIX), error_entry(why.error), text);
+	}
 	snprintf(why.detail, sizeof(why.detail), "%s",
 		 error && error->message ? error->message : strerror(-r));
 	return client_complain(c, &why);
@@ -123,8 +128,8 @@ int client_connect(struct client *c)
 	if (r < 0) {
 		struct failure why = { .error = id_of(NULL, r), .code = -1 };
 
-		snprintf(why.detail, sizeof(why.detail), "%s: %s", c->address ? c->address : "the system bus",
-			 strerror(-r));
+		snprintf(why.detail, sizeof(why.detail), "%s: %s",
+			 c->address ? c->address : _("the system bus"), strerror(-r));
 		return client_complain(c, &why);
 	}
 	return 0;

@@ -13,6 +13,7 @@
 #include <stdio.h>
 #include <systemd/sd-bus.h>
 
+#include "client/i18n.h"
 #include "common/error.h"
 
 #define EXIT_USAGE 2
@@ -75,8 +76,38 @@ void print_json(json_object *value);
 enum tone { TONE_PLAIN, TONE_GOOD, TONE_BAD, TONE_WARN, TONE_DIM, TONE_BOLD };
 /* Text in a tone where the terminal shows colours; a static ring of four buffers. */
 const char *tone(const struct client *c, enum tone t, const char *text);
-/* Wraps text to the terminal's width (80 elsewhere) behind a prefix. */
+/*
+ * What others wrote (names from a package, from the bus, from the command line), fit for a terminal: control
+ * characters and bytes that are none of the locale's become "\\xNN". The last CLEAN_RING results stay valid.
+ */
+#define CLEAN_RING 16
+const char *clean(const char *text);
+/* A property's text for a person: clean(prop_str()). */
+const char *prop_text(json_object *props, const char *name);
+/* Columns a text takes. */
+int text_width(const char *text);
+/* The text and blanks up to this width; a static ring of four buffers of 256 bytes. */
+const char *padded(const char *text, int width);
+/* Wraps a text, cleaned, to the terminal's width (80 elsewhere) behind a prefix, which is ours. */
 void print_wrapped(FILE *to, const char *prefix, const char *text);
+/* format_duration() for what is an estimate. */
+const char *duration_words(uint64_t usec, char *buf, size_t size);
+/* A text of several lines, each of them cleaned. */
+void print_lines(FILE *to, const char *text);
+
+/* ---- errors in the user's language (words.c) ---- */
+
+/* failure_text() in the user's language; returns buf. */
+const char *words_failure(const struct failure *why, char *buf, size_t size);
+/*
+ * What the daemon said of an error, in the user's language: cause by the error's name, place and detail as
+ * they came. Of an error that this client does not know: the daemon's own words.
+ */
+const char *words_remote(enum error_id id, const char *message, char *buf, size_t size);
+/* The same from a job's ErrorName and ErrorDetails. */
+const char *words_job(const char *error, json_object *details, char *buf, size_t size);
+/* What to do, in the user's language; fallback: the daemon's words, for an error not known here. */
+const char *words_remedy(enum error_id id, const char *fallback);
 
 /* ---- following jobs (follow.c) ---- */
 
@@ -91,24 +122,48 @@ bool job_ended(json_object *job);
 /* The end of a job as a person reads it: PASS with its level, or FAIL with cause and remedy. */
 void follow_result(const struct client *c, const char *path);
 
-/* ---- options of verbs (main.c) ---- */
-
-struct option;
-/*
- * getopt_long() for a verb: besides its own options every verb knows --json and --help. Returns as
- * getopt_long does; 0 after --json (go on), -2 when the verb is to return *rc at once (help was printed, or
- * the option is unknown).
- */
-int verb_option(struct client *c, int argc, char **argv, const struct option *own, const char *help, int *rc);
-
 /* ---- verbs ---- */
-int verb_list(struct client *c, int argc, char **argv);
-int verb_info(struct client *c, int argc, char **argv);
-int verb_flash(struct client *c, int argc, char **argv);
-int verb_jobs(struct client *c, int argc, char **argv);
-int verb_attach(struct client *c, int argc, char **argv);
-int verb_cancel(struct client *c, int argc, char **argv);
-int verb_monitor(struct client *c, int argc, char **argv);
-int verb_errors(struct client *c, int argc, char **argv);
+
+/* One option: for getopt, for the verb's help and for completion. */
+struct verb_opt {
+	const char *name; /* without the dashes */
+	int key;	  /* what verb_next() returns, > 0 */
+	const char *arg;  /* name of its value in the help; NULL: takes none */
+	const char *help; /* one line of at most VERB_HELP_WIDTH columns */
+	bool many;	  /* may be given several times */
+};
+
+struct verb {
+	const char *name, *args;	/* args: as in the usage line; "" for none */
+	const char *summary;		/* one line for fdlctl --help */
+	const char *about;		/* for fdlctl VERB --help, wrapped where it is printed */
+	const char *more;		/* another usage line's arguments, or NULL */
+	const struct verb_opt *options; /* ends with {0}; NULL: none of its own */
+	int (*run)(struct client *c, int argc, char **argv);
+};
+
+extern const struct verb verb_list, verb_info, verb_flash, verb_jobs, verb_attach, verb_cancel, verb_monitor,
+	verb_errors;
+/* All of them, in the order of the help; NULL ends the list. */
+extern const struct verb *const verbs[];
+const struct verb *verb_find(const char *name); /* NULL: none */
+
+/*
+ * The next option of a verb's command line: besides its own options every verb knows --json and --help.
+ * Returns the option's key; -1 at the end; 0 after --json (go on); -2 when the verb is to return *rc at once
+ * (help was printed, or the option is unknown).
+ */
+int verb_next(struct client *c, const struct verb *verb, int argc, char **argv, int *rc);
+/* From now on the output is JSON, and English. */
+void client_json(struct client *c);
+
+/* ---- help and completion (help.c, complete.c) ---- */
+
+/* Options of fdlctl itself, before the verb. */
+extern const struct verb_opt global_options[];
+void help_main(void);
+void help_verb(const struct verb *verb);
+/* "__complete INDEX WORD...": what can stand at a word of a command line; see client/completions. */
+int complete(struct client *c, int argc, char **argv);
 
 #endif

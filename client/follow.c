@@ -52,7 +52,7 @@ static const char *place(const struct client *c, json_object *job, char *buf, si
 	json_object *slot = mirror_props(c, prop_str(job, "Slot"), FDLD_IFACE_SLOT);
 	const char *port = prop_str(slot, "Port");
 
-	snprintf(buf, size, "%s", slot ? (*port ? port : prop_str(slot, "Id")) : "any port");
+	snprintf(buf, size, "%s", slot ? clean(*port ? port : prop_str(slot, "Id")) : _("any port"));
 	return buf;
 }
 
@@ -76,13 +76,13 @@ static void silence_line(json_object *job, json_object *progress, const char *wh
 	format_duration(quiet + since, silent, sizeof(silent));
 	if (left != UNKNOWN_USEC) {
 		format_duration(left > since ? left - since : 0, number, sizeof(number));
-		snprintf(limit, sizeof(limit), ", at most %s more", number);
+		snprintf(limit, sizeof(limit), _(", at most %s more"), number);
 	}
 	if (nobody)
-		snprintf(buf, size, "waiting%s: %s", limit, prop_str(progress, "Why"));
+		snprintf(buf, size, _("waiting%s: %s"), limit, prop_text(progress, "Why"));
 	else
-		snprintf(buf, size, "%s  silent for %s%s: %s", what, silent, limit,
-			 prop_str(progress, "Why"));
+		snprintf(buf, size, _("%s  silent for %s%s: %s"), what, silent, limit,
+			 prop_text(progress, "Why"));
 }
 
 /* "[####----]  45 %  31 MiB/s  0:12 left  write boot", or why it waits, counting down: what a narrow terminal
@@ -91,16 +91,16 @@ static void progress_text(json_object *job, json_object *progress, uint64_t sinc
 {
 	char rate[32], eta[32], cells[21], what[96];
 	double fraction = prop_num(progress, "Fraction");
-	const char *step = prop_str(job, "Step"), *entry = prop_str(job, "Entry");
+	const char *step = prop_text(job, "Step"), *entry = prop_text(job, "Entry");
 
-	snprintf(what, sizeof(what), "%s%s%s", *step ? step : prop_str(job, "Stage"), *entry ? " " : "",
+	snprintf(what, sizeof(what), "%s%s%s", *step ? step : prop_text(job, "Stage"), *entry ? " " : "",
 		 entry);
 	if (*prop_str(progress, "Why")) {
 		silence_line(job, progress, what, since, buf, size);
 		return;
 	}
 	if (!strcmp(prop_str(job, "State"), "queued")) {
-		snprintf(buf, size, "queued: %s", prop_str(job, "QueuedFor"));
+		snprintf(buf, size, _("queued: %s"), prop_text(job, "QueuedFor"));
 		return;
 	}
 	bar(cells, sizeof(cells) - 1, fraction);
@@ -109,63 +109,86 @@ static void progress_text(json_object *job, json_object *progress, uint64_t sinc
 		snprintf(buf, size, "[%s] %3.0f %%  %10s  %12s  %s", cells, fraction * 100, rate, "", what);
 		return;
 	}
-	format_duration(prop_u64(progress, "EtaUsec"), eta, sizeof(eta));
-	snprintf(buf, size, "[%s] %3.0f %%  %10s  %7s left  %s", cells, fraction * 100, rate, eta, what);
+	duration_words(prop_u64(progress, "EtaUsec"), eta, sizeof(eta));
+	snprintf(buf, size, _("[%s] %3.0f %%  %10s  %7s left  %s"), cells, fraction * 100, rate, eta, what);
 }
 
 /* What the operator holds in the hand now. */
 static const char *leaves_text(const char *leaves)
 {
 	if (!strcmp(leaves, "unchanged"))
-		return "unchanged: nothing was erased or written";
+		return _("unchanged: nothing was erased or written");
 	if (!strcmp(leaves, "needs-flash"))
-		return "needs-flash: it may not start until it is flashed again";
+		return _("needs-flash: it may not start until it is flashed again");
+	if (!strcmp(leaves, "complete"))
+		return _("complete: everything the job had to do is done");
 	return leaves;
+}
+
+static void pass(const struct client *c, json_object *job, const char *where, json_object *result)
+{
+	char took[32];
+
+	format_duration(prop_u64(result, "duration_usec"), took, sizeof(took));
+	printf(_("%s  %s  job %s  %s (%s), NV %s, %s\n"), tone(c, TONE_GOOD, _("PASS")), where,
+	       prop_text(job, "Id"), prop_text(result, "level"), prop_text(result, "leaves"),
+	       prop_text(result, "nv"), took);
+}
+
+static void fail(const struct client *c, json_object *job, const char *where)
+{
+	bool cancelled = !strcmp(prop_str(job, "State"), "cancelled");
+	const char *name = prop_str(job, "ErrorName");
+	json_object *error = NULL;
+	char text[1024];
+
+	json_object_object_get_ex(job, "ErrorDetails", &error);
+	words_job(name, error, text, sizeof(text));
+	printf(_("%s  %s  job %s  %s\n"),
+	       cancelled ? tone(c, TONE_WARN, _("CANCELLED")) : tone(c, TONE_BAD, _("FAIL")), where,
+	       prop_text(job, "Id"),
+	       clean(!strncmp(name, FDLD_ERROR_PREFIX, strlen(FDLD_ERROR_PREFIX))
+			     ? name + strlen(FDLD_ERROR_PREFIX)
+			     : name));
+	print_wrapped(stdout, _("      what happened: "), text);
+	print_wrapped(stdout, _("      what to do:    "),
+		      words_remedy(error_by_name(name), prop_str(error, "remedy")));
+	print_wrapped(stdout, _("      the phone:     "), leaves_text(prop_str(job, "CancelLeaves")));
 }
 
 void follow_result(const struct client *c, const char *path)
 {
-	json_object *job = mirror_props(c, path, FDLD_IFACE_JOB), *result = NULL, *error = NULL,
-		    *notes = NULL;
-	char where[96], head[256], took[32];
-	bool good = !strcmp(prop_str(job, "State"), "succeeded");
-	bool cancelled = !strcmp(prop_str(job, "State"), "cancelled");
+	json_object *job = mirror_props(c, path, FDLD_IFACE_JOB), *result = NULL, *notes = NULL;
+	char where[96];
 
 	json_object_object_get_ex(job, "Result", &result);
-	json_object_object_get_ex(job, "ErrorDetails", &error);
-	format_duration(prop_u64(result, "duration_usec"), took, sizeof(took));
 	place(c, job, where, sizeof(where));
-	if (good) {
-		snprintf(head, sizeof(head), "%s (%s), NV %s, %s", prop_str(result, "level"),
-			 prop_str(result, "leaves"), prop_str(result, "nv"), took);
-		printf("%s  %s  job %s  %s\n", tone(c, TONE_GOOD, "PASS"), where, prop_str(job, "Id"), head);
-	} else {
-		printf("%s  %s  job %s  %s\n",
-		       cancelled ? tone(c, TONE_WARN, "CANCELLED") : tone(c, TONE_BAD, "FAIL"), where,
-		       prop_str(job, "Id"),
-		       prop_str(job, "ErrorName") + (strncmp(prop_str(job, "ErrorName"), FDLD_ERROR_PREFIX,
-							     strlen(FDLD_ERROR_PREFIX))
-							     ? 0
-							     : strlen(FDLD_ERROR_PREFIX)));
-		print_wrapped(stdout, "      what happened: ", prop_str(error, "message"));
-		print_wrapped(stdout, "      what to do:    ", prop_str(error, "remedy"));
-		print_wrapped(stdout, "      the phone:     ", leaves_text(prop_str(job, "CancelLeaves")));
-	}
+	if (!strcmp(prop_str(job, "State"), "succeeded"))
+		pass(c, job, where, result);
+	else
+		fail(c, job, where);
 	if (json_object_object_get_ex(result, "notes", &notes))
 		for (size_t i = 0; i < json_object_array_length(notes); i++)
-			print_wrapped(stdout, "      note: ",
+			print_wrapped(stdout, _("      note: "),
 				      json_object_get_string(json_object_array_get_idx(notes, i)));
 	fflush(stdout);
 }
 
+/* By the error's name; of an error that we do not know, as the daemon says. */
 static int exit_code(json_object *job)
 {
+	json_object *error = NULL;
 	enum error_id id;
 
 	if (!strcmp(prop_str(job, "State"), "succeeded"))
 		return 0;
 	id = error_by_name(prop_str(job, "ErrorName"));
-	return error_entry(id == ERR_NONE ? ERR_INTERNAL : id)->exit_code;
+	if (id != ERR_NONE)
+		return error_entry(id)->exit_code;
+	if (json_object_object_get_ex(job, "ErrorDetails", &error) &&
+	    prop_u64(error, "exit_code") > EXIT_USAGE && prop_u64(error, "exit_code") < 125)
+		return (int)prop_u64(error, "exit_code");
+	return error_entry(ERR_INTERNAL)->exit_code;
 }
 
 /* ---- the three forms ---- */
@@ -195,7 +218,7 @@ static void plain(const struct client *c, const char *path, struct shown *s)
 	snprintf(s->why, sizeof(s->why), "%s", why);
 	s->at = now;
 	progress_text(job, progress, now - s->told_at, text, sizeof(text));
-	printf("%s  job %s  %s\n", place(c, job, where, sizeof(where)), prop_str(job, "Id"), text);
+	printf(_("%s  job %s  %s\n"), place(c, job, where, sizeof(where)), prop_text(job, "Id"), text);
 	fflush(stdout);
 }
 
@@ -223,6 +246,19 @@ static void json_line(const struct client *c, const char *path, struct shown *s,
 	json_object_put(o);
 }
 
+/* As much as these columns hold: a line that wraps would spoil the view. */
+static const char *cut(char *line, int width)
+{
+	while (text_width(line) > width) {
+		size_t len = strlen(line) - 1;
+
+		while (len && ((unsigned char)line[len] & 0xc0) == 0x80) /* never a part of a character */
+			len--;
+		line[len] = '\0';
+	}
+	return line;
+}
+
 static unsigned live(const struct client *c, const char *const *paths, size_t count, struct shown *shown,
 		     unsigned lines)
 {
@@ -240,9 +276,9 @@ static unsigned live(const struct client *c, const char *const *paths, size_t co
 		if (!job || shown[i].finished)
 			continue;
 		progress_text(job, progress, client_now() - shown[i].told_at, text, sizeof(text));
-		snprintf(line, sizeof(line), "%-10s job %-4s %s", place(c, job, where, sizeof(where)),
-			 prop_str(job, "Id"), text);
-		printf("\033[2K%.*s\n", w.ws_col > 1 ? w.ws_col - 1 : 79, line);
+		snprintf(line, sizeof(line), _("%-10s job %-4s %s"), place(c, job, where, sizeof(where)),
+			 prop_text(job, "Id"), text);
+		printf("\033[2K%s\n", cut(line, w.ws_col > 1 ? w.ws_col - 1 : 79));
 		drawn++;
 	}
 	for (unsigned i = drawn; i < lines; i++)
@@ -256,8 +292,9 @@ static unsigned live(const struct client *c, const char *const *paths, size_t co
 static void ask_cancel(struct client *c, const char *const *paths, size_t count)
 {
 	if (!c->json)
-		fputs("\nAsking to stop at the next safe point; press Ctrl-C again to leave the jobs running and go.\n",
-		      stderr);
+		fprintf(stderr, "\n%s\n",
+			_("Asking to stop at the next safe point; press Ctrl-C again to leave the jobs running "
+			  "and go."));
 	for (size_t i = 0; i < count; i++) {
 		_cleanup_(sd_bus_message_unrefp) sd_bus_message *m = NULL;
 		json_object *job = mirror_props(c, paths[i], FDLD_IFACE_JOB);

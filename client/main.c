@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * fdlctl: global options and the table of verbs.
+ * fdlctl: global options, the table of verbs, and the options of a verb.
  */
 #include <errno.h>
 #include <getopt.h>
-#include <locale.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -12,94 +11,112 @@
 #include "client/client.h"
 #include "common/util.h"
 
-static const struct verb {
-	const char *name, *args, *help;
-	int (*run)(struct client *c, int argc, char **argv);
-} verbs[] = {
-	{ "list", "", "ports and phones", verb_list },
-	{ "info", "FILE", "what a package holds, what it would destroy, and every doubt", verb_info },
-	{ "flash", "FILE", "flash a package; without a phone, wait for one", verb_flash },
-	{ "jobs", "[ID | trace ID]", "jobs, one job, or the last frames of a failed one", verb_jobs },
-	{ "attach", "[ID...]", "follow running jobs", verb_attach },
-	{ "cancel", "ID...", "stop jobs at their next safe point", verb_cancel },
-	{ "monitor", "", "print events as they happen", verb_monitor },
-	{ "errors", "[NAME]", "every error with exit code, cause and remedy", verb_errors },
-};
+const struct verb *const verbs[] = { &verb_list,   &verb_info,	  &verb_flash,	&verb_jobs, &verb_attach,
+				     &verb_cancel, &verb_monitor, &verb_errors, NULL };
 
+enum { OPT_BUS = 256, OPT_JSON, OPT_NO_COLOR, OPT_VERSION };
 #define OPT_VERB_JSON 0x7001
 #define OPTIONS_MAX   32
 
-int verb_option(struct client *c, int argc, char **argv, const struct option *own, const char *help, int *rc)
+const struct verb_opt global_options[] = {
+	{ "json", OPT_JSON, NULL, N_("print JSON and nothing else on standard output"), false },
+	{ "bus", OPT_BUS, N_("ADDRESS"), N_("the daemon's bus, if not the system bus"), false },
+	{ "no-color", OPT_NO_COLOR, NULL, N_("no colours, even on a terminal"), false },
+	{ "help", 'h', NULL, N_("this, or 'fdlctl VERB --help'; -h for short"), false },
+	{ "version", OPT_VERSION, NULL, N_("the version, and nothing else"), false },
+	{ 0 },
+};
+
+const struct verb *verb_find(const char *name)
 {
-	struct option all[OPTIONS_MAX + 3] = { { "json", no_argument, NULL, OPT_VERB_JSON },
+	for (size_t i = 0; verbs[i]; i++)
+		if (!strcmp(verbs[i]->name, name))
+			return verbs[i];
+	return NULL;
+}
+
+void client_json(struct client *c)
+{
+	client_usage_json = c->json = true;
+	i18n_off();
+}
+
+/* Appends a verb's options behind the `count` that all has. */
+static void add_options(struct option *all, size_t count, const struct verb_opt *own)
+{
+	for (size_t i = 0; own && own[i].name && count < OPTIONS_MAX; i++)
+		all[count++] = (struct option){ own[i].name, own[i].arg ? required_argument : no_argument,
+						NULL, own[i].key };
+}
+
+int verb_next(struct client *c, const struct verb *verb, int argc, char **argv, int *rc)
+{
+	struct option all[OPTIONS_MAX + 1] = { { "json", no_argument, NULL, OPT_VERB_JSON },
 					       { "help", no_argument, NULL, 'h' } };
 	int opt;
 
-	for (size_t i = 0; own && own[i].name && i < OPTIONS_MAX; i++)
-		all[i + 2] = own[i];
-	opt = getopt_long(argc, argv, "h", all, NULL);
+	add_options(all, 2, verb->options);
+	opterr = 0; /* said by us, in one form for people and programs */
+	opt = getopt_long(argc, argv, ":h", all, NULL);
 	*rc = 0;
 	switch (opt) {
-	case OPT_VERB_JSON: client_usage_json = c->json = true; return 0;
-	case 'h': puts(help); return -2;
-	case '?': *rc = client_usage("%s: unknown option or missing value", argv[0]); return -2;
+	case OPT_VERB_JSON: client_json(c); return 0;
+	case 'h': help_verb(verb); return -2;
+	case ':': *rc = client_usage(N_("%s: '%s' needs a value"), argv[0], argv[optind - 1]); return -2;
+	case '?': *rc = client_usage(N_("%s: unknown option '%s'"), argv[0], argv[optind - 1]); return -2;
 	default: return opt;
 	}
 }
 
-static void help(void)
+/* The options before the verb; -1: go on with the verb, else the exit code. */
+static int globals(struct client *c, int argc, char **argv)
 {
-	puts("fdlctl - flash Unisoc phones through fdld\n\n"
-	     "usage: fdlctl [--json] [--bus ADDRESS] [--no-color] VERB [ARGUMENTS]\n");
-	for (size_t i = 0; i < ARRAY_SIZE(verbs); i++)
-		printf("  %-8s %-16s %s\n", verbs[i].name, verbs[i].args, verbs[i].help);
-	puts("\n  --json          print JSON and nothing else on standard output\n"
-	     "  --bus ADDRESS   talk to the daemon on this bus instead of the system bus\n"
-	     "  --no-color      no colours, even on a terminal\n"
-	     "  -h, --help      this, or 'fdlctl VERB --help'\n"
-	     "  --version\n\n"
-	     "Exit status: 0 done, 2 usage, else the number of the error ('fdlctl errors'); see fdlctl(1).");
+	struct option all[OPTIONS_MAX + 1] = { 0 };
+	int opt;
+
+	add_options(all, 0, global_options);
+	opterr = 0;
+	while ((opt = getopt_long(argc, argv, "+:h", all, NULL)) != -1) {
+		switch (opt) {
+		case OPT_BUS: c->address = optarg; break;
+		case OPT_JSON: client_json(c); break;
+		case OPT_NO_COLOR: c->color = false; break;
+		case OPT_VERSION: puts("fdlctl " FDLD_VERSION); return 0;
+		case 'h': help_main(); return 0;
+		case ':': return client_usage(N_("'%s' needs a value"), argv[optind - 1]);
+		default: return client_usage(N_("unknown option '%s'"), argv[optind - 1]);
+		}
+	}
+	return -1;
 }
 
 int main(int argc, char **argv)
 {
-	enum { OPT_BUS = 256, OPT_JSON, OPT_NO_COLOR, OPT_VERSION };
-	static const struct option options[] = {
-		{ "bus", required_argument, NULL, OPT_BUS },	 { "json", no_argument, NULL, OPT_JSON },
-		{ "no-color", no_argument, NULL, OPT_NO_COLOR }, { "help", no_argument, NULL, 'h' },
-		{ "version", no_argument, NULL, OPT_VERSION },	 { 0 }
-	};
 	struct client c = { .address = getenv("FDLD_BUS") };
 	const char *term = getenv("TERM");
-	int opt, rc;
+	const struct verb *verb;
+	int rc;
 
-	setlocale(LC_ALL, "");
+	i18n_init();
 	if (c.address && !*c.address)
 		c.address = NULL;
+	if (argc > 1 && !strcmp(argv[1], "__complete"))
+		return complete(&c, argc - 2, argv + 2);
 	c.tty = isatty(STDOUT_FILENO);
 	c.color = c.tty && !getenv("NO_COLOR") && term && strcmp(term, "dumb");
-	while ((opt = getopt_long(argc, argv, "+h", options, NULL)) != -1) {
-		switch (opt) {
-		case OPT_BUS: c.address = optarg; break;
-		case OPT_JSON: client_usage_json = c.json = true; break;
-		case OPT_NO_COLOR: c.color = false; break;
-		case OPT_VERSION: puts("fdlctl " FDLD_VERSION); return 0;
-		case 'h': help(); return 0;
-		default: return client_usage("unknown option");
-		}
-	}
-	if (optind == argc)
-		return client_usage("which verb?");
-	for (size_t i = 0; i < ARRAY_SIZE(verbs); i++) {
-		if (strcmp(argv[optind], verbs[i].name))
-			continue;
-		argc -= optind;
-		argv += optind;
-		optind = 0; /* the verb parses its own options from the start */
-		rc = verbs[i].run(&c, argc, argv);
-		json_object_put(c.mirror);
-		sd_bus_flush_close_unref(c.bus);
+	rc = globals(&c, argc, argv);
+	if (rc >= 0)
 		return rc;
-	}
-	return client_usage("unknown verb '%s'", argv[optind]);
+	if (optind == argc)
+		return client_usage(N_("which verb?"));
+	verb = verb_find(argv[optind]);
+	if (!verb)
+		return client_usage(N_("unknown verb '%s'"), argv[optind]);
+	argc -= optind;
+	argv += optind;
+	optind = 0; /* the verb parses its own options from the start */
+	rc = verb->run(&c, argc, argv);
+	json_object_put(c.mirror);
+	sd_bus_flush_close_unref(c.bus);
+	return rc;
 }

@@ -169,6 +169,11 @@ const char *prop_str(json_object *props, const char *name)
 	return o ? json_object_get_string(o) : "";
 }
 
+const char *prop_text(json_object *props, const char *name)
+{
+	return clean(prop_str(props, name));
+}
+
 uint64_t prop_u64(json_object *props, const char *name)
 {
 	json_object *o = prop(props, name);

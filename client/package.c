@@ -62,24 +62,45 @@ void package_close(struct package_file *f)
 
 /* ---- options ---- */
 
-static int word(const char *what, const char *value, const char *const *words, size_t count, int *out)
+/* The words each of these options takes, in the order of their enumerations; also for completion. */
+static const char *const words[][5] = {
+	{ "repartition", [1 + REPARTITION_ON_MISMATCH] = "on-mismatch", [1 + REPARTITION_PACKAGE] = "package",
+	  [1 + REPARTITION_ALWAYS] = "always", [1 + REPARTITION_NEVER] = "never" },
+	{ "level", [1 + LEVEL_ACKNOWLEDGED] = "acknowledged", [1 + LEVEL_VERIFIED] = "verified" },
+	{ "end", [1 + END_RESET] = "reset", [1 + END_POWER_OFF] = "power-off", [1 + END_STAY] = "stay" },
+	{ "nv", [1 + NV_KEEP] = "keep", [1 + NV_KEEP_IF_ANY] = "keep-if-any", [1 + NV_PACKAGE] = "package" },
+};
+
+const char *package_word(const char *option, size_t index)
 {
+	for (size_t i = 0; i < ARRAY_SIZE(words); i++)
+		if (!strcmp(words[i][0], option))
+			return index + 1 >= ARRAY_SIZE(words[i]) ? NULL
+			       : words[i][index + 1]		 ? words[i][index + 1]
+								 : "";
+	return NULL;
+}
+
+static int word(const char *option, const char *value, int *out)
+{
+	const char *known;
+
 	if (!value)
 		return 0;
-	for (size_t i = 0; i < count; i++) {
-		if (words[i] && !strcmp(value, words[i])) {
+	for (size_t i = 0; (known = package_word(option, i)); i++) {
+		if (*known && !strcmp(value, known)) {
 			*out = (int)i;
 			return 0;
 		}
 	}
-	return client_usage("'%s' is no value of --%s", value, what);
+	return client_usage(N_("'%s' is no value of --%s"), value, option);
 }
 
 static int copy_names(char (*to)[40], uint32_t *to_count, const char *const *names, size_t count)
 {
 	for (size_t i = 0; i < count; i++) {
 		if (strlen(names[i]) >= sizeof(to[0]))
-			return client_usage("'%s' is too long for a name", names[i]);
+			return client_usage(N_("'%s' is too long for a name"), names[i]);
 		snprintf(to[i], sizeof(to[0]), "%s", names[i]);
 	}
 	*to_count = (uint32_t)count;
@@ -88,28 +109,15 @@ static int copy_names(char (*to)[40], uint32_t *to_count, const char *const *nam
 
 static int plan_options_of(const struct package_wish *w, struct plan_options *o)
 {
-	static const char *const repartition[] = { [REPARTITION_ON_MISMATCH] = "on-mismatch",
-						   [REPARTITION_PACKAGE] = "package",
-						   [REPARTITION_ALWAYS] = "always",
-						   [REPARTITION_NEVER] = "never" };
-	static const char *const level[] = {
-		[LEVEL_ACKNOWLEDGED] = "acknowledged", [LEVEL_VERIFIED] = "verified"
-	};
-	static const char *const end[] = {
-		[END_RESET] = "reset", [END_POWER_OFF] = "power-off", [END_STAY] = "stay"
-	};
-	static const char *const nv[] = {
-		[NV_KEEP] = "keep", [NV_KEEP_IF_ANY] = "keep-if-any", [NV_PACKAGE] = "package"
-	};
 	int r = 0, l = 0, e = 0, n = 0, rc;
 
-	rc = word("repartition", w->repartition, repartition, ARRAY_SIZE(repartition), &r);
+	rc = word("repartition", w->repartition, &r);
 	if (!rc)
-		rc = word("level", w->level, level, ARRAY_SIZE(level), &l);
+		rc = word("level", w->level, &l);
 	if (!rc)
-		rc = word("end", w->end, end, ARRAY_SIZE(end), &e);
+		rc = word("end", w->end, &e);
 	if (!rc)
-		rc = word("nv", w->nv, nv, ARRAY_SIZE(nv), &n);
+		rc = word("nv", w->nv, &n);
 	if (!rc)
 		rc = copy_names(o->only, &o->only_count, w->only, w->only_count);
 	if (!rc)
@@ -156,31 +164,56 @@ json_object *package_plan_json(const struct plan *plan)
 	return o;
 }
 
+/* When a step is done at all: what only the phone can tell. */
+static const char *guard_words(enum guard guard)
+{
+	switch (guard) {
+	case GUARD_ALWAYS: return NULL;
+	case GUARD_TABLE_DIFFERS: return _("only if the phone's partition table differs");
+	case GUARD_STORAGE_EMMC: return _("only if the phone has eMMC");
+	case GUARD_STORAGE_UFS: return _("only if the phone has UFS");
+	case GUARD_IN_TABLE: return _("only if the partition table lists it");
+	case GUARD_BACKUP_VALID: return _("only if it was found and stored");
+	}
+	return guard_name(guard);
+}
+
+/* A fraction of a second is no number to plan with. */
+const char *duration_words(uint64_t usec, char *buf, size_t size)
+{
+	if (usec < 1000000)
+		snprintf(buf, size, "< 1 s");
+	else
+		format_duration(usec, buf, size);
+	return buf;
+}
+
 void package_plan_text(const struct client *c, const struct plan *plan)
 {
-	char text[256], size[32];
+	char text[256], size[32], back[32];
 
 	for (uint32_t i = 0; i < plan->backup_count; i++) {
 		format_size(plan->backup[i].size, size, sizeof(size));
-		printf("  keep  %-22s read and stored before anything is erased (%s)\n",
-		       plan->backup[i].target, size);
+		printf(_("  keep  %s read and stored before anything is erased (%s)\n"),
+		       padded(clean(plan->backup[i].target), 22), size);
 	}
 	for (uint32_t i = 0; i < plan->step_count; i++) {
 		const struct plan_step *step = &plan->step[i];
+		const char *when = guard_words(step->guard);
 
-		printf("%6u  %s", i + 1, plan_step_text(plan, step, text, sizeof(text)));
-		if (step->guard != GUARD_ALWAYS)
-			printf("  %s", tone(c, TONE_DIM, guard_name(step->guard)));
+		printf("%6u  %s", i + 1, clean(plan_step_text(plan, step, text, sizeof(text))));
+		if (when)
+			printf("  %s", tone(c, TONE_DIM, when));
 		putchar('\n');
 	}
 	format_size(plan->bytes_to_send, size, sizeof(size));
-	printf("%s to send", size);
 	if (plan->bytes_to_verify) {
-		format_duration(plan_verify_usec(plan, TYPICAL_RATE), text, sizeof(text));
-		format_size(plan->bytes_to_verify, size, sizeof(size));
-		printf(", %s to read back and compare (about %s)", size, text);
+		duration_words(plan_verify_usec(plan, TYPICAL_RATE), text, sizeof(text));
+		format_size(plan->bytes_to_verify, back, sizeof(back));
+		printf(_("%s to send, %s to read back and compare (time for that: %s)\n"), size, back, text);
+	} else {
+		printf(_("%s to send\n"), size);
 	}
-	putchar('\n');
 }
 
 int package_plan(const struct package_wish *wish, const struct pac *pac, struct plan **plan,
@@ -219,7 +252,7 @@ int package_print_plan(struct client *c, const struct package_wish *wish)
 	} else if (!rc) {
 		package_plan_text(c, plan);
 		for (uint32_t i = 0; i < plan->doubt_count; i++)
-			print_wrapped(stdout, "doubt: ", plan->doubt[i]);
+			print_wrapped(stdout, _("doubt: "), plan->doubt[i]);
 	}
 	plan_free(plan);
 	package_close(&f);

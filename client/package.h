@@ -16,6 +16,9 @@ struct package_wish {
 	bool erase_all, force_loaders, accept_bad_crc;
 };
 
+/* The index-th word that --option takes; "": none of that number; NULL: no more, or the option takes no
+ * words. */
+const char *package_word(const char *option, size_t index);
 /* Prints the plan with its guards. Returns an exit code. */
 int package_print_plan(struct client *c, const struct package_wish *wish);
 

@@ -3,9 +3,11 @@
  * Words and JSON on a terminal or in a pipe.
  */
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
+#include <wchar.h>
 
 #include "client/client.h"
 #include "common/util.h"
@@ -14,6 +16,85 @@ void print_json(json_object *value)
 {
 	puts(json_object_to_json_string_ext(value, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE));
 	fflush(stdout);
+}
+
+/* C0, DEL, C1, and the marks that turn the direction of text, break its line or hide in it */
+static bool is_control(wchar_t c)
+{
+	return c < 0x20 || (c >= 0x7f && c < 0xa0) || (c >= 0x200b && c <= 0x200f) ||
+	       (c >= 0x2028 && c <= 0x202e) || (c >= 0x2060 && c <= 0x206f) || c == 0xfeff ||
+	       (c >= 0xfff9 && c <= 0xfffb) || (c >= 0xe0000 && c <= 0xe007f);
+}
+
+const char *clean(const char *text)
+{
+	static char *ring[CLEAN_RING];
+	static unsigned next;
+	char **slot = &ring[next++ % CLEAN_RING], *out;
+	size_t left = strlen(text);
+	mbstate_t state = { 0 };
+
+	free(*slot);
+	*slot = out = malloc(4 * left + 1); /* "\xNN" for each byte at worst */
+	if (!out)
+		return "?";
+	while (left) {
+		wchar_t c;
+		size_t n = mbrtowc(&c, text, left, &state);
+
+		if (n == (size_t)-1 || n == (size_t)-2) { /* not of this locale, or cut off */
+			memset(&state, 0, sizeof(state));
+			n = 0;
+		}
+		if (n && !is_control(c)) {
+			memcpy(out, text, n);
+			out += n;
+		} else {
+			n = n ? n : 1;
+			for (size_t i = 0; i < n; i++)
+				out += sprintf(out, "\\x%02x", (unsigned char)text[i]);
+		}
+		text += n;
+		left -= n;
+	}
+	*out = '\0';
+	return *slot;
+}
+
+/* columns of a text that clean() has passed: one for each character */
+static int columns(const char *text, size_t bytes)
+{
+	mbstate_t state = { 0 };
+	int n = 0;
+
+	while (bytes) {
+		size_t len = mbrlen(text, bytes, &state);
+
+		if (len == 0 || len > bytes) {
+			memset(&state, 0, sizeof(state));
+			len = 1;
+		}
+		text += len;
+		bytes -= len;
+		n++;
+	}
+	return n;
+}
+
+int text_width(const char *text)
+{
+	return columns(text, strlen(text));
+}
+
+const char *padded(const char *text, int width)
+{
+	static char ring[4][256];
+	static unsigned next;
+	char *buf = ring[next++ % ARRAY_SIZE(ring)];
+	int have = text_width(text);
+
+	snprintf(buf, sizeof(ring[0]), "%s%*s", text, have < width ? width - have : 0, "");
+	return buf;
 }
 
 const char *tone(const struct client *c, enum tone t, const char *text)
@@ -42,13 +123,14 @@ static int width_of(FILE *to)
 	return 80;
 }
 
-void print_wrapped(FILE *to, const char *prefix, const char *text)
+static void wrap_line(FILE *to, const char *prefix, const char *text, int width)
 {
-	int width = width_of(to), indent = (int)strlen(prefix), at = indent;
+	int indent = text_width(prefix), at = indent;
 
 	fputs(prefix, to);
 	while (*text) {
-		int word = (int)strcspn(text, " \n");
+		size_t bytes = strcspn(text, " ");
+		int word = columns(text, bytes);
 
 		if (at > indent && at + 1 + word > width) {
 			fprintf(to, "\n%*s", indent, "");
@@ -57,10 +139,27 @@ void print_wrapped(FILE *to, const char *prefix, const char *text)
 			fputc(' ', to);
 			at++;
 		}
-		fprintf(to, "%.*s", word, text);
+		fprintf(to, "%.*s", (int)bytes, text);
 		at += word;
-		text += word;
-		text += strspn(text, " \n");
+		text += bytes;
+		text += strspn(text, " ");
 	}
 	fputc('\n', to);
+}
+
+void print_wrapped(FILE *to, const char *prefix, const char *text)
+{
+	wrap_line(to, prefix, clean(text), width_of(to));
+}
+
+void print_lines(FILE *to, const char *text)
+{
+	while (*text) {
+		size_t n = strcspn(text, "\n");
+		char *line = strndup(text, n);
+
+		fprintf(to, "%s\n", line ? clean(line) : "?");
+		free(line);
+		text += n + (text[n] == '\n');
+	}
 }

@@ -26,51 +26,32 @@ struct flash_options {
 	uint64_t wait_usec;
 };
 
-static const char help_text[] =
-	"usage: fdlctl flash [OPTIONS] FILE\n"
-	"Flashes a package. Without --slot or --all: the phone that is there, or the next one that is plugged in.\n\n"
-	"  --slot SLOT         this port (ID or kernel name, as in 'fdlctl list'); may be repeated\n"
-	"  --all               every port with a phone that is free\n"
-	"  --wait SECONDS      how long to wait for a phone (600; 0: do not wait)\n"
-	"  --dry-run           print the plan and touch nothing; with --slot: ask the phone, print the decided plan\n"
-	"  --detach            print the job and return; the daemon goes on\n"
-	"  --level LEVEL       acknowledged (default) or verified: read back and compared\n"
-	"  --entry ID          flash only this entry (file ID or partition); may be repeated\n"
-	"  --without ID        leave this entry; may be repeated\n"
-	"  --repartition P     on-mismatch (default), package, always, never\n"
-	"  --nv POLICY         keep (default), keep-if-any, package\n"
-	"  --nv-from JOB       take NV from the backup of this job\n"
-	"  --nv-not-this-phone the backup that this port owes belongs to another phone\n"
-	"  --without-backup    go on although a calibration area is blank or cannot be read\n"
-	"  --erase-all         erase everything first, once the backups are safe\n"
-	"  --end ACTION        reset (default), power-off, stay\n"
-	"  --force-loaders     take loaders that are not of one family\n"
-	"  --accept-bad-crc    take a package whose check sums are wrong";
-
-static const struct option options[] = { { "slot", required_argument, NULL, 's' },
-					 { "all", no_argument, NULL, 'a' },
-					 { "wait", required_argument, NULL, 'w' },
-					 { "dry-run", no_argument, NULL, 'n' },
-					 { "detach", no_argument, NULL, 'd' },
-					 { "level", required_argument, NULL, 'l' },
-					 { "entry", required_argument, NULL, 'e' },
-					 { "without", required_argument, NULL, 'x' },
-					 { "repartition", required_argument, NULL, 'r' },
-					 { "nv", required_argument, NULL, 'v' },
-					 { "nv-from", required_argument, NULL, 'f' },
-					 { "nv-not-this-phone", no_argument, NULL, 'o' },
-					 { "without-backup", no_argument, NULL, 'b' },
-					 { "erase-all", no_argument, NULL, 'E' },
-					 { "end", required_argument, NULL, 'z' },
-					 { "force-loaders", no_argument, NULL, 'L' },
-					 { "accept-bad-crc", no_argument, NULL, 'c' },
-					 { "expect-device", required_argument, NULL, 'D' },
-					 { 0 } };
+static const struct verb_opt options[] = {
+	{ "slot", 's', N_("SLOT"), N_("this port (ID or kernel name, see list); again: several"), true },
+	{ "all", 'a', NULL, N_("every port with a phone that is free"), false },
+	{ "wait", 'w', N_("SECONDS"), N_("how long to wait for a phone (600; 0: do not)"), false },
+	{ "dry-run", 'n', NULL, N_("print the plan; with --slot: asked of the phone, then reset"), false },
+	{ "detach", 'd', NULL, N_("print the job's number and return; it goes on"), false },
+	{ "level", 'l', N_("LEVEL"), N_("acknowledged (default), verified: read back, compared"), false },
+	{ "entry", 'e', N_("ID"), N_("only this entry (file ID or partition); again: more"), true },
+	{ "without", 'x', N_("ID"), N_("leave this entry out; again: more"), true },
+	{ "repartition", 'r', N_("POLICY"), N_("on-mismatch (default), package, always, never"), false },
+	{ "nv", 'v', N_("POLICY"), N_("keep (default), keep-if-any, package"), false },
+	{ "nv-from", 'f', N_("JOB"), N_("take NV from the backup of this job"), false },
+	{ "nv-not-this-phone", 'o', NULL, N_("the backup this port owes is another phone's"), false },
+	{ "without-backup", 'b', NULL, N_("go on though a calibration area cannot be saved"), false },
+	{ "erase-all", 'E', NULL, N_("erase everything first, once the backups are safe"), false },
+	{ "end", 'z', N_("ACTION"), N_("reset (default), power-off, stay"), false },
+	{ "force-loaders", 'L', NULL, N_("take loaders that are not of one family"), false },
+	{ "accept-bad-crc", 'c', NULL, N_("take a package whose check sums are wrong"), false },
+	{ "expect-device", 'D', N_("PATH"), N_("only this device object (for programs)"), false },
+	{ 0 },
+};
 
 static int add(const char **list, size_t *count, size_t max, const char *value)
 {
 	if (*count == max)
-		return client_usage("flash: too many names");
+		return client_usage(N_("flash: too many names"));
 	list[(*count)++] = value;
 	return 0;
 }
@@ -83,7 +64,7 @@ static int seconds(const char *text, uint64_t *usec)
 	errno = 0;
 	n = strtoul(text, &end, 10);
 	if (errno || !*text || *end || n > 7ul * 86400)
-		return client_usage("flash: '%s' is no number of seconds up to a week", text);
+		return client_usage(N_("flash: '%s' is no number of seconds up to a week"), text);
 	*usec = n * 1000000u;
 	return 0;
 }
@@ -146,7 +127,8 @@ static int put_names(sd_bus_message *m, const char *key, const char *const *list
 	return r;
 }
 
-static int put_options(sd_bus_message *m, const struct flash_options *o, const char *name)
+/* What belongs to the job; name and accept_bad_crc belong to the image. */
+static int put_options(sd_bus_message *m, const struct flash_options *o)
 {
 	int r = sd_bus_message_open_container(m, 'a', "{sv}");
 
@@ -178,11 +160,6 @@ static int put_options(sd_bus_message *m, const struct flash_options *o, const c
 		r = sd_bus_message_append(m, "{sv}", "expect_device", "o", o->expect);
 	if (r >= 0 && o->has_wait)
 		r = sd_bus_message_append(m, "{sv}", "wait_usec", "t", o->wait_usec);
-	if (r >= 0 && name) { /* these two belong to the image */
-		r = put_string(m, "name", name);
-		if (r >= 0)
-			r = put_flag(m, "accept_bad_crc", o->bad_crc);
-	}
 	return r < 0 ? r : sd_bus_message_close_container(m);
 }
 
@@ -195,13 +172,37 @@ static const char *base_name(const char *path)
 
 /* ---- calls ---- */
 
-static int open_image(struct client *c, int fd, const char *file, const struct flash_options *o, char **image)
+/*
+ * Sends a call that was built with result r, waits as long as the answer takes (the daemon may be asking a
+ * person for a password), and takes the object path that is the answer; the caller frees it. 0 or an exit
+ * code.
+ */
+static int call_for_path(struct client *c, sd_bus_message *m, int r, char **path)
 {
 	_cleanup_(sd_bus_error_free) sd_bus_error error = SD_BUS_ERROR_NULL;
-	_cleanup_(sd_bus_message_unrefp) sd_bus_message *m = NULL, *reply = NULL;
-	const char *path;
-	int r = sd_bus_message_new_method_call(c->bus, &m, FDLD_BUS_NAME, FDLD_PATH_ROOT, FDLD_IFACE_MANAGER,
-					       "OpenImage");
+	_cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
+	const char *text;
+
+	if (r >= 0)
+		r = sd_bus_call(c->bus, m, UINT64_MAX, &error, &reply);
+	if (r >= 0)
+		r = sd_bus_message_read(reply, "o", &text);
+	if (r < 0)
+		return client_complain_bus(c, &error, r);
+	*path = strdup(text);
+	return *path ? 0 : error_entry(ERR_INTERNAL)->exit_code;
+}
+
+static int manager_call(struct client *c, const char *method, sd_bus_message **m)
+{
+	return sd_bus_message_new_method_call(c->bus, m, FDLD_BUS_NAME, FDLD_PATH_ROOT, FDLD_IFACE_MANAGER,
+					      method);
+}
+
+static int open_image(struct client *c, int fd, const char *file, const struct flash_options *o, char **image)
+{
+	_cleanup_(sd_bus_message_unrefp) sd_bus_message *m = NULL;
+	int r = manager_call(c, "OpenImage", &m);
 
 	if (r >= 0)
 		r = sd_bus_message_append(m, "h", fd);
@@ -213,57 +214,35 @@ static int open_image(struct client *c, int fd, const char *file, const struct f
 		r = put_flag(m, "accept_bad_crc", o->bad_crc);
 	if (r >= 0)
 		r = sd_bus_message_close_container(m);
-	if (r >= 0)
-		r = sd_bus_call(c->bus, m, UINT64_MAX, &error, &reply);
-	if (r >= 0)
-		r = sd_bus_message_read(reply, "o", &path);
-	if (r < 0)
-		return client_complain_bus(c, &error, r);
-	*image = strdup(path);
-	return *image ? 0 : error_entry(ERR_INTERNAL)->exit_code;
+	return call_for_path(c, m, r, image);
 }
 
-/* Slot.FlashImage on slot, or Manager.FlashNextImage when slot is NULL. */
+/* On this slot, or when it is NULL for the next phone on any. */
 static int start_job(struct client *c, const char *image, const char *slot, const struct flash_options *o,
 		     char **job)
 {
-	_cleanup_(sd_bus_error_free) sd_bus_error error = SD_BUS_ERROR_NULL;
-	_cleanup_(sd_bus_message_unrefp) sd_bus_message *m = NULL, *reply = NULL;
-	const char *path;
-	int r = sd_bus_message_new_method_call(c->bus, &m, FDLD_BUS_NAME, slot ? slot : FDLD_PATH_ROOT,
-					       slot ? FDLD_IFACE_SLOT : FDLD_IFACE_MANAGER,
-					       slot ? "FlashImage" : "FlashNextImage");
+	_cleanup_(sd_bus_message_unrefp) sd_bus_message *m = NULL;
+	int r = slot ? sd_bus_message_new_method_call(c->bus, &m, FDLD_BUS_NAME, slot, FDLD_IFACE_SLOT,
+						      "FlashImage")
+		     : manager_call(c, "FlashNextImage", &m);
 
 	if (r >= 0)
 		r = sd_bus_message_append(m, "o", image);
 	if (r >= 0 && !slot)
 		r = sd_bus_message_append(m, "ao", 0);
 	if (r >= 0)
-		r = put_options(m, o, NULL);
-	if (r >= 0)
-		r = sd_bus_call(c->bus, m, UINT64_MAX, &error, &reply);
-	if (r >= 0)
-		r = sd_bus_message_read(reply, "o", &path);
-	if (r < 0)
-		return client_complain_bus(c, &error, r);
-	*job = strdup(path);
-	return *job ? 0 : error_entry(ERR_INTERNAL)->exit_code;
+		r = put_options(m, o);
+	return call_for_path(c, m, r, job);
 }
 
 static int find_slot(struct client *c, const char *name, char **slot)
 {
-	_cleanup_(sd_bus_error_free) sd_bus_error error = SD_BUS_ERROR_NULL;
-	_cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
-	const char *path;
-	int r = sd_bus_call_method(c->bus, FDLD_BUS_NAME, FDLD_PATH_ROOT, FDLD_IFACE_MANAGER, "GetSlot",
-				   &error, &reply, "s", name);
+	_cleanup_(sd_bus_message_unrefp) sd_bus_message *m = NULL;
+	int r = manager_call(c, "GetSlot", &m);
 
 	if (r >= 0)
-		r = sd_bus_message_read(reply, "o", &path);
-	if (r < 0)
-		return client_complain_bus(c, &error, r);
-	*slot = strdup(path);
-	return *slot ? 0 : error_entry(ERR_INTERNAL)->exit_code;
+		r = sd_bus_message_append(m, "s", name);
+	return call_for_path(c, m, r, slot);
 }
 
 /* Slots to flash: named ones, all ready ones, or none: the next phone. */
@@ -287,7 +266,7 @@ static int choose(struct client *c, const struct flash_options *o, char **slots,
 		if (!strcmp(prop_str(mirror_props(c, all[i], FDLD_IFACE_SLOT), "State"), "ready"))
 			all[ready++] = all[i];
 	if (!o->all && ready > 1)
-		return client_usage("flash: %zu phones are there: name one with --slot, or take --all",
+		return client_usage(N_("flash: %zu phones are there: name one with --slot, or take --all"),
 				    ready);
 	if (o->all && !ready)
 		return client_complain(c, &(struct failure){ .error = ERR_SLOT_EMPTY, .code = -1 });
@@ -313,8 +292,8 @@ static void say_started(const struct client *c, char *const *jobs, size_t count,
 	} else if (waiting) {
 		print_wrapped(
 			stdout, "",
-			"Waiting for a phone. Switch it off, hold its download key (volume down on most; volume up or the "
-			"centre key on others) and plug it in; keep the key down until progress shows.");
+			_("Waiting for a phone. Switch it off, hold its download key (volume down on most; volume up or "
+			  "the centre key on others) and plug it in; keep the key down until progress shows."));
 	}
 }
 
@@ -333,7 +312,7 @@ static int print_plan(struct client *c, const char *job)
 	else if (r >= 0 && json_object_object_get_ex(plan, "steps", &steps))
 		for (size_t i = 0; i < json_object_array_length(steps); i++)
 			printf("%3zu  %s\n", i + 1,
-			       json_object_get_string(json_object_array_get_idx(steps, i)));
+			       clean(json_object_get_string(json_object_array_get_idx(steps, i))));
 	json_object_put(plan);
 	return r < 0 ? client_complain_bus(c, &error, r) : 0;
 }
@@ -367,7 +346,7 @@ static int run(struct client *c, const char *file, const struct flash_options *o
 		if (!o->detach)
 			end = follow_jobs(c, (const char *const *)jobs, n, true);
 		for (size_t i = 0; o->detach && !c->json && i < n; i++)
-			printf("job %s\n", base_name(jobs[i]));
+			printf(_("job %s\n"), clean(base_name(jobs[i])));
 		for (size_t i = 0; o->dry_run && !end && i < n; i++)
 			end = print_plan(c, jobs[i]);
 		rc = MAX(rc, end);
@@ -380,12 +359,12 @@ static int run(struct client *c, const char *file, const struct flash_options *o
 	return rc;
 }
 
-int verb_flash(struct client *c, int argc, char **argv)
+static int flash(struct client *c, int argc, char **argv)
 {
 	struct flash_options o = { 0 };
 	int opt, rc;
 
-	while ((opt = verb_option(c, argc, argv, options, help_text, &rc)) != -1) {
+	while ((opt = verb_next(c, &verb_flash, argc, argv, &rc)) != -1) {
 		if (opt == -2)
 			return rc;
 		rc = take(&o, opt);
@@ -393,9 +372,9 @@ int verb_flash(struct client *c, int argc, char **argv)
 			return rc;
 	}
 	if (optind != argc - 1)
-		return client_usage("flash: which package? One file.");
+		return client_usage(N_("flash: which package? One file."));
 	if (o.all && o.slot_count)
-		return client_usage("flash: either --slot or --all");
+		return client_usage(N_("flash: either --slot or --all"));
 	if (o.dry_run && !o.all && !o.slot_count) {
 		struct package_wish wish = { .file = argv[optind],
 					     .only = o.only,
@@ -414,3 +393,12 @@ int verb_flash(struct client *c, int argc, char **argv)
 	}
 	return run(c, argv[optind], &o);
 }
+
+const struct verb verb_flash = {
+	.name = "flash",
+	.args = N_("FILE"),
+	.summary = N_("flash a package; without a phone, wait for one"),
+	.about = N_("Flashes a package onto the phone that is there, or the next one that is plugged in."),
+	.options = options,
+	.run = flash,
+};

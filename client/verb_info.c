@@ -12,11 +12,6 @@
 #include "common/format.h"
 #include "common/util.h"
 
-static const char help_text[] =
-	"usage: fdlctl info [--quick] FILE\n"
-	"What a package holds, in flash order, what it destroys, its NV policy, its integrity and every doubt.\n\n"
-	"  --quick   structure only; do not read the whole file to check sums and hashes";
-
 struct report {
 	struct client *c;
 	struct package_file file;
@@ -34,7 +29,7 @@ static bool on_progress(void *ctx, uint64_t done, uint64_t total)
 
 	if (r->c->tty && !r->c->json && now - r->drawn_at > 200000) {
 		r->drawn_at = now;
-		fprintf(stderr, "\rchecking %3.0f %%", total ? (double)done * 100 / (double)total : 100.0);
+		fprintf(stderr, _("\rchecking %3.0f %%"), total ? (double)done * 100 / (double)total : 100.0);
 	}
 	return true;
 }
@@ -42,9 +37,9 @@ static bool on_progress(void *ctx, uint64_t done, uint64_t total)
 static const char *integrity(const struct report *r, bool quick)
 {
 	if (r->body)
-		return r->body->crc_ok ? "good: header and body check sums are right"
-				       : "not proved: the check sums are missing or wrong";
-	return quick ? "header check sum right, body not read" : "BAD";
+		return r->body->crc_ok ? _("good: header and body check sums are right")
+				       : _("not proved: the check sums are missing or wrong");
+	return quick ? _("header check sum right, body not read") : _("BAD");
 }
 
 /* ---- words ---- */
@@ -56,9 +51,9 @@ static void print_loader(const char *name, const struct pac_item *item, const st
 	if (!item)
 		return;
 	format_size(item->size, size, sizeof(size));
-	printf("  %-9s %s to 0x%08" PRIx64 "  %s%s%s%s\n", name, size, item->address, item->name,
-	       info->family ? ", family " : "", info->family ? info->family->name : "",
-	       info->second_enum ? ", the phone leaves and returns when it starts" : "");
+	printf(_("  %s %s to 0x%08llx  %s%s%s%s\n"), padded(name, 9), size, (unsigned long long)item->address,
+	       clean(item->name), info->family ? _(", family ") : "", info->family ? info->family->name : "",
+	       info->second_enum ? _(", the phone leaves and returns when it starts") : "");
 }
 
 static void print_items(const struct report *r)
@@ -66,7 +61,7 @@ static void print_items(const struct report *r)
 	size_t count;
 	const struct pac_item *items = pac_items(r->file.pac, &count);
 
-	printf("%s\n", tone(r->c, TONE_BOLD, "Entries, in flash order"));
+	printf("%s\n", tone(r->c, TONE_BOLD, _("Entries, in flash order")));
 	for (size_t i = 0; i < count; i++) {
 		const struct pac_item *it = &items[i];
 		char size[32] = "-", grown[48] = "";
@@ -79,14 +74,14 @@ static void print_items(const struct report *r)
 			char full[32];
 
 			format_size(it->image.expanded, full, sizeof(full));
-			snprintf(grown, sizeof(grown), " (%s on the phone)", full);
+			snprintf(grown, sizeof(grown), _(" (%s on the phone)"), full);
 		}
-		printf("  %s %-18s %-16s %-12s %10s  %s%s%s%s\n", it->ticked ? "+" : "-", it->file->id,
-		       *it->partition ? it->partition : it->label, it->file->type_text, size,
-		       image_kind_name(it->image.kind), it->image.dhtb.present ? ", signed" : "", grown,
-		       it->backs_up ? ", kept" : "");
+		printf("  %s %-18s %-16s %-12s %10s  %s%s%s%s\n", it->ticked ? "+" : "-", clean(it->file->id),
+		       clean(*it->partition ? it->partition : it->label), clean(it->file->type_text), size,
+		       image_kind_name(it->image.kind), it->image.dhtb.present ? _(", signed") : "", grown,
+		       it->backs_up ? _(", kept") : "");
 	}
-	puts("  (+ flashed, - left out; kept: read from the phone first and written back)");
+	puts(_("  (+ flashed, - left out; kept: read from the phone first and written back)"));
 }
 
 static void print_table(const struct report *r)
@@ -97,16 +92,21 @@ static void print_table(const struct report *r)
 
 	if (!t->present)
 		return;
-	printf("%s\n ", tone(r->c, TONE_BOLD, "Partitions"));
+	printf("%s\n ", tone(r->c, TONE_BOLD, _("Partitions")));
 	for (size_t i = 0; i < t->parts; i++) {
 		if (scheme_table_size(t, t->part[i].name, &bytes))
 			format_size(bytes, size, sizeof(size));
 		else
-			snprintf(size, sizeof(size), "%s", t->part[i].size == SCHEME_REST ? "rest" : "?");
-		printf(" %s %s%s", t->part[i].name, size, i + 1 < t->parts ? "," : "\n");
+			snprintf(size, sizeof(size), "%s", t->part[i].size == SCHEME_REST ? _("rest") : "?");
+		printf(" %s %s%s", clean(t->part[i].name), size, i + 1 < t->parts ? "," : "\n");
 		if (i % 5 == 4 && i + 1 < t->parts)
 			fputs("\n ", stdout);
 	}
+}
+
+static void fact(const char *name, const char *text)
+{
+	printf("  %s %s", padded(name, 9), text);
 }
 
 static void print_report(const struct report *r, bool quick)
@@ -119,36 +119,39 @@ static void print_report(const struct report *r, bool quick)
 	char size[32], text[1024];
 
 	format_size(h->size, size, sizeof(size));
-	printf("%s %s  (%s, %s%s)\n", tone(r->c, TONE_BOLD, p->name), h->product_version, h->version, size,
-	       h->masked ? ", table masked" : "");
-	printf("  chip      %s, %s\n", chip->family ? chip->family->chips : "cannot be told",
+	printf("%s %s  (%s, %s%s)\n", tone(r->c, TONE_BOLD, clean(p->name)), clean(h->product_version),
+	       clean(h->version), size, h->masked ? _(", table masked") : "");
+	fact(_("chip"), "");
+	printf("%s, %s\n", chip->family ? chip->family->chips : _("cannot be told"),
 	       sureness_name(chip->sure));
 	for (size_t i = 0; i < chip->reasons; i++)
-		printf("            %s\n", chip->reason[i]);
+		printf("            %s\n", clean(chip->reason[i]));
 	print_loader("FDL1", pac_fdl1(r->file.pac), &chip->fdl1);
 	print_loader("FDL2", pac_fdl2(r->file.pac), &chip->fdl2);
-	printf("  NV        %s, %zu items kept\n",
-	       p->nv_backup ? "read, merged and written back" : "package asks for no backup", p->nvs);
-	printf("  integrity %s\n", integrity(r, quick));
+	fact("NV", "");
+	printf(_("%s, %zu items kept\n"),
+	       p->nv_backup ? _("read, merged and written back") : _("package asks for no backup"), p->nvs);
+	fact(_("integrity"), integrity(r, quick));
+	putchar('\n');
 	if (r->bad.error != ERR_NONE)
-		print_wrapped(stdout, "            ", failure_text(&r->bad, text, sizeof(text)));
+		print_wrapped(stdout, "            ", words_failure(&r->bad, text, sizeof(text)));
 	print_items(r);
 	print_table(r);
-	printf("%s\n", tone(r->c, TONE_BOLD, "What flashing it does"));
+	printf("%s\n", tone(r->c, TONE_BOLD, _("What flashing it does")));
 	if (r->plan)
 		package_plan_text(r->c, r->plan);
 	else
-		print_wrapped(stdout, "  refused: ", failure_text(&r->plan_why, text, sizeof(text)));
+		print_wrapped(stdout, _("  refused: "), words_failure(&r->plan_why, text, sizeof(text)));
 	doubts = pac_doubts(r->file.pac, &count);
 	for (size_t i = 0; i < count; i++) {
 		snprintf(text, sizeof(text), "%s%s%s", doubts[i].entry, *doubts[i].entry ? ": " : "",
 			 doubts[i].text);
-		print_wrapped(stdout, "doubt: ", text);
+		print_wrapped(stdout, _("doubt: "), text);
 	}
 	for (size_t i = 0; r->body && i < r->body->doubts; i++)
-		print_wrapped(stdout, "doubt: ", r->body->doubt[i].text);
+		print_wrapped(stdout, _("doubt: "), r->body->doubt[i].text);
 	for (uint32_t i = 0; r->plan && i < r->plan->doubt_count; i++)
-		print_wrapped(stdout, "doubt: ", r->plan->doubt[i]);
+		print_wrapped(stdout, _("doubt: "), r->plan->doubt[i]);
 }
 
 /* ---- JSON ---- */
@@ -216,9 +219,8 @@ static void print_report_json(const struct report *r, bool quick)
 	json_object_put(o);
 }
 
-int verb_info(struct client *c, int argc, char **argv)
+static int info(struct client *c, int argc, char **argv)
 {
-	static const struct option options[] = { { "quick", no_argument, NULL, 'q' }, { 0 } };
 	struct pac_options lenient = { .accept_bad_crc = true, .accept_mismatch = true };
 	struct report r = { .c = c };
 	struct package_wish wish = { 0 };
@@ -226,13 +228,13 @@ int verb_info(struct client *c, int argc, char **argv)
 	bool quick = false;
 	int opt, rc;
 
-	while ((opt = verb_option(c, argc, argv, options, help_text, &rc)) != -1) {
+	while ((opt = verb_next(c, &verb_info, argc, argv, &rc)) != -1) {
 		if (opt == -2)
 			return rc;
 		quick |= opt == 'q';
 	}
 	if (optind != argc - 1)
-		return client_usage("info: which package? One file.");
+		return client_usage(N_("info: which package? One file."));
 	wish.file = argv[optind];
 	if (package_open(wish.file, &lenient, &r.file, &why) < 0) {
 		package_close(&r.file);
@@ -241,7 +243,7 @@ int verb_info(struct client *c, int argc, char **argv)
 	if (!quick)
 		(void)pac_check(r.file.pac, &r.file.source, NULL, on_progress, &r, &r.body, &r.bad);
 	if (c->tty && !c->json)
-		fputs("\r             \r", stderr);
+		fputs("\r\033[K", stderr);
 	wish.accept_bad_crc = true;
 	(void)package_plan(&wish, r.file.pac, &r.plan, &r.plan_why);
 	if (c->json)
@@ -254,3 +256,19 @@ int verb_info(struct client *c, int argc, char **argv)
 	package_close(&r.file);
 	return rc;
 }
+
+static const struct verb_opt info_options[] = {
+	{ "quick", 'q', NULL, N_("structure only; the whole file is not read and checked"), false },
+	{ 0 },
+};
+
+const struct verb verb_info = {
+	.name = "info",
+	.args = N_("FILE"),
+	.summary = N_("what a package holds, what it would destroy, every doubt"),
+	.about = N_(
+		"What a package holds, in flash order, what it destroys, its NV policy, its integrity and every "
+		"doubt. Needs neither daemon nor phone."),
+	.options = info_options,
+	.run = info,
+};

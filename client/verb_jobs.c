@@ -61,9 +61,9 @@ static int trace(struct client *c, const char *path)
 		print_json(o);
 		json_object_put(o);
 	} else if (!*text) {
-		fputs("No trace: only a job that failed leaves one.\n", stderr);
+		print_wrapped(stderr, "", _("No trace: only a job that failed leaves one."));
 	} else {
-		fputs(text, stdout);
+		print_lines(stdout, text);
 	}
 	return 0;
 }
@@ -73,16 +73,14 @@ static void job_line(const struct client *c, const char *path)
 	json_object *job = mirror_props(c, path, FDLD_IFACE_JOB);
 	json_object *slot = mirror_props(c, prop_str(job, "Slot"), FDLD_IFACE_SLOT);
 	json_object *progress = mirror_props(c, path, FDLD_IFACE_PROGRESS);
-	const char *error = prop_str(job, "ErrorName"), *state = prop_str(job, "State");
+	const char *error = prop_text(job, "ErrorName"), *state = prop_text(job, "State");
 	enum tone t = !strcmp(state, "succeeded") ? TONE_GOOD : *error ? TONE_BAD : TONE_PLAIN;
-	char padded[24];
 
 	if (!strncmp(error, FDLD_ERROR_PREFIX, strlen(FDLD_ERROR_PREFIX)))
 		error += strlen(FDLD_ERROR_PREFIX);
-	snprintf(padded, sizeof(padded), "%-18s", state);
-	printf("%-6s %-10s %s %3.0f %%  %-20s %s\n", prop_str(job, "Id"), slot ? prop_str(slot, "Port") : "-",
-	       tone(c, t, padded), prop_num(progress, "Fraction") * 100, prop_str(job, "ImageName"),
-	       *error ? error : prop_str(job, "Stage"));
+	printf("%-6s %-10s %s %3.0f %%  %s %s\n", prop_text(job, "Id"), slot ? prop_text(slot, "Port") : "-",
+	       tone(c, t, padded(state, 18)), prop_num(progress, "Fraction") * 100,
+	       padded(prop_text(job, "ImageName"), 20), *error ? error : prop_text(job, "Stage"));
 }
 
 /* One property as a person reads it: times as times, and nothing about what does not apply. */
@@ -110,7 +108,7 @@ static void show_property(const char *key, json_object *value)
 		text = json_object_to_json_string_ext(value, JSON_C_TO_STRING_NOSLASHESCAPE);
 	}
 	if (*text && strcmp(text, "/"))
-		printf("  %-16s %s\n", key, text);
+		printf("  %s %s\n", padded(clean(key), 16), clean(text));
 }
 
 static int show_one(struct client *c, const char *path, const char *id)
@@ -131,17 +129,14 @@ static int show_one(struct client *c, const char *path, const char *id)
 	return 0;
 }
 
-int verb_jobs(struct client *c, int argc, char **argv)
+static int jobs_run(struct client *c, int argc, char **argv)
 {
-	static const char help[] =
-		"usage: fdlctl jobs [ID]\n       fdlctl jobs trace ID\n"
-		"All jobs the daemon still knows; one of them; or the last frames of one that failed.";
 	_cleanup_free_ const char **jobs = NULL;
 	char path[128];
 	size_t count;
 	int opt, rc;
 
-	while ((opt = verb_option(c, argc, argv, NULL, help, &rc)) != -1)
+	while ((opt = verb_next(c, &verb_jobs, argc, argv, &rc)) != -1)
 		if (opt == -2)
 			return rc;
 	argc -= optind;
@@ -149,7 +144,7 @@ int verb_jobs(struct client *c, int argc, char **argv)
 	if (argc == 2 && !strcmp(argv[0], "trace"))
 		return job_path(argv[1], path, sizeof(path)) ? trace(c, path) : no_such_job(c, argv[1]);
 	if (argc > 1)
-		return client_usage("jobs: one job at a time");
+		return client_usage(N_("jobs: one job at a time"));
 	if (argc == 1 && !job_path(argv[0], path, sizeof(path)))
 		return no_such_job(c, argv[0]);
 	rc = mirror_load(c);
@@ -170,23 +165,30 @@ int verb_jobs(struct client *c, int argc, char **argv)
 		return 0;
 	}
 	if (!count)
-		puts("No jobs.");
+		puts(_("No jobs."));
 	for (size_t i = 0; i < count; i++)
 		job_line(c, jobs[i]);
 	return 0;
 }
 
-int verb_attach(struct client *c, int argc, char **argv)
+const struct verb verb_jobs = {
+	.name = "jobs",
+	.args = N_("[ID | trace ID]"),
+	.summary = N_("jobs, one job, or the last frames of a failed one"),
+	.about = N_(
+		"All jobs the daemon still knows; with ID, everything it knows of that one; with trace, the last "
+		"frames to and from the phone of a job that failed, never NV or image content."),
+	.run = jobs_run,
+};
+
+static int attach(struct client *c, int argc, char **argv)
 {
-	static const char help[] =
-		"usage: fdlctl attach [ID...]\nFollows jobs, all unfinished ones if none is named. Ctrl-C "
-		"leaves them running.";
 	_cleanup_free_ const char **all = NULL, **chosen = NULL;
 	_cleanup_free_ char(*named)[128] = NULL;
 	size_t count, n = 0;
 	int opt, rc;
 
-	while ((opt = verb_option(c, argc, argv, NULL, help, &rc)) != -1)
+	while ((opt = verb_next(c, &verb_attach, argc, argv, &rc)) != -1)
 		if (opt == -2)
 			return rc;
 	argc -= optind;
@@ -209,9 +211,18 @@ int verb_attach(struct client *c, int argc, char **argv)
 		chosen[n++] = named[i];
 	}
 	if (!n && !c->json)
-		puts("No job is running.");
+		puts(_("No job is running."));
 	return follow_jobs(c, chosen, n, false);
 }
+
+const struct verb verb_attach = {
+	.name = "attach",
+	.args = N_("[ID...]"),
+	.summary = N_("follow running jobs"),
+	.about = N_(
+		"Follows jobs to their end, all unfinished ones if none is named. Ctrl-C leaves them running."),
+	.run = attach,
+};
 
 static int cancel_one(struct client *c, const char *id, bool force)
 {
@@ -230,28 +241,24 @@ static int cancel_one(struct client *c, const char *id, bool force)
 	if (r < 0)
 		return client_complain_bus(c, &error, r);
 	if (!c->json)
-		printf("job %s: %s\n", strrchr(path, '/') + 1,
-		       force ? "asked to break off now"
-			     : "asked to stop at its next safe point; see 'fdlctl attach'");
+		printf(force ? _("job %s: asked to break off now\n")
+			     : _("job %s: asked to stop at its next safe point; see 'fdlctl attach'\n"),
+		       clean(strrchr(path, '/') + 1));
 	return 0;
 }
 
-int verb_cancel(struct client *c, int argc, char **argv)
+static int cancel(struct client *c, int argc, char **argv)
 {
-	static const struct option options[] = { { "force", no_argument, NULL, 'f' }, { 0 } };
-	static const char help[] =
-		"usage: fdlctl cancel [--force] ID...\nAsks jobs to stop at their next safe point. --force drops "
-		"the link now: the phone may not start afterwards.";
 	bool force = false;
 	int opt, rc, worst = 0;
 
-	while ((opt = verb_option(c, argc, argv, options, help, &rc)) != -1) {
+	while ((opt = verb_next(c, &verb_cancel, argc, argv, &rc)) != -1) {
 		if (opt == -2)
 			return rc;
 		force |= opt == 'f';
 	}
 	if (optind == argc)
-		return client_usage("cancel: which job?");
+		return client_usage(N_("cancel: which job?"));
 	rc = client_connect(c);
 	for (int i = optind; !rc && i < argc; i++) {
 		int one = cancel_one(c, argv[i], force); /* asked twice it would be by force */
@@ -263,23 +270,64 @@ int verb_cancel(struct client *c, int argc, char **argv)
 	return rc ? rc : worst;
 }
 
-int verb_errors(struct client *c, int argc, char **argv)
+static const struct verb_opt cancel_options[] = {
+	{ "force", 'f', NULL, N_("drop the link now: the phone may not start afterwards"), false },
+	{ 0 },
+};
+
+const struct verb verb_cancel = {
+	.name = "cancel",
+	.args = N_("ID..."),
+	.summary = N_("stop jobs at their next safe point"),
+	.about = N_("Asks jobs to stop at their next safe point, and does not wait for it."),
+	.options = cancel_options,
+	.run = cancel,
+};
+
+/* ---- the error table ---- */
+
+/* As a program reads it: English, whatever the user speaks. */
+static json_object *error_json(const struct error_entry *e)
 {
-	static const char help[] =
-		"usage: fdlctl errors [NAME]\nEvery error: exit code, whose fault, cause and remedy.";
+	json_object *o = json_object_new_object();
+
+	json_object_object_add(o, "name", json_object_new_string(e->bus_name));
+	json_object_object_add(o, "exit_code", json_object_new_int(e->exit_code));
+	json_object_object_add(o, "fault", json_object_new_string(error_fault_name(e->fault)));
+	json_object_object_add(o, "retry", json_object_new_boolean(e->again));
+	json_object_object_add(o, "cause", json_object_new_string(e->cause));
+	json_object_object_add(o, "remedy", json_object_new_string(e->remedy));
+	return o;
+}
+
+static const char *fault_words(enum error_fault fault)
+{
+	switch (fault) {
+	case FAULT_CALLER: return _("caller");
+	case FAULT_PACKAGE: return _("package");
+	case FAULT_PHONE: return _("phone");
+	case FAULT_STATION: return _("station");
+	case FAULT_US:
+	case FAULT_NONE: break;
+	}
+	return _("us");
+}
+
+static int errors(struct client *c, int argc, char **argv)
+{
 	json_object *list = json_object_new_array();
 	enum error_id only = ERR_NONE;
 	int opt, rc = 0;
 
-	while ((opt = verb_option(c, argc, argv, NULL, help, &rc)) != -1)
+	while ((opt = verb_next(c, &verb_errors, argc, argv, &rc)) != -1)
 		if (opt == -2)
 			goto out;
 	if (optind + 1 < argc) {
-		rc = client_usage("errors: one name, or none for all");
+		rc = client_usage(N_("errors: one name, or none for all"));
 		goto out;
 	}
 	if (optind < argc && (only = error_by_name(argv[optind])) == ERR_NONE) {
-		rc = client_usage("errors: no error is named '%s'", argv[optind]);
+		rc = client_usage(N_("errors: no error is named '%s'"), argv[optind]);
 		goto out;
 	}
 	for (int id = ERR_NONE + 1; id < ERR_COUNT; id++) {
@@ -288,22 +336,13 @@ int verb_errors(struct client *c, int argc, char **argv)
 		if (only != ERR_NONE && e->id != only)
 			continue;
 		if (c->json) {
-			json_object *o = json_object_new_object();
-
-			json_object_object_add(o, "name", json_object_new_string(e->bus_name));
-			json_object_object_add(o, "exit_code", json_object_new_int(e->exit_code));
-			json_object_object_add(o, "fault",
-					       json_object_new_string(error_fault_name(e->fault)));
-			json_object_object_add(o, "retry", json_object_new_boolean(e->again));
-			json_object_object_add(o, "cause", json_object_new_string(e->cause));
-			json_object_object_add(o, "remedy", json_object_new_string(e->remedy));
-			json_object_array_add(list, o);
+			json_object_array_add(list, error_json(e));
 			continue;
 		}
-		printf("%s  (exit %d, %s)\n", tone(c, TONE_BOLD, e->name), e->exit_code,
-		       error_fault_name(e->fault));
-		print_wrapped(stdout, "    ", e->cause);
-		print_wrapped(stdout, "    -> ", e->remedy);
+		printf(_("%s  (exit %d, %s)\n"), tone(c, TONE_BOLD, e->name), e->exit_code,
+		       fault_words(e->fault));
+		print_wrapped(stdout, "    ", _(e->cause));
+		print_wrapped(stdout, "    -> ", _(e->remedy));
 	}
 	if (c->json)
 		print_json(list);
@@ -311,3 +350,11 @@ out:
 	json_object_put(list);
 	return rc;
 }
+
+const struct verb verb_errors = {
+	.name = "errors",
+	.args = N_("[NAME]"),
+	.summary = N_("every error with exit code, cause and remedy"),
+	.about = N_("The one table of errors: exit status, whose part it is to act, cause and remedy."),
+	.run = errors,
+};

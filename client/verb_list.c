@@ -46,36 +46,34 @@ static void list_slot(const struct client *c, const char *path)
 	json_object *slot = mirror_props(c, path, FDLD_IFACE_SLOT);
 	json_object *dev = mirror_props(c, prop_str(slot, "Device"), FDLD_IFACE_DEVICE);
 	json_object *job = mirror_props(c, prop_str(slot, "Job"), FDLD_IFACE_JOB);
-	const char *state = prop_str(slot, "State"), *owed = prop_str(slot, "OwedBackup");
+	const char *state = prop_text(slot, "State"), *owed = prop_text(slot, "OwedBackup");
 	char phone[96] = "-", work[160] = "-";
 
 	if (dev)
 		snprintf(phone, sizeof(phone), "%04x:%04x %s%s%s", (unsigned)prop_u64(dev, "VendorId"),
-			 (unsigned)prop_u64(dev, "ProductId"), prop_str(dev, "Stage"),
-			 *prop_str(dev, "UnitId") ? " unit " : "", prop_str(dev, "UnitId"));
+			 (unsigned)prop_u64(dev, "ProductId"), prop_text(dev, "Stage"),
+			 *prop_str(dev, "UnitId") ? " unit " : "", prop_text(dev, "UnitId"));
 	if (job)
-		snprintf(work, sizeof(work), "job %s: %s %s", prop_str(job, "Id"), prop_str(job, "Stage"),
-			 prop_str(job, "Entry"));
+		snprintf(work, sizeof(work), _("job %s: %s %s"), prop_text(job, "Id"),
+			 prop_text(job, "Stage"), prop_text(job, "Entry"));
 	else if (*owed)
-		snprintf(work, sizeof(work), "owes the NV of job %s", owed);
-	printf("%-34s %-8s %-9s %-28s %s\n", prop_str(slot, "Id"), prop_str(slot, "Port"), state, phone,
+		snprintf(work, sizeof(work), _("owes the NV of job %s"), owed);
+	printf("%-34s %-8s %-9s %-28s %s\n", prop_text(slot, "Id"), prop_text(slot, "Port"), state, phone,
 	       work);
 }
 
-int verb_list(struct client *c, int argc, char **argv)
+static int list(struct client *c, int argc, char **argv)
 {
 	_cleanup_free_ const char **slots = NULL;
+	char head[256];
 	size_t count;
 	int opt, rc;
 
-	while ((opt = verb_option(
-			c, argc, argv, NULL,
-			"usage: fdlctl list\nPorts that a phone was seen on, and what is plugged in now.",
-			&rc)) != -1)
+	while ((opt = verb_next(c, &verb_list, argc, argv, &rc)) != -1)
 		if (opt == -2)
 			return rc;
 	if (optind < argc)
-		return client_usage("list: what is '%s' for?", argv[optind]);
+		return client_usage(N_("list: what is '%s' for?"), argv[optind]);
 	rc = mirror_load(c);
 	if (rc)
 		return rc;
@@ -87,16 +85,27 @@ int verb_list(struct client *c, int argc, char **argv)
 		return 0;
 	}
 	if (!count) {
-		puts("No phone yet. Switch a phone off, hold its download key (mostly volume down) and plug it in.");
+		print_wrapped(
+			stdout, "",
+			_("No phone yet. Switch a phone off, hold its download key (mostly volume down) and plug "
+			  "it in."));
 		return 0;
 	}
-	printf("%s\n",
-	       tone(c, TONE_BOLD,
-		    "SLOT                               PORT     STATE     PHONE                        WORK"));
+	snprintf(head, sizeof(head), "%s %s %s %s %s", padded(_("SLOT"), 34), padded(_("PORT"), 8),
+		 padded(_("STATE"), 9), padded(_("PHONE"), 28), _("WORK"));
+	printf("%s\n", tone(c, TONE_BOLD, head));
 	for (size_t i = 0; i < count; i++)
 		list_slot(c, slots[i]);
 	return 0;
 }
+
+const struct verb verb_list = {
+	.name = "list",
+	.args = "",
+	.summary = N_("ports and phones"),
+	.about = N_("Ports that a phone was seen on, what is plugged in there now, and the job that has it."),
+	.run = list,
+};
 
 /* ---- monitor ---- */
 
@@ -137,7 +146,8 @@ static void event_line(const struct client *c, const char *path, const char *ifa
 	}
 	localtime_r(&t.tv_sec, &tm);
 	strftime(at, sizeof(at), "%H:%M:%S", &tm);
-	printf("%s.%03ld  %-8s %s", at, t.tv_nsec / 1000000, what, path + strlen(FDLD_PATH_ROOT));
+	printf("%s.%03ld  %s %s", at, t.tv_nsec / 1000000, padded(_(what), 8),
+	       clean(path + strlen(FDLD_PATH_ROOT)));
 	if (!values) { /* gone */
 		putchar('\n');
 		fflush(stdout);
@@ -148,7 +158,7 @@ static void event_line(const struct client *c, const char *path, const char *ifa
 		if (json_object_is_type(value, json_type_object) ||
 		    json_object_is_type(value, json_type_array))
 			continue;
-		printf("  %s=%s", key, json_object_get_string(value));
+		printf("  %s=%s", clean(key), clean(json_object_get_string(value)));
 	}
 	putchar('\n');
 	fflush(stdout);
@@ -166,7 +176,7 @@ static void differences(const struct client *c, json_object *before, json_object
 			if (json_object_object_get_ex(before, path, &old_ifaces))
 				json_object_object_get_ex(old_ifaces, iface, &old);
 			if (!old) {
-				event_line(c, path, iface, "added", props);
+				event_line(c, path, iface, N_("added"), props);
 				continue;
 			}
 			changed = json_object_new_object();
@@ -178,7 +188,7 @@ static void differences(const struct client *c, json_object *before, json_object
 					json_object_object_add(changed, key, json_object_get(value));
 			}
 			if (json_object_object_length(changed))
-				event_line(c, path, iface, "changed", changed);
+				event_line(c, path, iface, N_("changed"), changed);
 			json_object_put(changed);
 		}
 	}
@@ -188,26 +198,23 @@ static void differences(const struct client *c, json_object *before, json_object
 			json_object_object_foreach(old_ifaces, iface, props)
 			{
 				(void)props;
-				event_line(c, gone, iface, "removed", NULL);
+				event_line(c, gone, iface, N_("removed"), NULL);
 			}
 		}
 	}
 }
 
-int verb_monitor(struct client *c, int argc, char **argv)
+static int monitor(struct client *c, int argc, char **argv)
 {
 	json_object *seen = NULL;
 	uint64_t changes;
 	int opt, rc;
 
-	while ((opt = verb_option(
-			c, argc, argv, NULL,
-			"usage: fdlctl monitor\nPrints events (JSON lines with --json) until interrupted.",
-			&rc)) != -1)
+	while ((opt = verb_next(c, &verb_monitor, argc, argv, &rc)) != -1)
 		if (opt == -2)
 			return rc;
 	if (optind < argc)
-		return client_usage("monitor: what is '%s' for?", argv[optind]);
+		return client_usage(N_("monitor: what is '%s' for?"), argv[optind]);
 	rc = mirror_load(c);
 	if (rc)
 		return rc;
@@ -230,3 +237,12 @@ int verb_monitor(struct client *c, int argc, char **argv)
 		return client_complain(c, &(struct failure){ .error = ERR_DAEMON_UNREACHABLE, .code = -1 });
 	return 0;
 }
+
+const struct verb verb_monitor = {
+	.name = "monitor",
+	.args = "",
+	.summary = N_("print events as they happen"),
+	.about = N_(
+		"Prints what comes, changes and goes, one line each (JSON lines with --json), until interrupted."),
+	.run = monitor,
+};

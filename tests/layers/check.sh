@@ -35,7 +35,7 @@ rules=(
 	"tests/compose|tests/compose tests/phone|openssl/.*|expat\.h|$clock|$threads|sd_.*|libusb_.*|udev_.*|event_.*|json_.*"
 )
 # headers of libc and the kernel that no room is refused; I/O is judged by symbols
-plain='^(assert|ctype|errno|fcntl|inttypes|limits|math|poll|signal|stdarg|stdatomic|stdbool|syslog|stddef|stdint|stdio|stdlib|string|strings|time|unistd|locale|getopt|termios|wchar|dirent|endian|pwd|pthread|langinfo|libgen|sys/[a-z]+|bits/.*|emmintrin|immintrin|x86intrin|linux/.*|net/.*|sched)\.h$'
+plain='^(assert|ctype|errno|fcntl|inttypes|limits|math|poll|signal|stdarg|stdatomic|stdbool|syslog|stddef|stdint|stdio|stdlib|string|strings|time|unistd|locale|getopt|termios|wchar|libintl|dirent|endian|pwd|pthread|langinfo|libgen|sys/[a-z]+|bits/.*|emmintrin|immintrin|x86intrin|linux/.*|net/.*|sched)\.h$'
 
 for rule in "${rules[@]}"; do
 	IFS='|' read -r dir rooms rest <<<"$rule"

@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Help that fits a screen of 80 columns and 24 lines, from the tables of verbs and options.
+ */
+#include <string.h>
+
+#include "client/client.h"
+#include "common/util.h"
+
+static void row(const char *left, int width, const char *right)
+{
+	printf("  %s  %s\n", padded(left, width), right);
+}
+
+/* "--slot SLOT" */
+static const char *option_text(const struct verb_opt *o, char *buf, size_t size)
+{
+	snprintf(buf, size, "--%s%s%s", o->name, o->arg ? " " : "", o->arg ? _(o->arg) : "");
+	return buf;
+}
+
+static void rows(const struct verb_opt *options)
+{
+	char left[96];
+	int width = 0;
+
+	for (const struct verb_opt *o = options; o->name; o++)
+		width = MAX(width, text_width(option_text(o, left, sizeof(left))));
+	for (const struct verb_opt *o = options; o->name; o++)
+		row(option_text(o, left, sizeof(left)), width, _(o->help));
+}
+
+static const char *arguments(const struct verb *v)
+{
+	return *v->args ? _(v->args) : "";
+}
+
+void help_main(void)
+{
+	char left[96];
+	int width = 0;
+
+	printf("%s\n\n%s\n\n", _("fdlctl - flash Unisoc phones through fdld"),
+	       _("usage: fdlctl [OPTIONS] VERB [ARGUMENTS]"));
+	for (int pass = 0; pass < 2; pass++) {
+		for (size_t i = 0; verbs[i]; i++) {
+			snprintf(left, sizeof(left), "%s %s", verbs[i]->name, arguments(verbs[i]));
+			if (pass)
+				row(left, width, _(verbs[i]->summary));
+			width = MAX(width, text_width(left));
+		}
+	}
+	putchar('\n');
+	rows(global_options);
+	printf("\n%s\n", _("Exit status: 0 done, 2 usage, else the error's number (fdlctl errors)."));
+}
+
+void help_verb(const struct verb *v)
+{
+	const char *args = arguments(v), *options = v->options ? _("[OPTIONS] ") : "";
+
+	printf("%s%s %s%s\n", _("usage: fdlctl "), v->name, options, args);
+	if (v->more)
+		printf("%*s%s %s\n", text_width(_("usage: fdlctl ")), "fdlctl ", v->name, _(v->more));
+	print_wrapped(stdout, "", _(v->about));
+	if (!v->options)
+		return;
+	putchar('\n');
+	rows(v->options);
+}
