@@ -24,6 +24,7 @@ static const struct event_entry table[EVENT_COUNT] = {
 };
 
 static atomic_int level = LOG_INFO;
+static atomic_int where = JOURNAL_AUTO;
 
 const struct event_entry *event_entry(enum event_id id)
 {
@@ -51,6 +52,20 @@ static bool stderr_is_journal(void)
 	if (!stream || sscanf(stream, "%llu:%llu", &dev, &ino) != 2 || fstat(STDERR_FILENO, &st) < 0)
 		return false;
 	return st.st_dev == dev && st.st_ino == ino;
+}
+
+void journal_set_target(enum journal_target target)
+{
+	atomic_store(&where, target);
+}
+
+enum journal_target journal_target(void)
+{
+	int target = atomic_load(&where);
+
+	if (target == JOURNAL_AUTO)
+		return stderr_is_journal() ? JOURNAL_NATIVE : JOURNAL_CONSOLE;
+	return (enum journal_target)target;
 }
 
 static const char *priority_name(int priority)
@@ -131,10 +146,13 @@ static void to_stderr(int priority, const char *text, const struct journal_field
 static void emit(const struct place *place, int priority, const char *message_id,
 		 const struct journal_field *fields, size_t count, const char *text)
 {
+	enum journal_target target = journal_target();
 	struct entry e = { .len = 0 };
 
 	count = MIN(count, (size_t)JOURNAL_FIELDS_MAX);
-	if (!stderr_is_journal()) {
+	if (target == JOURNAL_NULL)
+		return;
+	if (target == JOURNAL_CONSOLE) {
 		to_stderr(priority, text, fields, count);
 		return;
 	}

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
  * The log: one line for each event an operator would ask about, with a message id and stable fields.
- * Goes to the journal when stderr is the journal, else to stderr as "warning: text [FIELD=value ...]".
- * Any thread. Payload, keys and whole unit identities never belong into it.
+ * Goes to the journal when stderr is the journal, else to stderr as "warning: text [FIELD=value ...]", unless
+ * told otherwise. Any thread. Payload, keys and whole unit identities never belong into it.
  */
 #ifndef FDLD_COMMON_JOURNAL_H
 #define FDLD_COMMON_JOURNAL_H
@@ -40,6 +40,13 @@ struct journal_field {
  */
 void journal_set_level(int priority);
 int journal_level(void);
+
+/* Where it goes. AUTO, at the start: to the journal if stderr is the journal, else to stderr. NATIVE: to the
+ * journal. CONSOLE: to stderr. NULL: nowhere. */
+enum journal_target { JOURNAL_AUTO, JOURNAL_NATIVE, JOURNAL_CONSOLE, JOURNAL_NULL };
+void journal_set_target(enum journal_target target);
+/* Never JOURNAL_AUTO: what it comes to now. */
+enum journal_target journal_target(void);
 
 /* One event; text is the line a person reads, without a newline. */
 #define journal_event(id, fields, count, ...) \

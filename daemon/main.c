@@ -12,7 +12,9 @@
 #include "common/names.h"
 #include "common/util.h"
 #include "host/ending.h"
+#include "host/inhibit.h"
 #include "host/log.h"
+#include "host/logcontrol.h"
 #include "host/notify.h"
 #include "host/renew.h"
 #include "host/status.h"
@@ -33,6 +35,8 @@ struct fdld {
 	struct host_ending *ending;
 	struct host_renew *renew;
 	struct host_watchdog *watchdog;
+	struct host_inhibit *inhibit;
+	struct host_logcontrol *logcontrol;
 };
 
 static const char usage[] =
@@ -140,7 +144,32 @@ static void on_refused(void *user, const struct failure *why)
 	loop_quit(fdld->loop, error_entry(why->error)->exit_code);
 }
 
-static const struct bus_events bus_events = { .ready = on_ready, .refused = on_refused };
+/* what of the host lives on the same connection */
+static int on_attach(void *user, sd_bus *conn)
+{
+	struct fdld *fdld = user;
+
+	return host_logcontrol_attach(fdld->logcontrol, conn);
+}
+
+static void on_up(void *user, sd_bus *conn)
+{
+	struct fdld *fdld = user;
+
+	host_inhibit_up(fdld->inhibit, conn);
+}
+
+static void on_down(void *user)
+{
+	struct fdld *fdld = user;
+
+	host_inhibit_down(fdld->inhibit);
+	host_logcontrol_down(fdld->logcontrol);
+}
+
+static const struct bus_events bus_events = {
+	.ready = on_ready, .refused = on_refused, .attach = on_attach, .up = on_up, .down = on_down
+};
 
 static int wire(struct fdld *fdld, struct failure *why)
 {
@@ -157,20 +186,25 @@ static int wire(struct fdld *fdld, struct failure *why)
 	fdld->status = host_status_new(fdld->loop, fdld->station);
 	fdld->ending = host_ending_new(fdld->loop, fdld->station);
 	fdld->renew = host_renew_new(fdld->loop, fdld->station);
-	if (!fdld->bus || !fdld->log || !fdld->status || !fdld->ending || !fdld->renew ||
-	    host_watchdog_new(fdld->loop, &fdld->watchdog) < 0)
+	fdld->inhibit = host_inhibit_new(fdld->loop, fdld->station);
+	fdld->logcontrol = host_logcontrol_new();
+	if (!fdld->bus || !fdld->log || !fdld->status || !fdld->ending || !fdld->renew || !fdld->inhibit ||
+	    !fdld->logcontrol || host_watchdog_new(fdld->loop, &fdld->watchdog) < 0)
 		return failure_set(why, ERR_INTERNAL, "no memory");
+	host_status_ask(fdld->status, fdld->ending, fdld->inhibit);
 	return 0;
 }
 
 static void unwire(struct fdld *fdld)
 {
 	host_watchdog_free(fdld->watchdog);
+	host_status_free(fdld->status);
 	host_renew_free(fdld->renew);
 	host_ending_free(fdld->ending);
-	host_status_free(fdld->status);
 	host_log_free(fdld->log);
 	bus_stop(fdld->bus);
+	host_inhibit_free(fdld->inhibit);
+	host_logcontrol_free(fdld->logcontrol);
 	station_free(fdld->station);
 	bus_free(fdld->bus);
 	loop_free(fdld->loop);

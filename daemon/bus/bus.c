@@ -165,18 +165,23 @@ static int on_attach(void *user, sd_bus *conn)
 {
 	struct bus *bus = user;
 
+	int r;
+
 	bus->conn = conn;
-	return object_attach(bus, conn);
+	r = object_attach(bus, conn);
+	return r < 0 || !bus->events->attach ? r : bus->events->attach(bus->user, conn);
 }
 
 static void on_up(void *user, sd_bus *conn)
 {
 	struct bus *bus = user;
 
-	if (bus->announced)
-		return;
-	bus->announced = true;
-	bus->events->ready(bus->user);
+	if (!bus->announced) {
+		bus->announced = true;
+		bus->events->ready(bus->user);
+	}
+	if (bus->events->up)
+		bus->events->up(bus->user, conn);
 }
 
 /* Callers are gone with the connection; what they asked of a phone goes on. */
@@ -184,6 +189,8 @@ static void on_down(void *user)
 {
 	struct bus *bus = user;
 
+	if (bus->events->down)
+		bus->events->down(bus->user);
 	work_orphan(bus, NULL);
 	client_forget_all(bus);
 	for (struct object *o = bus->objects; o; o = o->next)

@@ -7,6 +7,8 @@
 #ifndef FDLD_BUS_BUS_H
 #define FDLD_BUS_BUS_H
 
+#include <systemd/sd-bus.h>
+
 #include "common/error.h"
 
 struct loop;
@@ -16,6 +18,14 @@ struct bus;
 struct bus_events {
 	void (*ready)(void *user);				/* we own the name; once */
 	void (*refused)(void *user, const struct failure *why); /* the first attempt: BusFailed, NameTaken */
+	/*
+	 * For what else lives on the same connection (host); each may be NULL. attach: it was made, nothing
+	 * was sent yet, objects may be registered; 0 or negative errno. up: we own the name; each time. down:
+	 * it is over, every message and slot of it must be let go of now.
+	 */
+	int (*attach)(void *user, sd_bus *conn);
+	void (*up)(void *user, sd_bus *conn);
+	void (*down)(void *user);
 };
 
 /*

@@ -172,7 +172,7 @@ int manager_get_slot(struct call *call)
 
 	if (r < 0)
 		return r;
-	slot = station_slot(call->bus->station, name);
+	slot = station_slot_named(call->bus->station, name);
 	if (!slot) {
 		failure_set(&why, ERR_NO_SUCH_SLOT, "%.128s", name);
 		return reply_failure(call->error, &why);

@@ -64,6 +64,7 @@ struct station {
 	bool probing, draining, idle_told, queue_deferred;
 	uint64_t open_usec, stall_usec; /* STATION_OPEN_USEC, STATION_STALL_USEC; shorter in tests */
 	struct loop_timer *timer;	/* expiry of waits and of kept results */
+	const char *held;		/* station_hold(); NULL: jobs may begin */
 	struct station_counts counts;	/* the ...ed members only */
 };
 
@@ -172,6 +173,9 @@ struct job {
 	struct runner *runner;
 	char sender[64];
 	bool cancelling;
+	bool announced; /* job_added() was told: nothing of it is told before */
+	bool granted;	 /* its memory was there while nothing was to begin (station_hold) */
+	uint64_t lively; /* monotonic: last sign of life */
 
 	char **lines; /* of the plan */
 	uint32_t line_count;
@@ -202,6 +206,7 @@ bool job_may_use(const struct job *job, const struct slot *slot);
 void job_state(struct job *job, enum job_state state, const char *queued_for);
 void job_told(struct job *job);	 /* job_view() shows something new */
 void job_moved(struct job *job); /* job_progress() does */
+void job_announce(struct job *job); /* tells listeners of it, once */
 /* What runs has told: takes over the session's progress, and its resolved plan once it is there. */
 void job_take_progress(struct job *job, const struct session *session);
 void job_take_plan(struct job *job, const struct plan *plan, bool resolved);

@@ -29,13 +29,24 @@ struct asking {
 void job_told(struct job *job)
 {
 	job->changed++;
-	EMIT(job->st, job_changed, job);
+	if (job->announced)
+		EMIT(job->st, job_changed, job);
 }
 
 void job_moved(struct job *job)
 {
 	job->moved++;
-	EMIT(job->st, job_progress, job);
+	job->lively = loop_now();
+	if (job->announced)
+		EMIT(job->st, job_progress, job);
+}
+
+void job_announce(struct job *job)
+{
+	if (job->announced)
+		return;
+	job->announced = true;
+	EMIT(job->st, job_added, job);
 }
 
 void job_state(struct job *job, enum job_state state, const char *queued_for)
@@ -111,6 +122,24 @@ void job_take_plan(struct job *job, const struct plan *plan, bool resolved)
 
 /* ---- asking ---- */
 
+/* Who comes first on a slot that is not free; NULL: nobody. */
+static const struct job *first_on(const struct slot *slot)
+{
+	if (slot->job)
+		return slot->job;
+	for (const struct job *j = slot->st->jobs; j; j = j->next)
+		if (j->pinned && j->slot == slot && (j->state == JOB_WAITING || j->state == JOB_QUEUED))
+			return j;
+	return NULL;
+}
+
+static int slot_busy(const struct slot *slot, struct failure *why)
+{
+	const struct job *first = first_on(slot);
+
+	return failure_set(why, ERR_SLOT_BUSY, "%s, job %" PRIu64, slot->id, first ? first->number : 0);
+}
+
 static void ask_run(void *arg)
 {
 	struct asking *a = arg;
@@ -133,6 +162,25 @@ static void ask_release(void *arg)
 	package_unref(a->package);
 	records_unref(a->records);
 	free(a);
+}
+
+/* The first state that anybody sees is the true one: with its phone there the job runs already. */
+static void settle_in(struct job *job)
+{
+	struct station *st = job->st;
+	struct failure why = { 0 };
+
+	if (st->draining) { /* it came into being while the door was being closed */
+		failure_set(&why, ERR_CANCELLED, "the daemon is being stopped");
+		job_end_failed(job, &why);
+		return;
+	}
+	queue_run(st);
+	/* another one was faster, and this one was not to wait */
+	if (!job->wait_usec && job->state == JOB_QUEUED && !strcmp(job->queued_for, "slot")) {
+		slot_busy(job->slot, &why);
+		job_end_failed(job, &why);
+	}
 }
 
 static void ask_done(void *arg, int status)
@@ -166,16 +214,13 @@ static void ask_done(void *arg, int status)
 	job->next = *at;
 	*at = job;
 	st->counts.jobs_accepted++;
-	EMIT(st, job_added, job);
+	settle_in(job);
+	job_announce(job);
+	/* listeners tell the first state from the changes that follow */
+	job_told(job);
+	job_moved(job);
 	a->done(a->user, job, NULL);
 	station_told(st);
-	if (st->draining) { /* it came into being while the door was being closed */
-		struct failure why = { 0 };
-
-		failure_set(&why, ERR_CANCELLED, "the daemon is being stopped");
-		job_end_failed(job, &why);
-	}
-	queue_run(st);
 	station_poke(st);
 }
 
@@ -201,8 +246,12 @@ static int refuse_now(struct station *st, const struct job_request *q, struct fa
 	}
 	if (!q->wait_given || q->wait_usec)
 		return 0;
-	if (q->slot && q->slot->job)
-		return failure_set(why, ERR_SLOT_BUSY, "%s, job %" PRIu64, q->slot->id, q->slot->job->number);
+	if (q->slot && first_on(q->slot))
+		return slot_busy(q->slot, why);
+	if (q->slot && q->slot->device && q->slot->device->spent)
+		return failure_set(why, ERR_SLOT_BUSY,
+				   "%s: the phone there has been flashed and told to go; unplug it",
+				   q->slot->id);
 	if (q->slot ? !q->slot->device || !q->slot->device->present : true) {
 		if (q->slot)
 			return failure_set(why, ERR_SLOT_EMPTY, "%s", q->slot->id);
@@ -306,6 +355,9 @@ int job_cancel(struct job *job, bool force, const struct station_caller *caller,
 	(void)caller;
 	if (job->state == JOB_ENDED || job->state == JOB_ENDING)
 		return failure_set(why, ERR_NOT_CANCELABLE, "job %" PRIu64 " has ended", job->number);
+	/* impatience is no consent to a phone that does not start: only force says that */
+	if (job->cancelling && !force)
+		return 0;
 	job->cancelling = true;
 	if (job->runner) {
 		runner_cancel(job->runner, force);

@@ -50,6 +50,7 @@ static void finished(struct job *job)
 	struct station *st = job->st;
 	const char *how = job->record.result;
 
+	job_announce(job);
 	job->state = JOB_ENDED;
 	job->forget_at = loop_now() + st->config.keep_usec;
 	if (!strcmp(how, "succeeded"))
@@ -93,6 +94,7 @@ static void store(struct job *job)
 
 	job->state = JOB_ENDING;
 	job->silent_since = 0;
+	job->lively = loop_now();
 	job->record.finished_at = station_wall();
 	queue_leave(job);
 	if (s && records_result_text(&job->record, &s->result, &s->result_len) == 0) {
@@ -252,6 +254,7 @@ int job_from_record(struct station *st, struct job_record *record, bool old)
 		return -ENOMEM;
 	job->st = st;
 	job->number = record->number;
+	job->announced = true; /* found by who looks around at the start */
 	job->old = old;
 	job->state = JOB_ENDED;
 	job->queued_for = "";

@@ -33,6 +33,7 @@ static void start(struct job *job)
 {
 	struct failure why = { 0 };
 
+	job->granted = false;
 	job->record.started_at = station_wall();
 	job_state(job, JOB_RUNNING, "");
 	if (runner_start(job, &why) < 0)
@@ -43,7 +44,11 @@ static void granted(void *user)
 {
 	struct job *job = user;
 
-	start(job);
+	job->granted = true;
+	if (!job->st->held)
+		start(job);
+	else
+		job_state(job, JOB_QUEUED, job->st->held);
 }
 
 static void bind(struct job *job, struct slot *slot)
@@ -88,6 +93,7 @@ static void unbind(struct job *job)
 	struct slot *slot = job->slot;
 
 	usb_budget_release(TAKE_PTR(job->claim));
+	job->granted = false;
 	slot->job = NULL;
 	if (!job->pinned)
 		job->slot = NULL;
@@ -110,6 +116,17 @@ static bool expected_gone(struct job *job)
 	return true;
 }
 
+/* Its phone is there and could be had, were it not for the whole machine. */
+static bool held_back(const struct job *job)
+{
+	if (!job->st->held)
+		return false;
+	for (const struct slot *s = job->st->slots; s; s = s->next)
+		if (!s->job && s->device && s->device->present && !s->device->spent && job_may_use(job, s))
+			return true;
+	return false;
+}
+
 static struct job *first_for(struct station *st, struct slot *slot)
 {
 	for (struct job *j = st->jobs; j; j = j->next)
@@ -130,6 +147,8 @@ static void name_state(struct job *job)
 		behind = j->pinned && j->slot == slot && (j->state == JOB_WAITING || j->state == JOB_QUEUED);
 	if (behind)
 		job_state(job, JOB_QUEUED, "slot");
+	else if (held_back(job))
+		job_state(job, JOB_QUEUED, job->st->held);
 	else if (slot && slot->device && slot->device->spent)
 		job_state(job, JOB_WAITING, "phone");
 	else
@@ -146,11 +165,13 @@ void queue_run(struct station *st)
 			continue;
 		if (j->slot && j->slot->job == j && !j->device)
 			unbind(j);
+		else if (j->granted && !st->held)
+			start(j);
 	}
 	for (struct slot *s = st->slots; s; s = s->next) {
 		struct job *job;
 
-		if (s->job || !s->device || !s->device->present || s->device->spent)
+		if (st->held || s->job || !s->device || !s->device->present || s->device->spent)
 			continue;
 		job = first_for(st, s);
 		if (job)

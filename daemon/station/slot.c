@@ -9,8 +9,22 @@
 #include "common/util.h"
 #include "station/internal.h"
 #include "station/kv.h"
+#include "usb/place.h"
 
 /* ---- slots ---- */
+
+/* Bus numbers wander: a name that moves to another place is no longer that of the place where it was seen
+ * before. */
+static void set_port(struct slot *slot, const char *name)
+{
+	for (struct slot *s = slot->st->slots; s; s = s->next) {
+		if (s == slot || strcmp(s->port, name))
+			continue;
+		s->port[0] = '\0';
+		slot_told(s);
+	}
+	kv_copy(slot->port, sizeof(slot->port), name);
+}
 
 struct slot *slot_get(struct station *st, const char *id)
 {
@@ -100,10 +114,25 @@ struct slot *station_slot(const struct station *st, const char *name)
 		s = s->next;
 	if (s || !*name)
 		return s;
+	/* set_port() sees to it that no two have the same */
 	for (s = st->slots; s; s = s->next)
-		if (s->device && s->device->present && !strcmp(s->port, name))
+		if (!strcmp(s->port, name))
 			return s;
 	return NULL;
+}
+
+struct slot *station_slot_named(struct station *st, const char *name)
+{
+	struct slot *slot = station_slot(st, name);
+	struct usb_place place;
+
+	if (slot || usb_place_find(name, &place) < 0)
+		return slot;
+	/* by another of its names it may be known already */
+	slot = slot_get(st, place.slot);
+	if (slot && !*slot->port)
+		set_port(slot, place.port);
+	return slot;
 }
 
 struct slot *station_next_slot(const struct station *st, const struct slot *after)
@@ -116,13 +145,6 @@ struct slot *station_next_slot(const struct station *st, const struct slot *afte
 void device_told(struct device *device)
 {
 	EMIT(device->st, device_changed, device);
-}
-
-static void set_port(struct slot *slot, const struct usb_arrival *arrival)
-{
-	const char *name = strrchr(arrival->syspath, '/');
-
-	kv_copy(slot->port, sizeof(slot->port), name ? name + 1 : arrival->syspath);
 }
 
 static void stage_from_note(struct device *device)
@@ -139,10 +161,12 @@ void device_arrived(void *user, const struct usb_arrival *arrival)
 	struct station *st = user;
 	struct slot *slot = slot_get(st, arrival->slot);
 	struct device *device, **at = &st->devices;
+	const char *name;
 
 	if (!slot)
 		return;
-	set_port(slot, arrival);
+	name = strrchr(arrival->syspath, '/');
+	set_port(slot, name ? name + 1 : arrival->syspath);
 	if (slot->device && slot->device->present) /* its leaving was never reported */
 		device_left(st, &slot->device->arrival);
 	device = slot->device;

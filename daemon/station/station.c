@@ -268,6 +268,14 @@ void station_drain(struct station *st, bool now)
 	station_poke(st);
 }
 
+void station_hold(struct station *st, const char *word)
+{
+	if (st->held == word)
+		return;
+	st->held = word;
+	station_poke(st);
+}
+
 void station_free(struct station *st)
 {
 	uint64_t until = loop_now() + FREE_USEC;

@@ -169,7 +169,9 @@ int bed_sh(struct bed *bed, int timeout_ms, char *out, size_t cap, const char *c
 struct bed_notify {
 	bool ready, stopping, reloading;
 	unsigned int watchdogs;
-	char status[256]; /* the last STATUS= */
+	unsigned int extends; /* EXTEND_TIMEOUT_USEC= so far ... */
+	uint64_t extend_usec; /* ... and the last of them */
+	char status[256];     /* the last STATUS= */
 };
 const struct bed_notify *bed_notify(struct bed *bed);
 /* Runs the bed until READY=1. */

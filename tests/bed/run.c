@@ -4,6 +4,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <linux/netlink.h>
 #include <poll.h>
 #include <signal.h>
@@ -44,6 +45,8 @@ static void notify_line(struct bed_notify *notify, const char *line)
 		notify->reloading = true;
 	else if (!strcmp(line, "WATCHDOG=1"))
 		notify->watchdogs++;
+	else if (sscanf(line, "EXTEND_TIMEOUT_USEC=%" SCNu64, &notify->extend_usec) == 1)
+		notify->extends++;
 	else if (!strncmp(line, "STATUS=", 7))
 		snprintf(notify->status, sizeof(notify->status), "%.*s", (int)sizeof(notify->status) - 1,
 			 line + 7);

@@ -141,6 +141,12 @@ void bed_uevent(struct bed_dev *dev, const char *action)
 
 /* ---- sysfs ------------------------------------------------------------------------------------- */
 
+/* The ports of a hub: those we make, and no other device. */
+static unsigned int ports_of(unsigned int vendor)
+{
+	return vendor == 0x1d6b ? 16 : vendor == 0x05e3 ? 8 : 0;
+}
+
 static void sys_node(const char *dir, const char *name, unsigned int bus, unsigned int num,
 		     unsigned int vendor, unsigned int product, unsigned int bcd)
 {
@@ -156,6 +162,7 @@ static void sys_node(const char *dir, const char *name, unsigned int bus, unsign
 	bed_putf(dir, "idVendor", "%04x\n", vendor);
 	bed_putf(dir, "idProduct", "%04x\n", product);
 	bed_putf(dir, "bcdDevice", "%04x\n", bcd);
+	bed_putf(dir, "maxchild", "%u\n", ports_of(vendor));
 	bed_putf(dir, "uevent",
 		 "MAJOR=189\nMINOR=%u\nDEVNAME=bus/usb/%03u/%03u\nDEVTYPE=usb_device\nDRIVER=usb\n"
 		 "PRODUCT=%x/%x/%x\nBUSNUM=%03u\nDEVNUM=%03u\n",
@@ -170,9 +177,10 @@ static void sys_node(const char *dir, const char *name, unsigned int bus, unsign
 
 static void sys_remove(const char *dir, const char *name)
 {
-	static const char *const files[] = { "busnum", "devnum",    "speed",	 "bConfigurationValue",
-					     "dev",    "idVendor",  "idProduct", "bcdDevice",
-					     "uevent", "subsystem", "devpath",	 "descriptors" };
+	static const char *const files[] = { "busnum",	"devnum",    "speed",	  "bConfigurationValue",
+					     "dev",	"idVendor",  "idProduct", "bcdDevice",
+					     "uevent",	"subsystem", "devpath",	  "descriptors",
+					     "maxchild" };
 	char path[320];
 	size_t i;
 
