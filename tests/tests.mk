@@ -5,7 +5,7 @@
 DEB_PACKAGES := gcc clang libclang-rt-14-dev make pkg-config binutils libc6-dev \
                 libusb-1.0-0-dev libevent-dev libsystemd-dev libudev-dev libexpat1-dev libssl-dev libjson-c-dev \
                 libcmocka-dev dbus systemd util-linux udev python3 python3-gi gir1.2-glib-2.0 libglib2.0-bin \
-                clang-format clang-tidy cppcheck shellcheck valgrind man-db procps \
+                clang-format clang-tidy cppcheck shellcheck valgrind man-db procps duktape \
                 dpkg-dev debhelper lintian mmdebstrap \
                 qemu-system-x86 libarchive-tools kmod e2fsprogs
 MISSING_DEBS  = $$(dpkg-query -W -f '$${Package} $${db:Status-Status}\n' $(DEB_PACKAGES) 2>/dev/null | \
@@ -99,11 +99,12 @@ lint-clang:
 
 # ---- install ---------------------------------------------------------------------------------
 # Under /usr and /usr/local each of these is where its reader looks. Two exceptions: the bus reads policy only below /usr and
-# /etc, polkit its actions only below /usr. For any other prefix the directories are the caller's to name.
+# /etc, polkit its actions only below /usr and its rules also below /etc. For any other prefix the directories are the caller's to name.
 DBUS_DIR    ?= $(datadir)/dbus-1
 policydir   ?= $(if $(filter /usr/local,$(prefix)),/etc/dbus-1/system.d,$(DBUS_DIR)/system.d)
 activatedir ?= $(DBUS_DIR)/system-services
 actionsdir  ?= $(if $(filter /usr/local,$(prefix)),/usr,$(prefix))/share/polkit-1/actions
+polkitdir   ?= $(if $(filter /usr/local,$(prefix)),/etc,$(datadir))/polkit-1/rules.d
 docdir      ?= $(datadir)/doc/fdld
 sysusersdir ?= $(prefix)/lib/sysusers.d
 tmpfilesdir ?= $(prefix)/lib/tmpfiles.d
@@ -118,6 +119,7 @@ INSTALLED    = 755:$(BUILD)/fdld:$(libexecdir)/fdld 755:$(BUILD)/fdlctl:$(bindir
                644:dbus/org.fdld1.service.in:$(activatedir)/org.fdld1.service \
                644:dbus/org.fdld1.policy:$(actionsdir)/org.fdld1.policy \
                644:dbus/fdld-station.rules:$(docdir)/examples/60-fdld-station.rules \
+               644:dbus/60-fdld-inhibit.rules:$(polkitdir)/60-fdld-inhibit.rules \
                $(foreach f,$(wildcard dbus/org.fdld1.*.xml),644:$(f):$(DBUS_DIR)/interfaces/$(notdir $(f))) \
                $(foreach f,$(wildcard man/*.[158]),644:$(f):$(mandir)/man$(subst .,,$(suffix $(f)))/$(notdir $(f)))
 

@@ -24,7 +24,7 @@
 
 /*
  * The kinds of the block lock: the high-level ones do not cover the lid and the keys. The user fdld needs an
- * action of polkit for each of them (70-fdld-inhibit.rules).
+ * action of polkit for each of them (60-fdld-inhibit.rules).
  */
 static const char block_what[] = "shutdown:sleep:idle:handle-power-key:handle-suspend-key:handle-lid-switch";
 /* Delay locks exist for these two only. */

@@ -93,6 +93,34 @@ if [ -z "$line" ]; then left="no such line"; else
 fi
 verdict "the line that raises usbfs memory does so once it is taken in" "$left"
 
+# ---- the lock of logind ----
+# the kinds that fdld asks for, each with the action that stands for it; the rule is run by polkitd's own engine
+rules=$root/usr/share/polkit-1/rules.d/60-fdld-inhibit.rules
+kinds=$(sed -n 's/^static const char block_what\[\] = "\(.*\)";$/\1/p' daemon/host/inhibit.c)
+actions=$(tr : '\n' <<<"$kinds" | sed 's/^handle-/inhibit-handle-/; t; s/^/inhibit-block-/' | sed 's/^/org.freedesktop.login1./')
+ask() { # ask USER ACTION
+	{
+		echo 'var rule, polkit = { Result: { YES: "yes" }, addRule: function (f) { rule = f; } };'
+		cat "$rules"
+		echo "print(rule({ id: \"$2\" }, { user: \"$1\" }));"
+	} >"$work/rule.js"
+	duk "$work/rule.js" 2>&1
+}
+left=
+[ -n "$kinds" ] || left="the kinds of the lock are not found in the source"
+for action in $actions; do
+	grep -q "\"$action\"" /usr/share/polkit-1/actions/org.freedesktop.login1.policy || left+="logind knows no $action"$'\n'
+	said=$(ask fdld "$action")
+	[ "$said" = yes ] || left+="fdld, $action: $said"$'\n'
+	said=$(ask nobody "$action")
+	[ "$said" = undefined ] || left+="nobody, $action: $said"$'\n'
+done
+for action in org.freedesktop.login1.power-off org.freedesktop.login1.inhibit-block-everything org.fdld1.flash; do
+	said=$(ask fdld $action)
+	[ "$said" = undefined ] || left+="fdld, $action: $said"$'\n'
+done
+verdict "polkit's rule grants fdld the lock it asks for, and nothing else to nobody else" "$left"
+
 # ---- the bus ----
 # a bus with our policy and activation files only, on which fdld (here: whoever we are) is started by a caller
 mkdir -p "$work/services" "$work/state" "$work/runtime"
@@ -126,7 +154,17 @@ for key in Name SystemdService User; do
 	[ "$value" = "$want" ] || left+="$key is $value, the unit says $want"$'\n'
 done
 verdict "activation file and unit agree" "$left"
+# what systemctl service-log-level does
+log=(busctl --address="unix:path=$work/bus" --timeout=20)
+at=(org.fdld1 /org/freedesktop/LogControl1 org.freedesktop.LogControl1)
+said=$("${log[@]}" get-property "${at[@]}" LogLevel SyslogIdentifier 2>&1; "${log[@]}" set-property "${at[@]}" LogLevel s debug 2>&1
+	"${log[@]}" get-property "${at[@]}" LogLevel 2>&1)
+verdict "the policy lets the log level be read and set" "$([ "$said" = $'s "info"\ns "fdld"\ns "debug"' ] || echo "$said")"
 if [ "$(id -u)" = 0 ]; then
+	chmod 755 "$work" && chmod 666 "$work/bus"
+	said=$(setpriv --reuid=65534 --regid=65534 --clear-groups "${log[@]}" set-property "${at[@]}" LogLevel s emerg 2>&1
+		"${log[@]}" get-property "${at[@]}" LogLevel 2>&1)
+	verdict "a stranger may not set it" "$(grep -q 'Access denied' <<<"$said" && grep -q '"debug"' <<<"$said" || echo "it was not refused: $said")"
 	kill "$(busctl --address="unix:path=$work/bus" status org.fdld1 2>/dev/null | sed -n 's/^PID=//p')" 2>/dev/null
 	chmod 755 "$work" && chmod 666 "$work/bus"
 	said=$(setpriv --reuid=65534 --regid=65534 --clear-groups busctl --address="unix:path=$work/bus" call org.freedesktop.DBus \
