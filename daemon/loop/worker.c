@@ -393,9 +393,10 @@ int worker_submit(struct worker *worker, const struct worker_call *call, struct 
 		r = 0;
 		*worker->tail = task;
 		worker->tail = &task->next;
-		pthread_cond_signal(&worker->work);
 	}
 	pthread_mutex_unlock(&worker->lock);
+	/* without the lock: who wakes up needs it at once */
+	pthread_cond_signal(&worker->work);
 	if (r < 0) {
 		loop_timer_free(task->timer);
 		free(task);

@@ -113,9 +113,9 @@ static void fetch_release(void *arg)
 }
 
 /*
- * Chunks of the package are read and hashed while the phone takes those before them: up to WARM_CHUNKS ahead,
- * begun again when half of them are used up, so that the thread is not woken for each. What is in memory is
- * then fetched without it.
+ * Chunks of the package are read and proved while the phone takes those before them: up to WARM_CHUNKS ahead,
+ * begun again when half of that lead is used up, so that the thread is not woken for each. What is in memory
+ * is then fetched without it.
  */
 #define WARM_CHUNKS 6u
 
@@ -129,6 +129,7 @@ static void warm_run(void *arg)
 		package_warm(s->reader.package, at);
 		atomic_compare_exchange_strong(&s->warm_at, &at, at + DIGEST_CHUNK);
 	}
+	atomic_store(&s->warming, false);
 }
 
 static void warm_release(void *arg)
@@ -142,15 +143,28 @@ static void warm(struct runner *r, uint64_t end)
 	struct carried *s = r->carry.shared;
 	struct worker_call call = { .run = warm_run, .release = warm_release, .arg = s };
 	uint64_t from = (end + DIGEST_CHUNK - 1) / DIGEST_CHUNK * DIGEST_CHUNK;
-	uint64_t at = atomic_load(&s->warm_at), stop = atomic_load(&s->warm_end);
+	uint64_t at = atomic_load(&s->warm_at), stop = from + WARM_CHUNKS * DIGEST_CHUNK;
 
-	if (from >= at && from <= stop && stop - from > WARM_CHUNKS / 2 * DIGEST_CHUNK)
+	if (from > at || at > stop)
+		atomic_store(&s->warm_at, at = from); /* elsewhere, or it was overtaken */
+	atomic_store(&s->warm_end, stop);
+	if (at - from > WARM_CHUNKS / 2 * DIGEST_CHUNK || atomic_exchange(&s->warming, true))
 		return;
-	if (from > at || from + WARM_CHUNKS * DIGEST_CHUNK < at)
-		atomic_store(&s->warm_at, from); /* elsewhere, or it was overtaken */
-	atomic_store(&s->warm_end, from + WARM_CHUNKS * DIGEST_CHUNK);
 	if (worker_submit(r->carry.reader, &call, NULL) == 0)
 		carried_ref(s);
+	else
+		atomic_store(&s->warming, false);
+}
+
+/* To the session, which may at once ask for what comes next. */
+static void give(struct runner *r, struct fetch *f)
+{
+	uint64_t end = f->kind == SOURCE_ITEM && f->len >= SESSION_CHUNK / 2 ? f->at + f->len : 0;
+
+	runner_fetched(r, f);
+	/* behind what the session may have asked for */
+	if (end)
+		warm(r, end);
 }
 
 static void fetch_done(void *arg, int status)
@@ -183,12 +197,7 @@ static void fetch_done(void *arg, int status)
 		carry_recycle(r, f);
 		runner_fail(r, &why);
 	} else {
-		uint64_t end = f->kind == SOURCE_ITEM && f->len >= SESSION_CHUNK / 2 ? f->at + f->len : 0;
-
-		runner_fetched(r, f);
-		/* behind what the session may have asked for at once */
-		if (end)
-			warm(r, end);
+		give(r, f);
 	}
 }
 
@@ -272,10 +281,17 @@ void carry_fetch(struct runner *r, const struct source_ref *source, uint64_t off
 	}
 	/* only with nothing under way: reads are answered in their order */
 	if (f->kind == SOURCE_ITEM && !c->going &&
-	    package_try(c->shared->reader.package, f->at, f->bytes, f->len) &&
-	    loop_defer(r->st->loop, fetch_now, f) == 0) {
-		c->going = f;
-		return;
+	    package_try(c->shared->reader.package, f->at, f->bytes, f->len)) {
+		/* ahead of an exchange is one read or two; those that are waited for could follow each other
+		 * without end, and others want their turn */
+		if (ahead) {
+			give(r, f);
+			return;
+		}
+		if (loop_defer(r->st->loop, fetch_now, f) == 0) {
+			c->going = f;
+			return;
+		}
 	}
 	f->carried = carried_ref(c->shared);
 	/* one that lies ahead waits with the rest: then the thread gains a lead, and the next ones need not

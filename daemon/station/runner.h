@@ -21,6 +21,7 @@ struct carried {
 	struct records *records;
 	struct package_reader reader;	     /* reader thread; the loop when no read is going on */
 	_Atomic(uint64_t) warm_at, warm_end; /* chunks of the package to read ahead: from, to */
+	atomic_bool warming;		     /* the reader thread is told to */
 	atomic_bool hurry;		     /* a read waits behind them */
 	struct record_sink intent;	     /* writer thread */
 	struct record_sink backup[CARRY_BACKUPS];
