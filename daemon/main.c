@@ -5,6 +5,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/stat.h>
 
 #include "bus/bus.h"
@@ -20,14 +21,19 @@
 #include "host/status.h"
 #include "host/watchdog.h"
 #include "loop/loop.h"
+#include "station/config.h"
 #include "station/station.h"
 
-#define KEEP_MAX_SEC (365u * 86400u)
+#define OVERRIDES_MAX 32
 
 struct fdld {
 	const char *address;
-	struct station_config config;
+	const char *root; /* of the configuration */
+	struct setting_override overrides[OVERRIDES_MAX];
+	size_t override_count;
+	struct station_config station_config;
 	struct loop *loop;
+	struct config *config;
 	struct station *station;
 	struct bus *bus;
 	struct host_log *log;
@@ -49,7 +55,9 @@ static const char usage[] =
 	"  --state-dir=DIR    jobs, backups; must exist and be ours; default: $STATE_DIRECTORY, /var/lib/fdld\n"
 	"  --runtime-dir=DIR  what is known of each port; default: $RUNTIME_DIRECTORY, /run/fdld\n"
 	"  --udev-tag=TAG     take only devices that a udev rule tagged so\n"
-	"  --keep=SECONDS     results of ended jobs stay on the bus this long; default: 1800\n"
+	"  --keep=TIME        results of ended jobs stay on the bus this long; default: 30min\n"
+	"  --set=KEY=VALUE    any setting of fdld.conf(5), stronger than the files; may be repeated\n"
+	"  --config-root=DIR  look for fdld.conf and its drop-ins below DIR\n"
 	"  -h, --help         this text\n"
 	"  -V, --version      version\n";
 
@@ -62,10 +70,47 @@ static void complain(const struct failure *why)
 	host_notify_failed(why);
 }
 
+/* A setting on the command line. 0, or 2 as the exit code. */
+static int override(struct fdld *fdld, enum setting_id id, const char *value)
+{
+	struct setting_override *o = &fdld->overrides[fdld->override_count];
+	struct settings set;
+	char reason[160];
+
+	if (fdld->override_count == OVERRIDES_MAX) {
+		fprintf(stderr, "fdld: more than %d settings on the command line\n", OVERRIDES_MAX);
+		return 2;
+	}
+	if (setting_put(&set, id, value, reason, sizeof(reason)) < 0) {
+		fprintf(stderr, "fdld: %s\n", reason);
+		return 2;
+	}
+	o->id = id;
+	snprintf(o->value, sizeof(o->value), "%s", value);
+	fdld->override_count++;
+	return 0;
+}
+
+static int override_named(struct fdld *fdld, const char *arg)
+{
+	const char *eq = strchr(arg, '=');
+	char key[CONF_NAME_MAX * 2] = "";
+	enum setting_id id;
+
+	if (eq && (size_t)(eq - arg) < sizeof(key))
+		memcpy(key, arg, (size_t)(eq - arg));
+	id = setting_find(key);
+	if (id == SETTING_NONE) {
+		fprintf(stderr, "fdld: --set takes KEY=VALUE with a key of fdld.conf(5), not '%s'\n", arg);
+		return 2;
+	}
+	return override(fdld, id, eq + 1);
+}
+
 /* 0: go on; else exit with code - 1. */
 static int parse(struct fdld *fdld, int argc, char **argv)
 {
-	enum { OPT_BUS = 256, OPT_SESSION, OPT_STATE, OPT_RUNTIME, OPT_TAG, OPT_KEEP };
+	enum { OPT_BUS = 256, OPT_SESSION, OPT_STATE, OPT_RUNTIME, OPT_TAG, OPT_KEEP, OPT_SET, OPT_ROOT };
 	static const struct option options[] = {
 		{ "bus", required_argument, NULL, OPT_BUS },
 		{ "session", no_argument, NULL, OPT_SESSION },
@@ -73,33 +118,30 @@ static int parse(struct fdld *fdld, int argc, char **argv)
 		{ "runtime-dir", required_argument, NULL, OPT_RUNTIME },
 		{ "udev-tag", required_argument, NULL, OPT_TAG },
 		{ "keep", required_argument, NULL, OPT_KEEP },
+		{ "set", required_argument, NULL, OPT_SET },
+		{ "config-root", required_argument, NULL, OPT_ROOT },
 		{ "help", no_argument, NULL, 'h' },
 		{ "version", no_argument, NULL, 'V' },
 		{ NULL, 0, NULL, 0 },
 	};
-	unsigned long keep;
-	char *end;
-	int c;
+	int c, bad = 0;
 
 	while ((c = getopt_long(argc, argv, "hV", options, NULL)) != -1) {
 		switch (c) {
 		case OPT_BUS: fdld->address = optarg; break;
 		case OPT_SESSION: fdld->address = "session"; break;
-		case OPT_STATE: fdld->config.state_dir = optarg; break;
-		case OPT_RUNTIME: fdld->config.runtime_dir = optarg; break;
-		case OPT_TAG: fdld->config.udev_tag = optarg; break;
-		case OPT_KEEP:
-			keep = strtoul(optarg, &end, 10);
-			fdld->config.keep_usec = keep * UINT64_C(1000000);
-			if (*end || *optarg < '0' || *optarg > '9' || !keep || keep > KEEP_MAX_SEC) {
-				fprintf(stderr, "fdld: --keep takes seconds, not '%s'\n", optarg);
-				return 1 + 2;
-			}
-			break;
+		case OPT_STATE: fdld->station_config.state_dir = optarg; break;
+		case OPT_RUNTIME: fdld->station_config.runtime_dir = optarg; break;
+		case OPT_TAG: bad = override(fdld, SETTING_UDEV_TAG, optarg); break;
+		case OPT_KEEP: bad = override(fdld, SETTING_KEEP, optarg); break;
+		case OPT_SET: bad = override_named(fdld, optarg); break;
+		case OPT_ROOT: fdld->root = optarg; break;
 		case 'h': fputs(usage, stdout); return 1;
 		case 'V': puts("fdld " FDLD_VERSION); return 1;
 		default: fputs("fdld: try --help\n", stderr); return 1 + 2;
 		}
+		if (bad)
+			return 1 + bad;
 	}
 	if (optind < argc) {
 		fprintf(stderr, "fdld: unexpected argument '%s'; try --help\n", argv[optind]);
@@ -178,7 +220,17 @@ static int wire(struct fdld *fdld, struct failure *why)
 	fdld->loop = loop_new();
 	if (!fdld->loop)
 		return failure_set(why, ERR_INTERNAL, "no event loop");
-	r = station_new(fdld->loop, &fdld->config, &fdld->station, why);
+	r = config_new(fdld->loop, fdld->root, fdld->overrides, fdld->override_count, &fdld->config, why);
+	if (r < 0) {
+		struct journal_field fields[JOURNAL_FAILURE_FIELDS];
+
+		journal_event(EVENT_CONFIG_REJECTED, fields, journal_failure_fields(why, fields),
+			      "the configuration is refused, fdld does not start: %s", why->detail);
+		return r;
+	}
+	fdld->station_config.config = fdld->config;
+	fdld->station_config.settings = &config_book(fdld->config)->set;
+	r = station_new(fdld->loop, &fdld->station_config, &fdld->station, why);
 	if (r < 0)
 		return r;
 	fdld->bus = bus_new(fdld->loop, fdld->station, fdld->address, &bus_events, fdld);
@@ -206,6 +258,7 @@ static void unwire(struct fdld *fdld)
 	host_inhibit_free(fdld->inhibit);
 	host_logcontrol_free(fdld->logcontrol);
 	station_free(fdld->station);
+	config_free(fdld->config);
 	bus_free(fdld->bus);
 	loop_free(fdld->loop);
 }
@@ -220,7 +273,7 @@ int main(int argc, char **argv)
 		return r - 1;
 	umask(0077);
 	(void)signal(SIGPIPE, SIG_IGN);
-	choose_directories(&fdld.config);
+	choose_directories(&fdld.station_config);
 	if (wire(&fdld, &why) < 0) {
 		complain(&why);
 		r = error_entry(why.error)->exit_code;

@@ -299,7 +299,7 @@ void carry_fetch(struct runner *r, const struct source_ref *source, uint64_t off
 	atomic_store(&c->shared->hurry, f->kind != SOURCE_ITEM || f->at < atomic_load(&c->shared->warm_at) ||
 						f->at + f->len > atomic_load(&c->shared->warm_end));
 	call.arg = f;
-	call.deadline = loop_now() + STATION_FETCH_USEC;
+	call.deadline = loop_now() + r->st->set.fetch_usec;
 	c->going = f;
 	err = worker_submit(c->reader, &call, &c->reading);
 	if (err < 0) {
@@ -409,7 +409,7 @@ static void keep_done(void *arg, int status)
 	if (status < 0) {
 		r->carry.writer_lost = true;
 		failure_set(&why, ERR_STORE_FAILED, "job/%" PRIu64 ": the disk has not answered for %d s",
-			    k->job, (int)(STATION_STORE_USEC / 1000000));
+			    k->job, (int)(r->st->set.store_usec / 1000000));
 	} else if (k->result < 0) {
 		why = k->why;
 	}
@@ -438,7 +438,7 @@ static void keep(struct runner *r, struct keeping *k)
 		k->runner = r;
 		k->job = r->job->number;
 		k->carried = carried_ref(r->carry.shared);
-		call.deadline = loop_now() + STATION_STORE_USEC;
+		call.deadline = loop_now() + r->st->set.store_usec;
 		err = worker_submit(r->carry.writer, &call, &r->carry.writing);
 		if (!err)
 			return;

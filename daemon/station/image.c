@@ -90,7 +90,7 @@ static void open_done(void *arg, int status)
 	st->asking--;
 	if (status == -ETIMEDOUT) /* the thread may still be writing to o->why */
 		failure_set(&why, ERR_PACKAGE_READ_STALLED, "its structure could not be read within %d s",
-			    (int)(st->open_usec / 1000000));
+			    (int)(st->set.open_usec / 1000000));
 	else if (status < 0)
 		failure_set(&why, ERR_INTERNAL, "%s", strerror(-status));
 	else if (o->result < 0)
@@ -126,7 +126,7 @@ int station_open_image(struct station *st, int fd, const struct image_options *o
 		return failure_set(why, ERR_DRAINING, "%s", "");
 	for (struct image *i = st->images; i; i = i->next)
 		count++;
-	if (count >= st->config.images_max)
+	if (count >= st->set.images_max)
 		return failure_set(why, ERR_LIMITS_EXCEEDED, "%u packages are open", count);
 	o = calloc(1, sizeof(*o));
 	if (!o)
@@ -149,7 +149,7 @@ int station_open_image(struct station *st, int fd, const struct image_options *o
 				    .done = open_done,
 				    .release = open_release,
 				    .arg = o,
-				    .deadline = loop_now() + st->open_usec };
+				    .deadline = loop_now() + st->set.open_usec };
 
 	r = o->worker ? worker_submit(o->worker, &call, NULL) : -ENOMEM;
 	if (r < 0) {
@@ -223,14 +223,14 @@ static void check_watch(void *arg)
 		image->watched = at;
 		image->moved_at = now;
 	}
-	if (now - image->moved_at < image->st->stall_usec) {
-		loop_timer_after(image->watch, image->st->stall_usec / 4);
+	if (now - image->moved_at < image->st->set.stall_usec) {
+		loop_timer_after(image->watch, image->st->set.stall_usec / 4);
 		return;
 	}
 	package_stop(image->package);
 	worker_abandon(TAKE_PTR(image->worker));
 	failure_set(&why, ERR_PACKAGE_READ_STALLED, "no byte for %d s at %" PRIu64 " of %" PRIu64,
-		    (int)(image->st->stall_usec / 1000000), at, package_size(image->package));
+		    (int)(image->st->set.stall_usec / 1000000), at, package_size(image->package));
 	check_over(image, IMAGE_BAD, &why);
 }
 
@@ -247,7 +247,7 @@ static void check_begin(struct image *image)
 	if (c && image->watch) {
 		c->image = image;
 		c->package = package_ref(image->package);
-		loop_timer_after(image->watch, image->st->stall_usec / 4);
+		loop_timer_after(image->watch, image->st->set.stall_usec / 4);
 		if (worker_submit(image->worker, &call, NULL) == 0)
 			return;
 		package_unref(c->package);

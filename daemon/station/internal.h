@@ -23,17 +23,8 @@
 #include "usb/pipe.h"
 #include "usb/watcher.h"
 
-#define STATION_KEEP_USEC  (30 * 60 * UINT64_C(1000000))
-#define STATION_KEEP_MAX   256
-#define STATION_JOBS_MAX   1024
-#define STATION_IMAGES_MAX 64
-#define STATION_WAIT_USEC  (600 * UINT64_C(1000000))
-#define STATION_OPEN_USEC  (20 * UINT64_C(1000000)) /* for the structure of a package */
-#define STATION_STALL_USEC (60 * UINT64_C(1000000)) /* the whole-file check moves at least this often */
-#define STATION_FETCH_USEC (30 * UINT64_C(1000000)) /* one chunk */
-#define STATION_STORE_USEC (60 * UINT64_C(1000000)) /* one record */
-#define STATION_LISTENERS  8
-#define STATION_FOREVER	   UINT64_MAX
+#define STATION_LISTENERS 8
+#define STATION_FOREVER	  UINT64_MAX
 
 struct runner;
 
@@ -44,8 +35,8 @@ struct listener {
 
 struct station {
 	struct loop *loop;
-	struct station_config config; /* the numbers */
-	char udev_tag[64];
+	struct settings set; /* in force */
+	struct config *config;
 	struct usb_context *usb;
 	struct usb_watcher *watcher;
 	struct usb_budget *budget;
@@ -62,10 +53,9 @@ struct station {
 	uint32_t asking;  /* jobs on their way into being */
 	uint32_t writing; /* files on their way */
 	bool probing, draining, idle_told, queue_deferred;
-	uint64_t open_usec, stall_usec; /* STATION_OPEN_USEC, STATION_STALL_USEC; shorter in tests */
-	struct loop_timer *timer;	/* expiry of waits and of kept results */
-	const char *held;		/* station_hold(); NULL: jobs may begin */
-	struct station_counts counts;	/* the ...ed members only */
+	struct loop_timer *timer;     /* expiry of waits and of kept results */
+	const char *held;	      /* station_hold(); NULL: jobs may begin */
+	struct station_counts counts; /* the ...ed members only */
 };
 
 /* Tells every listener: EMIT(st, job_changed, job) or EMIT(st, idle). */
@@ -173,7 +163,7 @@ struct job {
 	struct runner *runner;
 	char sender[64];
 	bool cancelling;
-	bool announced; /* job_added() was told: nothing of it is told before */
+	bool announced;	 /* job_added() was told: nothing of it is told before */
 	bool granted;	 /* its memory was there while nothing was to begin (station_hold) */
 	uint64_t lively; /* monotonic: last sign of life */
 
@@ -204,8 +194,8 @@ struct job {
 int job_from_record(struct station *st, struct job_record *record, bool old);
 bool job_may_use(const struct job *job, const struct slot *slot);
 void job_state(struct job *job, enum job_state state, const char *queued_for);
-void job_told(struct job *job);	 /* job_view() shows something new */
-void job_moved(struct job *job); /* job_progress() does */
+void job_told(struct job *job);	    /* job_view() shows something new */
+void job_moved(struct job *job);    /* job_progress() does */
 void job_announce(struct job *job); /* tells listeners of it, once */
 /* What runs has told: takes over the session's progress, and its resolved plan once it is there. */
 void job_take_progress(struct job *job, const struct session *session);
@@ -219,9 +209,13 @@ void job_end_session(struct job *job, const struct session *session, const struc
 		     uint32_t backup_count);
 void job_free_all(struct station *st);
 void job_expire(struct station *st, uint64_t now, uint64_t *next);
+/* The time to keep results has changed from the one to the other. */
+void job_keep(struct station *st, uint64_t was_usec, uint64_t is_usec);
 
-/* Options in station's words into those of the plan. 0 or InvalidArgs. */
-int options_translate(const struct job_options *in, struct plan_options *out, struct failure *why);
+/* Options in station's words into those of the plan; what is not said is as the settings say. 0 or
+ * InvalidArgs. */
+int options_translate(const struct job_options *in, const struct settings *set, struct plan_options *out,
+		      struct failure *why);
 
 /* queue.c: gives phones to jobs; idempotent. */
 void queue_run(struct station *st);

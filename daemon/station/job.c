@@ -232,7 +232,7 @@ static int refuse_now(struct station *st, const struct job_request *q, struct fa
 		return failure_set(why, ERR_DRAINING, "%s", "");
 	for (struct job *j = st->jobs; j; j = j->next)
 		open += j->state != JOB_ENDED;
-	if (open >= st->config.jobs_max)
+	if (open >= st->set.jobs_max)
 		return failure_set(why, ERR_LIMITS_EXCEEDED, "%u jobs have not ended", open);
 	if (q->slot && q->expect_device_given &&
 	    (!q->slot->device || q->slot->device->number != q->expect_device))
@@ -282,7 +282,7 @@ static struct job *job_from_request(struct station *st, const struct job_request
 	job->pinned = q->slot != NULL;
 	job->slot = q->slot;
 	job->dry_run = q->dry_run;
-	job->wait_usec = q->wait_given ? q->wait_usec : STATION_WAIT_USEC;
+	job->wait_usec = q->wait_given ? q->wait_usec : st->set.wait_usec;
 	job->expect_given = q->slot && q->expect_device_given;
 	job->expect = q->expect_device;
 	if (q->slot_count) {
@@ -314,7 +314,7 @@ int station_flash(struct station *st, const struct job_request *request, station
 	struct asking *a;
 	int r;
 
-	r = options_translate(&request->options, &options, why);
+	r = options_translate(&request->options, &st->set, &options, why);
 	if (!r)
 		r = refuse_now(st, request, why);
 	if (r < 0)
@@ -408,13 +408,20 @@ void job_expire(struct station *st, uint64_t now, uint64_t *next)
 		after = j->next;
 		if (j->state != JOB_ENDED)
 			continue;
-		if (now >= j->forget_at || kept > st->config.keep_max) {
+		if (now >= j->forget_at || kept > st->set.keep_max) {
 			forget(j);
 			kept--;
 		} else {
 			*next = MIN(*next, j->forget_at);
 		}
 	}
+}
+
+void job_keep(struct station *st, uint64_t was_usec, uint64_t is_usec)
+{
+	for (struct job *j = st->jobs; j; j = j->next)
+		if (j->state == JOB_ENDED)
+			j->forget_at += is_usec - was_usec; /* modulo 2^64: also backwards */
 }
 
 void job_free_all(struct station *st)

@@ -52,7 +52,7 @@ static void finished(struct job *job)
 
 	job_announce(job);
 	job->state = JOB_ENDED;
-	job->forget_at = loop_now() + st->config.keep_usec;
+	job->forget_at = loop_now() + st->set.keep_usec;
 	if (!strcmp(how, "succeeded"))
 		st->counts.jobs_succeeded++;
 	else if (!strcmp(how, "cancelled"))
@@ -265,7 +265,7 @@ int job_from_record(struct station *st, struct job_record *record, bool old)
 	job->pace.done = job->pace.total = job->record.bytes_sent + job->record.bytes_compared;
 	if (*job->record.slot)
 		job->slot = slot_get(st, job->record.slot);
-	job->forget_at = loop_now() + st->config.keep_usec;
+	job->forget_at = loop_now() + st->set.keep_usec;
 	while (*at)
 		at = &(*at)->next;
 	*at = job;

@@ -46,7 +46,14 @@ static int names(const char *option, const char *const *given, char (*to)[40], u
 	return 0;
 }
 
-int options_translate(const struct job_options *in, struct plan_options *out, struct failure *why)
+/* What the caller said, else what the settings say. */
+static const char *said(const char *given, const char *setting)
+{
+	return given && *given ? given : setting;
+}
+
+int options_translate(const struct job_options *in, const struct settings *set, struct plan_options *out,
+		      struct failure *why)
 {
 	static const struct word nv[] = { { "keep", NV_KEEP },
 					  { "keep-if-any", NV_KEEP_IF_ANY },
@@ -64,13 +71,13 @@ int options_translate(const struct job_options *in, struct plan_options *out, st
 	int r;
 
 	memset(out, 0, sizeof(*out));
-	r = choose("nv", in->nv, nv, ARRAY_SIZE(nv), &v[0], why);
+	r = choose("nv", said(in->nv, set->nv), nv, ARRAY_SIZE(nv), &v[0], why);
 	if (!r)
 		r = choose("repartition", in->repartition, repartition, ARRAY_SIZE(repartition), &v[1], why);
 	if (!r)
-		r = choose("level", in->level, level, ARRAY_SIZE(level), &v[2], why);
+		r = choose("level", said(in->level, set->level), level, ARRAY_SIZE(level), &v[2], why);
 	if (!r)
-		r = choose("end", in->end, end, ARRAY_SIZE(end), &v[3], why);
+		r = choose("end", said(in->end, set->end), end, ARRAY_SIZE(end), &v[3], why);
 	if (!r)
 		r = names("entries", in->entries, out->only, &out->only_count, why);
 	if (!r)

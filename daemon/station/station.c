@@ -8,6 +8,7 @@
 #include <time.h>
 
 #include "common/util.h"
+#include "station/config.h"
 #include "station/internal.h"
 #include "station/kv.h"
 
@@ -123,7 +124,7 @@ static int on_record(void *user, struct job_record *r)
 	}
 	if (!ret && open)
 		ret = interrupted(s, r);
-	if (!ret && (open || r->finished_at + st->config.keep_usec > s->now))
+	if (!ret && (open || r->finished_at + st->set.keep_usec > s->now))
 		ret = job_from_record(st, r, !open);
 	job_record_clear(r);
 	if (ret == -ENOMEM && s->why->error == ERR_NONE)
@@ -132,18 +133,6 @@ static int on_record(void *user, struct job_record *r)
 }
 
 /* ---- begin ---- */
-
-static void defaults(struct station_config *c)
-{
-	if (!c->keep_usec)
-		c->keep_usec = STATION_KEEP_USEC;
-	if (!c->keep_max)
-		c->keep_max = STATION_KEEP_MAX;
-	if (!c->jobs_max)
-		c->jobs_max = STATION_JOBS_MAX;
-	if (!c->images_max)
-		c->images_max = STATION_IMAGES_MAX;
-}
 
 int station_new(struct loop *loop, const struct station_config *config, struct station **out,
 		struct failure *why)
@@ -156,13 +145,12 @@ int station_new(struct loop *loop, const struct station_config *config, struct s
 	if (!st)
 		return failure_set(why, ERR_INTERNAL, "out of memory");
 	st->loop = loop;
-	st->config = *config;
-	defaults(&st->config);
+	st->config = config->config;
+	if (config->settings)
+		st->set = *config->settings;
+	else
+		settings_preset(&st->set);
 	st->probing = true;
-	st->open_usec = STATION_OPEN_USEC;
-	st->stall_usec = STATION_STALL_USEC;
-	if (config->udev_tag)
-		kv_copy(st->udev_tag, sizeof(st->udev_tag), config->udev_tag);
 	r = records_open(config->state_dir, config->runtime_dir, &st->records, why);
 	if (r < 0)
 		goto fail;
@@ -173,6 +161,7 @@ int station_new(struct loop *loop, const struct station_config *config, struct s
 		r = failure_set(why, ERR_INTERNAL, "out of memory");
 		goto fail;
 	}
+	usb_budget_share(st->budget, st->set.usb_percent);
 	r = records_scan(st->records, on_record, &scan);
 	if (r < 0) {
 		if (scan.why->error == ERR_NONE)
@@ -180,7 +169,7 @@ int station_new(struct loop *loop, const struct station_config *config, struct s
 				    config->state_dir, strerror(-r));
 		goto fail;
 	}
-	st->config.state_dir = st->config.runtime_dir = st->config.udev_tag = NULL; /* the caller's strings */
+	config_attach(st->config, st);
 	*out = st;
 	return 0;
 fail:
@@ -195,13 +184,38 @@ int station_start(struct station *st, struct failure *why)
 	st->usb = usb_context_new(st->loop, why);
 	if (!st->usb)
 		return why && why->error != ERR_NONE ? -error_entry(why->error)->err : -EIO;
-	st->watcher = usb_watcher_new(st->loop, *st->udev_tag ? st->udev_tag : NULL, &events, st, why);
+	st->watcher = usb_watcher_new(st->loop, *st->set.udev_tag ? st->set.udev_tag : NULL, &events, st,
+				      why);
 	if (!st->watcher)
 		return why && why->error != ERR_NONE ? -error_entry(why->error)->err : -EIO;
 	st->probing = false;
 	station_told(st);
 	station_poke(st);
 	return 0;
+}
+
+/* ---- settings ---- */
+
+void station_configure(struct station *st, const struct settings *settings)
+{
+	struct settings old = st->set;
+
+	st->set = *settings;
+	kv_copy(st->set.udev_tag, sizeof(st->set.udev_tag), old.udev_tag);
+	job_keep(st, old.keep_usec, st->set.keep_usec);
+	usb_budget_share(st->budget, st->set.usb_percent);
+	station_told(st);
+	station_poke(st);
+}
+
+const struct settings *station_settings(const struct station *st)
+{
+	return &st->set;
+}
+
+struct config *station_config(const struct station *st)
+{
+	return st->config;
 }
 
 /* ---- the whole ---- */
@@ -284,6 +298,7 @@ void station_free(struct station *st)
 	if (!st)
 		return;
 	memset(st->listener, 0, sizeof(st->listener));
+	config_attach(st->config, NULL);
 	usb_watcher_free(st->watcher);
 	while (busy) {
 		busy = false;

@@ -19,8 +19,10 @@
 #include <stdint.h>
 
 #include "common/error.h"
+#include "common/settings.h"
 
 struct loop;
+struct config;
 struct station;
 struct slot;
 struct device;
@@ -33,11 +35,8 @@ struct station_config {
 	const char *state_dir;	 /* must exist, ours, writable: job/<id>/ and the job counter live there */
 	const char *runtime_dir; /* survives a restart of the service, not of the machine; NULL: no port
 				    records */
-	const char *udev_tag;	 /* watch only devices a rule tagged so; NULL: all 1782:4d00 */
-	uint64_t keep_usec;	 /* results stay readable this long; 0 = 30 min */
-	uint32_t keep_max;	 /* and at most this many of them; 0 = 256 */
-	uint32_t jobs_max;	 /* jobs that have not ended, at most; 0 = 1024 */
-	uint32_t images_max;	 /* 0 = 64 */
+	const struct settings *settings; /* as of the start; NULL: the presets */
+	struct config *config; /* station_config() gives it back; may be NULL. Outlives the station */
 };
 
 /*
@@ -47,6 +46,14 @@ struct station_config {
  */
 int station_new(struct loop *loop, const struct station_config *config, struct station **out,
 		struct failure *why);
+/*
+ * Other settings from now on: waits, limits and deadlines that begin later take the new ones, results that
+ * are kept are kept as long as they now say. Those that need a restart (setting_entry()) are left as they
+ * are.
+ */
+void station_configure(struct station *st, const struct settings *settings);
+const struct settings *station_settings(const struct station *st); /* in force, never NULL */
+struct config *station_config(const struct station *st);	   /* NULL: none was given */
 /*
  * Begins to watch the ports; after subscribing, so that nothing is missed. slot_added() and device_added()
  * for what is there come before it returns; then station_probing() is false. 0 or negative errno with *why.
@@ -64,7 +71,10 @@ void station_free(struct station *st);
 /* Any member may be NULL. Never called from within a call that asks for work; handlers may call the station.
  */
 struct station_events {
-	void (*station_changed)(void *user); /* draining, counts */
+	void (*station_changed)(void *user); /* draining, counts, configuration */
+	void (*config_reading)(void *user);  /* the files are being read anew: config_read() follows */
+	void (*config_read)(void *user,
+			    const struct failure *why); /* NULL: in force; else all is as before */
 	void (*idle)(void *user); /* draining and nothing runs any more, every file is written; once */
 	void (*slot_added)(void *user, struct slot *slot);
 	void (*slot_changed)(void *user, struct slot *slot);

@@ -21,8 +21,8 @@ struct usb_claim {
 };
 
 struct usb_budget {
-	uint64_t limit, used;
-	struct usb_claim *claims; /* in the order of asking, granted or not */
+	uint64_t machine, limit, used; /* limit: our share of the machine's */
+	struct usb_claim *claims;      /* in the order of asking, granted or not */
 	bool granting;
 };
 
@@ -44,7 +44,7 @@ struct usb_budget *usb_budget_new(const char *path)
 	struct usb_budget *budget = calloc(1, sizeof(*budget));
 
 	if (budget)
-		budget->limit = read_limit(path ? path : USB_BUDGET_PATH);
+		budget->machine = budget->limit = read_limit(path ? path : USB_BUDGET_PATH);
 	return budget;
 }
 
@@ -63,7 +63,9 @@ void usb_budget_free(struct usb_budget *budget)
 
 static bool fits(const struct usb_budget *budget, uint64_t bytes)
 {
-	return bytes <= budget->limit - budget->used;
+	if (!budget->used)
+		return bytes <= budget->machine;
+	return budget->used <= budget->limit && bytes <= budget->limit - budget->used;
 }
 
 static struct usb_claim *first_waiting(const struct usb_budget *budget)
@@ -81,7 +83,7 @@ int usb_budget_ask(struct usb_budget *budget, uint64_t bytes, void (*granted)(vo
 	struct usb_claim **at = &budget->claims, *claim;
 
 	*result = NULL;
-	if (bytes > budget->limit)
+	if (bytes > budget->machine)
 		return -E2BIG;
 	claim = calloc(1, sizeof(*claim));
 	if (!claim)
@@ -102,20 +104,10 @@ int usb_budget_ask(struct usb_budget *budget, uint64_t bytes, void (*granted)(vo
 	return claim->granted ? 1 : 0;
 }
 
-void usb_budget_release(struct usb_claim *claim)
+static void grant(struct usb_budget *budget)
 {
-	struct usb_budget *budget;
-	struct usb_claim **at, *next;
+	struct usb_claim *next;
 
-	if (!claim)
-		return;
-	budget = claim->budget;
-	for (at = &budget->claims; *at != claim; at = &(*at)->next)
-		;
-	*at = claim->next;
-	if (claim->granted)
-		budget->used -= claim->bytes;
-	free(claim);
 	/* granted() may release again; the outer round then goes on with what is there */
 	if (budget->granting)
 		return;
@@ -127,6 +119,29 @@ void usb_budget_release(struct usb_claim *claim)
 			next->fn(next->user);
 	}
 	budget->granting = false;
+}
+
+void usb_budget_release(struct usb_claim *claim)
+{
+	struct usb_budget *budget;
+	struct usb_claim **at;
+
+	if (!claim)
+		return;
+	budget = claim->budget;
+	for (at = &budget->claims; *at != claim; at = &(*at)->next)
+		;
+	*at = claim->next;
+	if (claim->granted)
+		budget->used -= claim->bytes;
+	free(claim);
+	grant(budget);
+}
+
+void usb_budget_share(struct usb_budget *budget, uint32_t percent)
+{
+	budget->limit = budget->machine == UINT64_MAX ? UINT64_MAX : budget->machine / 100 * percent;
+	grant(budget);
 }
 
 bool usb_budget_granted(const struct usb_claim *claim)

@@ -31,8 +31,14 @@ int usb_budget_ask(struct usb_budget *budget, uint64_t bytes, void (*granted)(vo
 void usb_budget_release(struct usb_claim *claim);
 bool usb_budget_granted(const struct usb_claim *claim);
 
+/*
+ * Of what the machine grants, we take at most this much from now on; 100 at the start. What is granted stays
+ * granted. One claim alone is always let in, so that a small share makes phones wait, never impossible.
+ */
+void usb_budget_share(struct usb_budget *budget, uint32_t percent);
+
 struct usb_budget_state {
-	uint64_t limit; /* UINT64_MAX = unlimited */
+	uint64_t limit; /* our share; UINT64_MAX = unlimited */
 	uint64_t used;
 	unsigned int holders, waiting;
 };

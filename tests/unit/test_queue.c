@@ -396,7 +396,7 @@ static void test_refusals(void **state)
 	assert_int_equal(r->why.error, ERR_INVALID_ARGS);
 	assert_int_equal(r->added, 0);
 	assert_null(station_next_job(r->st, NULL));
-	r->st->config.jobs_max = 1;
+	r->st->set.jobs_max = 1;
 	flash(r, (struct job_request){ .slot = slot });
 	assert_true(ask(r, (struct job_request){ .slot = slot }) < 0);
 	assert_int_equal(r->why.error, ERR_LIMITS_EXCEEDED);
@@ -487,14 +487,14 @@ static void test_forgotten(void **state)
 	struct failure why = { 0 };
 	struct job_view v;
 
-	r->st->config.keep_usec = 30000;
+	r->st->set.keep_usec = 30000;
 	for (int i = 0; i < 3; i++)
 		assert_int_equal(
 			job_cancel(flash(r, (struct job_request){ .slot_count = 0 }), false, NULL, &why), 0);
 	UNTIL(r, r->removed == 3);
 	assert_null(station_next_job(r->st, NULL));
-	r->st->config.keep_usec = 60000000;
-	r->st->config.keep_max = 2;
+	r->st->set.keep_usec = 60000000;
+	r->st->set.keep_max = 2;
 	for (int i = 0; i < 4; i++)
 		assert_int_equal(
 			job_cancel(flash(r, (struct job_request){ .slot_count = 0 }), false, NULL, &why), 0);

@@ -67,7 +67,7 @@ static int rm(const char *path, const struct stat *st, int flag, struct FTW *ftw
 static int setup(void **state)
 {
 	struct compose_spec spec = { .family = "sc9863a", .seed = 5, .image_bytes = 300000 };
-	struct station_config config = { .keep_usec = 1 };
+	struct station_config config = { 0 };
 	struct rig *r = calloc(1, sizeof(*r));
 	struct failure why = { 0 };
 	int fd;
@@ -83,8 +83,8 @@ static int setup(void **state)
 	r->loop = loop_new();
 	assert_non_null(r->loop);
 	assert_int_equal(station_new(r->loop, &config, &r->st, &why), 0);
-	r->st->open_usec = 200000;
-	r->st->stall_usec = 400000;
+	r->st->set.open_usec = 200000;
+	r->st->set.stall_usec = 400000;
 	bad_at = -1;
 	*state = r;
 	return 0;
