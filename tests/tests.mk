@@ -135,6 +135,8 @@ uninstall:
 	@set -e; for i in $(INSTALLED); do IFS=: read -r mode from to <<<"$$i"; rm -f "$(DESTDIR)$$to"; done
 
 # ---- Debian packages ------------------------------------------------------------------------
-.PHONY: deb
+.PHONY: deb check-deb
 deb: need-deps
 	@debian/build.sh
+check-deb: need-deps
+	@tests/run $(BUILD) deb
