@@ -91,7 +91,7 @@ static void say_prefix(struct line *line, const struct host_status *status)
 	}
 }
 
-static void say_state(struct line *line, struct station *st)
+static void say_state(struct line *line, struct station *st, const char *note)
 {
 	struct station_counts c;
 	unsigned int bound;
@@ -111,6 +111,8 @@ static void say_state(struct line *line, struct station *st)
 		say(line, ", %u job%s queued", c.queued, c.queued == 1 ? "" : "s");
 	if (c.waiting)
 		say(line, ", %u waiting for a phone", c.waiting);
+	if (c.running)
+		say(line, "%s", note);
 	if (c.owed)
 		say(line, "; an NV backup is owed, see fdlctl jobs");
 }
@@ -128,8 +130,7 @@ static void on_prepare(void *arg)
 	status->note = note;
 	status->ending_shown = ending;
 	say_prefix(&line, status);
-	say_state(&line, status->station);
-	say(&line, "%s", note);
+	say_state(&line, status->station, note);
 	line.text[0] = (char)toupper((unsigned char)line.text[0]);
 	host_notify_status("%s", line.text);
 }
