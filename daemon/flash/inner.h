@@ -18,6 +18,7 @@
 #include "common/util.h"
 #include "flash/diagnosis.h"
 #include "flash/feed.h"
+#include "flash/probe.h"
 #include "flash/session.h"
 #include "flash/sparse_scan.h"
 #include "pac/nv.h"
@@ -150,12 +151,38 @@ struct reader {
 	bool secret;
 };
 
+/* Sizes asked for name by name (step_probe.c). */
+struct probe_row {
+	char name[TABLE_NAME_MAX + 1];
+	uint64_t expected; /* bytes, asked first; 0: no idea */
+};
+
+struct probe_state {
+	/* in words; is there a byte; NAND: may it be opened for so many */
+	enum { PROBE_WORDS, PROBE_BYTES, PROBE_OPENINGS, PROBE_OVER } how;
+	struct probe_row *row; /* TABLE_MAX of them */
+	uint32_t count, i;
+	struct reader r;
+	struct size_search search;
+	uint64_t question; /* bytes: are there so many? */
+	uint64_t size;	   /* of the current row; PROBE_UNKNOWN: it is there */
+	bool there, absent;
+	bool again;	 /* refused once: asked a second time before that is believed */
+	bool area_asked; /* the user area itself, first of all */
+	bool seen;	 /* at least one place was really shown */
+	bool unit;	 /* only to measure the unit of a list */
+	uint32_t requests;
+	uint64_t user_size; /* bytes, 0 unknown */
+	uint32_t sector;
+};
+
 struct table_state {
 	struct reader r;
-	enum { TABLE_GPT_READ, TABLE_LIST_READ, TABLE_OVER } at;
+	enum { TABLE_GPT_READ, TABLE_LIST_READ, TABLE_PROBE, TABLE_OVER } at;
 	uint8_t *bytes;
 	size_t len, room;
 	bool prove, refused;
+	struct probe_state probe;
 };
 
 struct backup_state_inner {
@@ -253,9 +280,9 @@ enum phase {
 	PHASE_LOAD_FDL2,
 	PHASE_EXEC_FDL2,
 	PHASE_SETUP,
+	PHASE_TABLE, /* before the UID: only one of list and UID may be asked for */
 	PHASE_UID,
 	PHASE_OWED,
-	PHASE_TABLE,
 	PHASE_BACKUP,
 	PHASE_TABLE_AGAIN,
 	PHASE_RESOLVE,
@@ -315,7 +342,7 @@ struct session {
 	bool resumed;	    /* a loader was found running */
 	bool spoken;	    /* FDL2 has answered a command */
 	bool table_damaged; /* there is a table, but its first copy is broken */
-	bool unknown_spent; /* the one command it may not know has been sent */
+	bool unknown_spent; /* the one command it may not know has been sent (plan.h, enum plan_unknown) */
 	bool raw;	    /* 0x28 was accepted */
 
 	/* flow */
@@ -399,6 +426,16 @@ size_t reader_piece(const struct session *s);
 enum step_says table_begin(struct session *s, bool prove);
 enum step_says table_next(struct session *s, struct ask *ask);
 enum step_says table_take(struct session *s, const struct answer *a);
+
+/*
+ * Probing, as a part of reading the table. unit: only measures the unit of the list in s->facts.table; else
+ * fills that with what the plan needs to know (proving: with the rows of the resolved plan's table). False:
+ * nothing to ask for.
+ */
+bool probe_begin(struct session *s, bool unit);
+enum step_says probe_next(struct session *s, struct ask *ask);
+enum step_says probe_take(struct session *s, const struct answer *a);
+void probe_free(struct session *s);
 
 /* A sink name for NV bytes that are no valid NV: kept, but nothing that could be owed. */
 bool session_is_raw(const char *name);

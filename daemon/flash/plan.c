@@ -255,7 +255,6 @@ static int compile(struct plan *p, struct failure *why)
 		return rc;
 	p->old_ids = !any_by_name(p);
 	p->keep_charge = p->family == PLAN_TWO_STAGE && !p->old_ids;
-	p->may_not_know = p->old_ids ? NULL : "READ_CHIP_UID";
 	rc = plan_entries(p, why);
 	if (!rc)
 		rc = verify_steps(p, why);
@@ -263,6 +262,10 @@ static int compile(struct plan *p, struct failure *why)
 		rc = end_step(p, why);
 	if (rc)
 		return rc;
+	p->may_not_know = p->old_ids ? UNKNOWN_NONE : p->backup_count ? UNKNOWN_UID : UNKNOWN_LIST_OR_UID;
+	if (p->may_not_know != UNKNOWN_NONE)
+		plan_doubt(p, "may-not-know: the phone may not know %s; nothing else of that kind is sent",
+			   plan_unknown_text(p->may_not_know));
 	mirror_doubts(p);
 	plan_total(p);
 	return 0;

@@ -77,6 +77,14 @@ enum guard {
 /* What a cancel has to wait for (design, promise 12). */
 enum boundary { BOUNDARY_NOW, BOUNDARY_ENTRY, BOUNDARY_BOUND };
 
+/*
+ * The one command of a session that the phone may not know (device-behaviour 17: F20: a second one can cost
+ * the next read). Where something of this phone's own is kept it goes to the identity that the backup belongs
+ * to, and a table that cannot be read is probed. Where nothing is kept a table that cannot be read as GPT is
+ * asked for instead: then the session has no identity.
+ */
+enum plan_unknown { UNKNOWN_NONE, UNKNOWN_UID, UNKNOWN_LIST_OR_UID };
+
 #define PLAN_STEPS_MAX 256
 #define PLAN_SKIPS_MAX 2
 
@@ -147,12 +155,7 @@ struct plan {
 	uint8_t table_version;	      /* 0 or 1 (pac-and-flow 2.4) */
 	uint8_t table_unit;	      /* V1 unit as it will be sent: 3 bytes, 4 sectors */
 	int64_t table_gap[TABLE_MAX]; /* bytes, scaled like the sizes */
-	/*
-	 * The one command that the phone may not know: "READ_PARTITION", "READ_CHIP_UID" or NULL. By name it
-	 * is READ_CHIP_UID: the table is read as GPT; READ_PARTITION follows only where that fails and the
-	 * UID was answered.
-	 */
-	const char *may_not_know;
+	enum plan_unknown may_not_know;
 	struct plan_backup backup[FACTS_BACKUPS_MAX];
 	uint32_t backup_count;
 	struct plan_step step[PLAN_STEPS_MAX];
@@ -172,6 +175,11 @@ struct plan {
 int plan_compile(const struct pac *pac, const struct plan_options *options, struct plan **out,
 		 struct failure *why);
 void plan_free(struct plan *plan);
+/*
+ * With these options the package writes or erases an area other than NV whose content is this one phone's own
+ * (factory data, calibration) and which is not read before and put back.
+ */
+bool plan_loses_own(const struct plan_options *options, const struct pac *pac);
 
 /*
  * The plan decided by facts: a new plan without guards, every image fitted to the table that will be there,
@@ -206,5 +214,7 @@ const char *
 repartition_policy_name(enum repartition_policy policy); /* "on-mismatch", "package", "always", "never" */
 const char *verify_level_name(enum verify_level level);	 /* "acknowledged", "sampled", "verified" */
 const char *end_action_name(enum end_action end);	 /* "reset", "power-off", "stay" */
+/* "READ_CHIP_UID", "READ_PARTITION if ..., else READ_CHIP_UID"; "" for none. For people. */
+const char *plan_unknown_text(enum plan_unknown unknown);
 
 #endif

@@ -20,6 +20,9 @@ bool rule_is_nv(const char *name);
 /* Twin copies and running NV: an image written there has no header and no check. */
 bool rule_is_nv_twin(const char *name);
 bool rule_is_runtime_nv(const char *name);
+/* "l_fixnv1_a" -> "l_fixnv2_a": the second copy, which FDL2 writes and erases too (pac-and-flow 3.4). False:
+ * no such pair. */
+bool rule_nv_twin(const char *name, char *twin, size_t size);
 bool rule_is_boot_area(const char *name); /* splloader, splloader_bak: not in any table */
 /* Part of what starts the phone: a cancel waits for the end of such an entry. */
 bool rule_is_boot_chain(const char *name);

@@ -12,5 +12,7 @@ int plan_entries(struct plan *p, struct failure *why);
 enum repartition_policy plan_repartition(const struct plan *p);
 /* The header says "stop when the table differs" and that is the policy. */
 bool plan_stops_on_mismatch(const struct plan *p);
+/* The phone's whole table is to be compared with the package's. */
+bool plan_compares_table(const struct plan *p);
 
 #endif

@@ -4,7 +4,7 @@
 #include <strings.h>
 
 #include "common/util.h"
-#include "flash/plan_build.h"
+#include "flash/plan_entries.h"
 
 /* Length of the name without "_a" or "_b". */
 static size_t stem(const char *name)
@@ -47,6 +47,15 @@ bool rule_is_nv_twin(const char *name)
 bool rule_is_runtime_nv(const char *name)
 {
 	return stem_ends(name, "runtimenv1");
+}
+
+bool rule_nv_twin(const char *name, char *twin, size_t size)
+{
+	if ((!rule_is_nv(name) && !rule_is_runtime_nv(name)) || strlen(name) >= size)
+		return false;
+	memcpy(twin, name, strlen(name) + 1);
+	twin[stem(name) - 1] = '2';
+	return true;
 }
 
 bool rule_is_boot_area(const char *name)
@@ -133,4 +142,35 @@ bool rule_taken(const struct plan_options *o, const struct pac_item *item)
 	if (o->only_count)
 		return listed(o->only, o->only_count, item) && (item->ticked || item->has_file);
 	return item->ticked;
+}
+
+enum repartition_policy plan_repartition(const struct plan *p)
+{
+	enum repartition_policy policy = p->options.repartition;
+
+	if (!p->table.count)
+		return REPARTITION_NEVER;
+	if (p->options.erase_all)
+		return REPARTITION_ALWAYS;
+	/* single entries never ask for another table unless that is said too */
+	if (p->options.only_count && policy != REPARTITION_ALWAYS)
+		return REPARTITION_NEVER;
+	if (policy != REPARTITION_PACKAGE)
+		return policy;
+	switch (pac_header(p->pac)->nand_strategy) {
+	case 0: return REPARTITION_ALWAYS;
+	case 3: return REPARTITION_ON_MISMATCH;
+	default: return REPARTITION_NEVER;
+	}
+}
+
+bool plan_compares_table(const struct plan *p)
+{
+	return plan_repartition(p) == REPARTITION_ON_MISMATCH || plan_stops_on_mismatch(p);
+}
+
+bool plan_stops_on_mismatch(const struct plan *p)
+{
+	return p->table.count && p->options.repartition == REPARTITION_PACKAGE && !p->options.erase_all &&
+	       pac_header(p->pac)->nand_strategy == 1;
 }

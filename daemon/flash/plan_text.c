@@ -78,6 +78,17 @@ const char *end_action_name(enum end_action end)
 	return name_of(names, ARRAY_SIZE(names), end);
 }
 
+const char *plan_unknown_text(enum plan_unknown unknown)
+{
+	static const char *const texts[] = {
+		[UNKNOWN_NONE] = "",
+		[UNKNOWN_UID] = "READ_CHIP_UID",
+		[UNKNOWN_LIST_OR_UID] = "READ_PARTITION if no table can be read as GPT, else READ_CHIP_UID",
+	};
+
+	return name_of(texts, ARRAY_SIZE(texts), unknown);
+}
+
 static const char *bytes_text(uint64_t n, char *buf, size_t size)
 {
 	if (n < 10240)

@@ -52,6 +52,7 @@ void session_free(struct session *s)
 	if (s->step == &step_merge)
 		free(s->st.merge.image);
 	free(s->table.bytes);
+	probe_free(s);
 	free(s->intent);
 	free(s->entries);
 	free(s->written);

@@ -152,15 +152,11 @@ static const struct step_kind *load_phase(const struct session *s)
 static const struct step_kind *learn_phase(const struct session *s)
 {
 	bool fdl2 = s->where == BSL_STAGE_FDL2 && !s->resumed;
-	bool may_uid = s->plan->may_not_know && !strcmp(s->plan->may_not_know, "READ_CHIP_UID");
 
 	switch (s->phase) {
 	case PHASE_SETUP: return fdl2 && s->facts.has_capabilities ? &step_setup : NULL;
 	case PHASE_UID:
-		return fdl2 && !s->plan->old_ids && !s->unknown_spent &&
-				       (s->facts.has_capabilities || may_uid)
-			       ? &step_uid
-			       : NULL;
+		return fdl2 && s->plan->may_not_know != UNKNOWN_NONE && !s->unknown_spent ? &step_uid : NULL;
 	case PHASE_OWED: return &step_owed;
 	case PHASE_TABLE: return s->plan->old_ids || s->where == BSL_STAGE_FDL ? NULL : &step_table;
 	case PHASE_BACKUP: return s->backup_at < s->plan->backup_count ? &step_backup : NULL;

@@ -67,9 +67,10 @@ static enum step_says backup_begin(struct session *s)
 	} else if (b->by_name && s->facts.table.count) {
 		const struct table_entry *e = table_find(&s->facts.table, b->target);
 
-		if (!e)
+		/* that probing met a refusal proves nothing: it is tried */
+		if (!e && s->facts.table.origin != TABLE_PROBED)
 			return note(s, BACKUP_REFUSED, "the phone's table has no such partition");
-		if (!is_nv(s) && e->size && e->size < size)
+		if (e && !is_nv(s) && e->size && e->size < size)
 			size = e->size;
 	}
 	if (is_nv(s)) {

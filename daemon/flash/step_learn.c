@@ -62,6 +62,7 @@ static enum step_says uid_next(struct session *s, struct ask *ask)
 {
 	if (s->st.load.pos++)
 		return STEP_DONE;
+	s->unknown_spent = true; /* device-behaviour 17: F20, once a session */
 	ask_command(s, ask, DOING_UID, BSL_CMD_READ_CHIP_UID);
 	return STEP_ASK;
 }
@@ -94,11 +95,7 @@ static enum step_says uid_take(struct session *s, const struct answer *a)
 			keep_unit(s, &uid);
 		return STEP_ASK;
 	}
-	if (a->kind == ANSWER_CODE && a->code == BSL_REP_UNSUPPORTED) {
-		s->unknown_spent = true; /* device-behaviour 17: F20, once a session */
-		return STEP_ASK;
-	}
-	if (a->kind == ANSWER_CODE && a->code == BSL_REP_FAILED)
+	if (a->kind == ANSWER_CODE && (a->code == BSL_REP_UNSUPPORTED || a->code == BSL_REP_FAILED))
 		return STEP_ASK;
 	return step_refused(s, a);
 }

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * The phone's partition table: a GPT at the start of the user area; where that cannot be had, and nothing the
- * phone may not know has been sent yet, the 0x2D list (bsl-protocol 11.3, 11.4). Also proves a table after it
- * was written.
+ * The phone's partition table: a GPT at the start of the user area; where that cannot be had, the 0x2D list
+ * if that is what the plan spends its one command on that the phone may not know; else sizes by probing
+ * (bsl-protocol 11.2 to 11.4). Also proves a table after it was written.
  */
 #include <errno.h>
 
@@ -27,25 +27,51 @@ enum step_says table_begin(struct session *s, bool prove)
 	struct table_state *t = &s->table;
 
 	free(t->bytes);
+	probe_free(s);
 	memset(t, 0, sizeof(*t));
 	t->prove = prove;
 	t->bytes = malloc(TABLE_LIMIT);
 	if (!t->bytes)
 		return step_fail(s, ERR_INTERNAL, "no memory for a partition table");
 	t->room = TABLE_LIMIT;
+	if (prove)
+		memset(&s->facts.table, 0, sizeof(s->facts.table)); /* what it was proves nothing */
 	open_gpt(s, TABLE_FIRST);
 	return STEP_ASK;
 }
 
 static bool list_allowed(const struct session *s)
 {
-	return !s->unknown_spent && s->phase == PHASE_TABLE && !s->plan->old_ids &&
+	return s->plan->may_not_know == UNKNOWN_LIST_OR_UID && !s->unknown_spent && s->phase == PHASE_TABLE &&
 	       s->where == BSL_STAGE_FDL2 && s->facts.storage != STORAGE_NAND && s->facts.has_capabilities;
+}
+
+/*
+ * Old loaders may hang where a read is refused (bsl-protocol 11.2), and a board without a table has nothing
+ * to ask for. A broken first copy is mended by the first access by name: the table is read again after the
+ * backups.
+ */
+static bool probing_allowed(const struct session *s)
+{
+	if (s->plan->old_ids || s->where != BSL_STAGE_FDL2 || !s->facts.has_capabilities ||
+	    s->facts.table_absent)
+		return false;
+	if (s->table.prove)
+		return s->facts.storage != STORAGE_NAND;
+	return !(s->table_damaged && s->phase == PHASE_TABLE && s->plan->backup_count);
+}
+
+static void probe(struct session *s, bool unit)
+{
+	s->table.at = probing_allowed(s) && probe_begin(s, unit) ? TABLE_PROBE : TABLE_OVER;
 }
 
 static void no_gpt(struct session *s)
 {
-	s->table.at = list_allowed(s) ? TABLE_LIST_READ : TABLE_OVER;
+	if (list_allowed(s))
+		s->table.at = TABLE_LIST_READ;
+	else
+		probe(s, false);
 }
 
 static void parse_gpt(struct session *s)
@@ -85,8 +111,16 @@ enum step_says table_next(struct session *s, struct ask *ask)
 		parse_gpt(s);
 	}
 	if (t->at == TABLE_LIST_READ) {
+		s->unknown_spent = true;
 		ask_command(s, ask, DOING_TABLE_READ, BSL_CMD_READ_PARTITIONS);
 		return STEP_ASK;
+	}
+	if (t->at == TABLE_PROBE) {
+		enum step_says says = probe_next(s, ask);
+
+		if (says != STEP_DONE)
+			return says;
+		t->at = TABLE_OVER;
 	}
 	free(t->bytes);
 	t->bytes = NULL;
@@ -95,17 +129,22 @@ enum step_says table_next(struct session *s, struct ask *ask)
 
 static enum step_says list_take(struct session *s, const struct answer *a)
 {
-	struct table_state *t = &s->table;
+	uint32_t sector = s->facts.storage == STORAGE_UFS ? 4096 : s->facts.storage == STORAGE_EMMC ? 512 : 0;
 
-	t->at = TABLE_OVER;
+	/* older FDL2 do not know it (bsl-protocol 14: 0x2D); U-Boot ones lose a packet by it, no more */
 	if (a->kind == ANSWER_CODE && a->code != BSL_REP_VERIFY_ERROR) {
-		s->unknown_spent |= a->code == BSL_REP_UNSUPPORTED;
-		return STEP_ASK; /* older FDL2 do not know it (bsl-protocol 14: 0x2D) */
+		probe(s, false);
+		return STEP_ASK;
 	}
 	if (a->kind != ANSWER_GOOD)
 		return step_refused(s, a);
-	if (table_from_list(a->payload, a->len, NULL, 0, &s->plan->table, &s->facts.table))
+	s->table.at = TABLE_OVER;
+	if (table_from_list(a->payload, a->len, NULL, sector, &s->plan->table, &s->facts.table)) {
 		memset(&s->facts.table, 0, sizeof(s->facts.table));
+		probe(s, false);
+	} else if (!s->facts.table.unit_sure) {
+		probe(s, true); /* numbers are no sizes until their unit is measured */
+	}
 	return STEP_ASK;
 }
 
@@ -118,6 +157,8 @@ enum step_says table_take(struct session *s, const struct answer *a)
 
 	if (t->at == TABLE_LIST_READ)
 		return list_take(s, a);
+	if (t->at == TABLE_PROBE)
+		return probe_take(s, a);
 	if (a->kind == ANSWER_CODE && a->code != BSL_REP_VERIFY_ERROR) {
 		bool opening = t->r.at == READER_START;
 

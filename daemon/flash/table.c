@@ -205,6 +205,7 @@ static uint64_t settle_unit(const struct flash_table *list, const struct flash_t
 			    uint32_t storage_sector, const struct flash_table *want, bool *sure)
 {
 	const struct flash_table *ref = gpt ? gpt : want;
+	uint64_t hint = storage_sector == 4096 ? 8192 : storage_sector ? 1024 : 0, unit = 0;
 	uint32_t kib = 0, kib8 = 0, compared = 0;
 
 	*sure = true;
@@ -222,14 +223,16 @@ static uint64_t settle_unit(const struct flash_table *list, const struct flash_t
 		*sure = false;
 		return gpt->sector == 4096 ? 8192 : 1024;
 	}
-	if (storage_sector)
-		return storage_sector == 4096 ? 8192 : 1024;
 	/* against a package's table one row may differ (that is what we want to find out), all may not */
 	if (kib > kib8 && kib8 == 0 && 2 * kib >= compared)
-		return 1024;
-	if (kib8 > kib && kib == 0 && 2 * kib8 >= compared)
-		return 8192;
-	*sure = false;
+		unit = 1024;
+	else if (kib8 > kib && kib == 0 && 2 * kib8 >= compared)
+		unit = 8192;
+	if (unit && (!hint || hint == unit))
+		return unit;
+	*sure = false; /* what the storage says is a hint, and two that disagree are none */
+	if (hint && !unit)
+		return hint;
 	return all_whole(list, 128) && !all_whole(list, 1024) ? 8192 : 1024;
 }
 
@@ -253,10 +256,8 @@ int table_from_list(const uint8_t *bytes, size_t len, const struct flash_table *
 	}
 	t->origin = TABLE_LIST;
 	unit = settle_unit(t, gpt, storage_sector, want, &t->unit_sure);
-	t->sector = gpt		     ? gpt->sector
-		    : storage_sector ? storage_sector
-		    : t->unit_sure   ? (unit == 8192 ? 4096 : 512)
-				     : 0;
+	t->unit = (uint32_t)unit;
+	t->sector = gpt ? gpt->sector : t->unit_sure ? (unit == 8192 ? 4096 : 512) : storage_sector;
 	t->user_size = gpt ? gpt->user_size : 0;
 	for (uint32_t i = 0; i < t->count; i++) {
 		const struct table_entry *g = gpt ? table_find(gpt, t->entry[i].name) : NULL;
@@ -268,6 +269,15 @@ int table_from_list(const uint8_t *bytes, size_t len, const struct flash_table *
 bad:
 	memset(t, 0, sizeof(*t));
 	return -EBADMSG;
+}
+
+void table_set_unit(struct flash_table *t, uint32_t unit)
+{
+	for (uint32_t i = 0; i < t->count && t->unit; i++)
+		t->entry[i].size = t->entry[i].size / t->unit * unit;
+	t->unit = unit;
+	t->sector = unit == 8192 ? 4096 : 512;
+	t->unit_sure = true;
 }
 
 static const char *row_text(const struct flash_table *t, uint32_t i, char *buf, size_t size)
@@ -283,6 +293,44 @@ static const char *row_text(const struct flash_table *t, uint32_t i, char *buf, 
 	return buf;
 }
 
+/* By name: what was not asked for is not missed, and what could not be measured is not wrong. */
+static bool probed_agrees(const struct flash_table *phone, const struct flash_table *package, char *text,
+			  size_t size)
+{
+	const struct table_entry *first = NULL, *have = NULL;
+	uint32_t differ = 0;
+	char a[80], b[80];
+	int n;
+
+	for (uint32_t i = 0; i < package->count; i++) {
+		const struct table_entry *w = &package->entry[i], *p = table_find(phone, w->name);
+
+		if (p && (w->size == UINT64_MAX || p->size == UINT64_MAX || p->size == w->size))
+			continue;
+		if (!differ++) {
+			first = w;
+			have = p;
+		}
+	}
+	if (!differ)
+		return true;
+	if (!text || !size)
+		return false;
+	n = snprintf(text, size, "the phone has %s, the package wants %s",
+		     have ? row_text(phone, (uint32_t)(have - phone->entry), a, sizeof(a)) : "nothing there",
+		     row_text(package, (uint32_t)(first - package->entry), b, sizeof(b)));
+	if (differ > 1 && n > 0 && (size_t)n < size)
+		snprintf(text + n, size - (size_t)n, "; %" PRIu32 " more", differ - 1);
+	return false;
+}
+
+const char *table_origin_name(enum table_origin origin)
+{
+	static const char *const names[] = { "none", "gpt", "list", "probed", "package" };
+
+	return (unsigned)origin < ARRAY_SIZE(names) ? names[origin] : "none";
+}
+
 bool table_agrees(const struct flash_table *phone, const struct flash_table *package, char *text, size_t size)
 {
 	uint32_t rows = MAX(phone->count, package->count), differ = 0, first = 0;
@@ -290,6 +338,8 @@ bool table_agrees(const struct flash_table *phone, const struct flash_table *pac
 
 	if (text && size)
 		text[0] = 0;
+	if (phone->origin == TABLE_PROBED)
+		return probed_agrees(phone, package, text, size);
 	for (uint32_t i = 0; i < rows; i++) {
 		const struct table_entry *p = i < phone->count ? &phone->entry[i] : NULL;
 		const struct table_entry *w = i < package->count ? &package->entry[i] : NULL;

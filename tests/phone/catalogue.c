@@ -12,10 +12,10 @@
 #define P     PHONE_FAULT_NAMED
 #define R     PHONE_FAULT_REPEATABLE
 
-#define UBOOT "sc9863a ums512 ud710 sprd4-autod nand-9820e"
+#define UBOOT "sc9863a ums512 ud710 sprd4-autod nand-9820e sc9832e"
 #define LK    "ums9230 ums9620"
-#define BOTH  "sc9863a ums512 ud710 sprd4-autod ums9230 ums9620"
-#define MUSB  "sc9863a ums512 sprd4-autod ums9230 ums9620 nand-9820e"
+#define BOTH  "sc9863a ums512 ud710 sprd4-autod ums9230 ums9620 sc9832e"
+#define MUSB  "sc9863a ums512 sprd4-autod ums9230 ums9620 nand-9820e sc9832e"
 #define OLD   "sc7731g sc8830"
 
 static const struct phone_fault rows[] = {

@@ -180,6 +180,7 @@ enum point {
 	AT_PLAIN,
 	AT_RAW,
 	AT_RAW_START,
+	AT_CHARGE,
 	AT_CHUNK,
 	AT_REPLY,
 	AT_ATTACH,

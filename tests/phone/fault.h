@@ -7,12 +7,12 @@
  *     WHAT [at EVENT [N]] [of|on NAME] [from OFFSET] [for TIME] [with VALUE]
  * WHAT: an id "F36" or a name ("unplug", "lie-write"). EVENT: what the phone is about to execute:
  *     control probe connect start midst end exec erase repartition read-start read read-end uid list reset
- * poweroff plain (0x21) raw (0x28) raw-start (0x31/0x33) chunk reply attach any N counts matching events from
- * 1 (default 1; "0" or "*" = every one). NAME: a partition; loaders are "fdl1" (while the ROM runs) and
- * "fdl2" (while FDL1 runs). OFFSET, VALUE: numbers (0x.. or decimal). TIME: number with us, ms or s. "unplug
- * at midst 12 of system", "F36 on boot", "late at end of super for 30s", "damage at reply 5", "lie-write on
- * vendor from 0x1000", "stall at exec", "refuse at start of modem with 0x8a". Also "late 30s at end of super"
- * and "damage reply 5" are understood.
+ * poweroff plain (0x21) raw (0x28) raw-start (0x31/0x33) charge chunk reply attach any N counts matching
+ * events from 1 (default 1; "0" or "*" = every one). NAME: a partition; loaders are "fdl1" (while the ROM
+ * runs) and "fdl2" (while FDL1 runs). OFFSET, VALUE: numbers (0x.. or decimal). TIME: number with us, ms or
+ * s. "unplug at midst 12 of system", "F36 on boot", "late at end of super for 30s", "damage at reply 5",
+ * "lie-write on vendor from 0x1000", "stall at exec", "refuse at start of modem with 0x8a". Also "late 30s at
+ * end of super" and "damage reply 5" are understood.
  */
 #ifndef TESTS_PHONE_FAULT_H
 #define TESTS_PHONE_FAULT_H

@@ -18,6 +18,7 @@ enum point ph_point_of(enum phone_stage stage, uint16_t type)
 	case C_READ_MIDST: return AT_READ;
 	case C_READ_END: return AT_READ_END;
 	case C_POWER_OFF: return AT_POWER_OFF;
+	case C_KEEP_CHARGE: return AT_CHARGE;
 	case C_UID: return AT_UID;
 	case C_PLAIN: return AT_PLAIN;
 	case C_RAW_ENABLE: return AT_RAW;

@@ -253,6 +253,7 @@ void ph_reply_after(struct phone *p, uint64_t after, uint16_t type, const void *
 
 	ph_fault_at(p, AT_REPLY, p->current);
 	p->replied = true;
+	p->counters.refused += type == R_UNSUPPORTED && p->stage == PHONE_FDL2;
 	due = base + ph_delay(p, after) + p->whim.late;
 	if (due > p->busy_until)
 		p->busy_until = due;
@@ -339,6 +340,29 @@ static bool whims(struct phone *p)
 	return false;
 }
 
+/* Every FDL2 that works with names knows these, or has offered them (device-behaviour 2, table of codes). */
+static bool common_command(const struct phone *p, uint16_t type)
+{
+	switch (type) {
+	case C_START:
+	case C_MIDST:
+	case C_END:
+	case C_RESET:
+	case C_ERASE:
+	case C_REPARTITION:
+	case C_READ_START:
+	case C_READ_MIDST:
+	case C_READ_END:
+	case C_POWER_OFF: return true;
+	case C_PLAIN: return p->profile->no_hdlc;
+	case C_RAW_ENABLE:
+	case C_RAW1:
+	case C_RAW2: return p->profile->raw_level > 0;
+	case C_ENABLE_WRITE: return ph_fault_for((struct phone *)p, "F47", NULL) != NULL;
+	default: return false;
+	}
+}
+
 /* What a fault script calls the thing being transferred. */
 static const char *loading(const struct phone *p)
 {
@@ -364,6 +388,8 @@ void ph_frame_in(struct phone *p, const uint8_t *body, size_t length)
 	type = ph_be16(body);
 	trace_frame(p, PHONE_TO_PHONE, body, length, NULL);
 	ph_fault_at(p, ph_point_of(stage, type), loading(p));
+	if (stage == PHONE_FDL2 && p->profile->second <= PHONE_NAND && !common_command(p, type))
+		p->counters.doubtful++;
 	if (p->whim.garble_in) {
 		check_error(p, body, length);
 		return;

@@ -267,6 +267,8 @@ struct phone_counters {
 	uint64_t bytes_in, bytes_out;
 	uint64_t transfers_in, transfers_out; /* OUT transfers taken, IN events made */
 	unsigned unknown_commands, leaked_packets;
+	unsigned doubtful; /* reached an FDL2 of the named kind, although not every one of them knows it */
+	unsigned refused;  /* FDL2 answered FE, whatever the reason */
 	unsigned check_errors;
 	unsigned naks; /* phone_out calls answered NAK */
 	unsigned plugs, detaches;

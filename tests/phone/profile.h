@@ -92,6 +92,7 @@ struct phone_profile {
 	bool verify_silent; /* new flow: silence; else 0x84 */
 	bool slots;	    /* A/B mirroring (LK) */
 	bool list;	    /* 0x2D known */
+	bool user_hidden;   /* reads of user_partition are refused: no GPT to be had */
 	bool sha_uid;
 	bool size_names; /* "<any>_size" reads (LK) */
 	bool log_self;	 /* uboot_log writes itself */

@@ -558,6 +558,28 @@ static const struct phone_profile rows[] = {
 		.t_fdl1 = 1000,
 		.t_fdl2 = 300000,
 	},
+	{
+		PHONE_COMMON,
+		MUSB_RAW,
+		PARTS(parts_sharkl3),
+		.name = "sc9832e",
+		.family = "sharkle",
+		.marks = { "sp9832e", "sharkle" },
+		.title = "SC9832E smartphone, eMMC, early U-Boot FDL2: no list, no user area, plain UID",
+		.rom_window = 0x4000,
+		.rom_window_size = 0x14000,
+		.fdl1_base = 0x5000,
+		.fdl2_base = 0x9efffe00,
+		.driver1 = PHONE_MUSB,
+		.driver2 = PHONE_MUSB,
+		.second = PHONE_UBOOT,
+		.list = false,
+		.user_hidden = true,
+		.sha_uid = false,
+		.store = PHONE_EMMC,
+		.user_bytes = MIB(14910),
+		.fixnv_bytes = 0xc8000,
+	},
 };
 
 const struct phone_profile *phone_profiles(size_t *count)

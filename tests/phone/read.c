@@ -119,7 +119,8 @@ static bool fetch(struct phone *p, uint64_t offset, uint8_t *out, uint32_t size)
 			       room - offset < size ? (size_t)(room - offset) : size);
 		return true;
 	}
-	if (!ph_resolve(p, p->current, &place))
+	if (!ph_resolve(p, p->current, &place) ||
+	    (p->profile->user_hidden && strcmp(p->current, "user_partition") == 0))
 		return false;
 	if (!place.unranged && (offset > place.size || size > place.size - offset)) {
 		ph_fault_fired(p, "F52");

@@ -28,6 +28,7 @@ static const struct {
 	{ "plain", AT_PLAIN },
 	{ "raw", AT_RAW },
 	{ "raw-start", AT_RAW_START },
+	{ "charge", AT_CHARGE },
 	{ "chunk", AT_CHUNK },
 	{ "reply", AT_REPLY },
 	{ "attach", AT_ATTACH },
@@ -96,7 +97,7 @@ static void defaults(struct armed *a)
 		enum point point;
 		unsigned nth;
 	} by_id[] = { { "F04", AT_MIDST, 3 },  { "F05", AT_REPLY, 5 }, { "F09", AT_MIDST, 2 },
-		      { "F20", AT_LIST, 1 },   { "F28", AT_READ, 2 },  { "F62", AT_MIDST, 5 },
+		      { "F20", AT_UID, 1 },    { "F28", AT_READ, 2 },  { "F62", AT_MIDST, 5 },
 		      { "F63", AT_MIDST, 3 },  { "U01", AT_MIDST, 5 }, { "U02", AT_MIDST, 5 },
 		      { "U03", AT_MIDST, 5 },  { "U04", AT_REPLY, 5 }, { "U05", AT_REPLY, 5 },
 		      { "U06", AT_REPLY, 5 },  { "U07", AT_REPLY, 5 }, { "U08", AT_START, 1 },

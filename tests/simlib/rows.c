@@ -38,6 +38,7 @@ static const struct sim_row rows[] = {
 	{ BSL "after FDL1 EXEC, VER CRC16 again", "sc7731g", "restart at exec of fdl1", ERR_PHONE_SWAPPED, "fdl1", "start-fdl1" },
 	{ "design, promise 9: another phone in the window", "sc7731g", "", ERR_PHONE_SWAPPED, "fdl1", "start-fdl1", ROW_SWAP },
 	{ "bsl-protocol 4.2: CONNECT refused", "sc9863a", "refuse at connect 2 with 0x84", ERR_FDL1_CONNECT_FAILED, "fdl1", "connect-fdl1" },
+	{ "bsl-protocol 4.2: KEEP_CHARGE never answered", "sc9863a", "stall at charge", ERR_FDL1_CONNECT_FAILED, "fdl1", "keep-charge" },
 	{ BSL "FDL2 START to FDL1, timeout", "sc9863a", "F08", ERR_FDL2_ADDRESS_REFUSED, "fdl1", "load-fdl2" },
 	{ BSL "FDL2 MIDST to FDL1, timeout", "sc9863a", "stall at midst 4 of fdl2", ERR_FDL2_TRANSFER_FAILED, "fdl1", "load-fdl2" },
 	{ DEV "F04 in FDL1", "sc9863a", "F04 at midst 4 of fdl2", ERR_FDL2_TRANSFER_FAILED, "fdl1", "load-fdl2" },
@@ -73,7 +74,14 @@ static const struct sim_row rows[] = {
 	{ DEV "F48", "sc9863a", "F48", ERR_NONE, NULL, NULL },
 	{ DEV "F49", "sc9863a", "F49", ERR_NONE, NULL, NULL },
 	{ DEV "F54", "sc9863a", "F54", ERR_NONE, NULL, NULL },
-	{ BSL "0x2D, FE", "sc9863a", "F53; fail-read on user_partition", ERR_TABLE_UNREADABLE, "fdl2", "resolve", ROW_OTHER_TABLE },
+	{ BSL "0x2D, FE", "sc9863a", "F53; fail-read on user_partition", ERR_NONE, NULL, NULL, ROW_ONLY_BOOT },
+	{ DEV "F53, 96 and dead", "sc9863a", "F53 with 0x96; fail-read on user_partition", ERR_READ_UNANSWERED, "fdl2", "read-table", ROW_ONLY_BOOT },
+	{ DEV "F54, measured", "sc9863a", "F54; fail-read on user_partition", ERR_NONE, NULL, NULL, ROW_ONLY_BOOT },
+	{ "bsl-protocol 11.2: sizes by probing", "sc9832e", "", ERR_NONE, NULL, NULL, ROW_OTHER_TABLE },
+	{ "bsl-protocol 11.2: sizes in words", "ums9620", "fail-read on user_partition", ERR_NONE, NULL, NULL, ROW_OTHER_TABLE },
+	{ "bsl-protocol 11.2: a table that is not there, found by probing", "sc9832e", "lie-repartition", ERR_TABLE_DIFFERS, "fdl2", "repartition", ROW_OTHER_TABLE },
+	{ "bsl-protocol 11.2: nothing is shown", "sc9863a", "refuse at read * with 0x84", ERR_TABLE_UNREADABLE, "fdl2", "resolve", ROW_OTHER_TABLE },
+	{ "bsl-protocol 11.2: some hang instead", "sc9832e", "stall at read 9", ERR_READ_UNANSWERED, "fdl2", "read-table" },
 	{ "bsl-protocol 5: a read is never answered", "sc9863a", "stall at read-start of l_fixnv1", ERR_READ_UNANSWERED, "fdl2", "back-up" },
 	{ "pac-and-flow 9: another storage", "ums9620", "", ERR_STORAGE_MISMATCH, "fdl2", "resolve", 0, "SPLLoaderUFS" },
 	{ "pac-and-flow 9: incompatible partition", "sc9863a", "", ERR_REPARTITION_NOT_ALLOWED, "fdl2", "resolve", ROW_NEVER | ROW_NO_BOOT },
@@ -91,6 +99,7 @@ static const struct sim_row rows[] = {
 
 	/* writing */
 	{ DEV "F47", "sc9863a", "F47", ERR_NONE, NULL, NULL },
+	{ DEV "F47, and refused although it was enabled", "sc9863a", "F47; refuse at start * of boot with 0xac", ERR_WRITE_PROTECTED, "fdl2", "write" },
 	{ BSL "START, AC", "sc9863a", "refuse at start * of boot with 0xac", ERR_WRITE_PROTECTED, "fdl2", "write" },
 	{ BSL "START, 8A", "sc9863a", "F35", ERR_NV_TOO_LARGE, "fdl2", "write-nv" },
 	{ "bsl-protocol 8: 8A", "sc9863a", "refuse at start of boot with 0x8a", ERR_SIZE_REFUSED, "fdl2", "write" },
@@ -208,6 +217,10 @@ static bool prepare(struct row_run *r)
 	if (row->without) {
 		snprintf(r->options.without[0], sizeof(r->options.without[0]), "%s", row->without);
 		r->options.without_count = 1;
+	}
+	if (row->how & ROW_ONLY_BOOT) {
+		snprintf(r->options.only[0], sizeof(r->options.only[0]), "boot");
+		r->options.only_count = 1;
 	}
 	if (!rc && row->how & ROW_NO_BOOT && !drop_boot(&r->sc))
 		rc = -12;

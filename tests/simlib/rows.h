@@ -31,8 +31,9 @@ struct sim_row {
 		ROW_GATE = 4096,
 		ROW_KNOWN = 16384, /* our record of the port says in which stage it is */
 		ROW_DIRTY = 32768,
-		ROW_UNPLUG = 65536, /* before the first want is carried out */
-		ROW_SWAP = 8192,    /* another phone comes back */
+		ROW_UNPLUG = 65536,	/* before the first want is carried out */
+		ROW_SWAP = 8192,	/* another phone comes back */
+		ROW_ONLY_BOOT = 131072, /* one entry alone: nothing of the phone's is kept */
 	} how;
 	const char *without;
 };

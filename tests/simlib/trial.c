@@ -28,6 +28,7 @@ struct trial {
 	char faults[400];
 	uint64_t now;
 	size_t entries_seen, deeds_seen;
+	unsigned doubtful_seen, refused_seen;
 	unsigned attempt;
 	bool lied, nv_written; /* ever */
 };
@@ -76,6 +77,18 @@ static void choose_faults(struct trial *t)
 	phone_fault_random(sim_random(&t->r), t->profile, NULL, 0, t->faults, sizeof(t->faults));
 }
 
+static bool wants_list(const struct trial *t)
+{
+	return !strncmp(t->faults, "F53", 3) || !strncmp(t->faults, "F54", 3);
+}
+
+static bool hides_table(struct trial *t)
+{
+	bool named = t->profile->second == PHONE_UBOOT || t->profile->second == PHONE_LK;
+
+	return wants_list(t) || (named && strlen(t->faults) < 100 && sim_one_in(&t->r, 10));
+}
+
 static void choose_scenario(struct trial *t, struct scenario_want *w)
 {
 	struct sim_random *r = &t->r;
@@ -114,9 +127,13 @@ static void choose_options(struct trial *t)
 	if (sim_one_in(r, 14)) {
 		snprintf(o->without[0], sizeof(o->without[0]), "%s", names[sim_below(r, ARRAY_SIZE(names))]);
 		o->without_count = 1;
-	} else if (sim_one_in(r, 20) && !o->erase_all) {
+	} else if (sim_one_in(r, 12) && !o->erase_all) {
 		snprintf(o->only[0], sizeof(o->only[0]), "%s", names[sim_below(r, ARRAY_SIZE(names))]);
 		o->only_count = 1;
+	}
+	if (wants_list(t)) { /* nothing is kept: the list may be asked for */
+		*o = (struct plan_options){ .level = o->level, .end = o->end, .only_count = 1 };
+		snprintf(o->only[0], sizeof(o->only[0]), "boot");
 	}
 }
 
@@ -233,6 +250,22 @@ static bool own_is_safe(struct trial *t, char *what, size_t size)
 	return false;
 }
 
+/* Of what a phone may not know a session sends one command at most (device-behaviour 17: F20, F21). */
+static bool asked_once(struct trial *t, const struct sim_outcome *o)
+{
+	const struct phone_counters *c = phone_counters(t->phone);
+	unsigned doubtful = c->doubtful - t->doubtful_seen, refused = c->refused - t->refused_seen;
+
+	t->doubtful_seen = c->doubtful;
+	t->refused_seen = c->refused;
+	if (doubtful > 1)
+		return fail(t, "%u commands were sent that the phone may not know", doubtful);
+	/* one may be refused and gone on from; what is refused besides ends the session */
+	if (refused > 1u + (o->done && !o->pass))
+		return fail(t, "%u commands were answered as unknown", refused);
+	return true;
+}
+
 /* What this attempt did to the storage, the phone's own repairs and marks left out. */
 static size_t destroyed(struct trial *t)
 {
@@ -263,6 +296,8 @@ static bool judge(struct trial *t, const struct sim_outcome *o)
 	    !has_fault(t, "U16") && !has_fault(t, "F43"))
 		return fail(t, "%s", what);
 	t->entries_seen = phone_entries(t->phone);
+	if (!asked_once(t, o))
+		return false;
 	if (phone_counters(t->phone)->second_starts > phone_fault_count(t->phone, "F47").fired)
 		return fail(t, "an entry was started a second time");
 	if (destroyed(t) && o->done && (!o->changed || !strcmp(o->leaves, "unchanged")))
@@ -467,6 +502,10 @@ bool sim_trial(uint64_t seed, struct sim_tally *tally, FILE *trace, char *text, 
 	tally->runs++;
 	choose_faults(&t);
 	choose_scenario(&t, &want);
+	/* a phone that does not show its table: found by probing; a list is asked for where nothing is kept
+	 */
+	if (hides_table(&t))
+		strncat(t.faults, "; U10 on user_partition", sizeof(t.faults) - strlen(t.faults) - 1);
 	/* raw mode and its faults need images of more than one block */
 	if (!strncmp(t.faults, "F39", 3) || !strncmp(t.faults, "F42", 3) || !strncmp(t.faults, "F43", 3))
 		want.huge = true;

@@ -467,9 +467,95 @@ static void addresses_need_no_table(void **state)
 	end(&t);
 }
 
+/* What the decision rests on is said, whatever it is. */
+static void names_the_source_of_the_table(void **state)
+{
+	static const struct {
+		enum table_origin origin;
+		const char *text;
+	} rows[] = { { TABLE_GPT, "table=gpt" },
+		     { TABLE_LIST, "table=list" },
+		     { TABLE_PROBED, "table=probed" },
+		     { TABLE_NONE, "table=package" } };
+	struct plan_options never = { .repartition = REPARTITION_NEVER,
+				      .without_count = 2,
+				      .without = { "EraseUBOOT", "UBOOTLoader" } };
+	struct set t;
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct plan *p;
+
+		begin(&t, "sc9863a", &never);
+		t.facts.table.origin = rows[i].origin;
+		if (rows[i].origin == TABLE_NONE)
+			t.facts.table.count = 0;
+		p = resolved(&t);
+		assert_true(doubted(p, rows[i].text));
+		assert_true(doubted(t.plan, "READ_CHIP_UID"));
+		plan_free(p);
+		end(&t);
+	}
+}
+
+/* By probing only names and sizes are compared; what could not be measured is not held against the phone. */
+static void compares_what_was_probed(void **state)
+{
+	struct plan_options mismatch = { .repartition = REPARTITION_ON_MISMATCH };
+	struct plan *p;
+	struct set t;
+
+	begin(&t, "sc9863a", &mismatch);
+	t.facts.table.origin = TABLE_PROBED;
+	row(&t, "prodnv")->size = UINT64_MAX;
+	row(&t, "userdata")->size = 9u << 30;
+	for (uint32_t i = 0; i < t.facts.table.count / 2; i++) { /* in any order */
+		struct table_entry swap = t.facts.table.entry[i];
+
+		t.facts.table.entry[i] = t.facts.table.entry[t.facts.table.count - 1 - i];
+		t.facts.table.entry[t.facts.table.count - 1 - i] = swap;
+	}
+	p = resolved(&t);
+	assert_int_equal(count(p, OP_REPARTITION, NULL), 0);
+	plan_free(p);
+	row(&t, "misc")->size += 512;
+	p = resolved(&t);
+	assert_int_equal(count(p, OP_REPARTITION, NULL), 1);
+	assert_true(doubted(p, "misc"));
+	plan_free(p);
+	row(&t, "misc")->size -= 512;
+	strcpy(row(&t, "logo")->name, "lego");
+	p = resolved(&t);
+	assert_int_equal(count(p, OP_REPARTITION, NULL), 1);
+	assert_true(doubted(p, "nothing there"));
+	plan_free(p);
+	end(&t);
+}
+
+/* FDL2 writes and erases both copies of NV: without the second one it would fail half way. */
+static void nv_needs_its_second_copy(void **state)
+{
+	struct plan_options never = { .repartition = REPARTITION_NEVER };
+	struct set t;
+
+	begin(&t, "sc9863a", &never);
+	strcpy(row(&t, "l_fixnv2")->name, "l_fixnv3");
+	refused(&t, ERR_PARTITION_MISSING);
+	strcpy(row(&t, "l_fixnv3")->name, "l_fixnv2");
+	strcpy(row(&t, "l_runtimenv2")->name, "other");
+	refused(&t, ERR_PARTITION_MISSING);
+	end(&t);
+	begin(&t, "ums9230", &never);
+	strcpy(row(&t, "l_fixnv2_a")->name, "other");
+	refused(&t, ERR_PARTITION_MISSING);
+	end(&t);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(names_the_source_of_the_table),
+		cmocka_unit_test(compares_what_was_probed),
+		cmocka_unit_test(nv_needs_its_second_copy),
 		cmocka_unit_test(same_table_moves_nothing),
 		cmocka_unit_test(other_table_moves_all),
 		cmocka_unit_test(table_policies),

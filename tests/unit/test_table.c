@@ -213,10 +213,20 @@ static void settles_the_unit(void **state)
 	assert_int_equal(table_from_list(bytes, n, NULL, 0, NULL, &t), 0);
 	assert_false(t.unit_sure);
 	assert_int_equal(t.entry[0].size, 5 << 20);
-	/* the storage's own word */
+	/* the storage's own word is a hint: it has to be measured */
 	assert_int_equal(table_from_list(bytes, n, NULL, 4096, NULL, &t), 0);
-	assert_true(t.unit_sure);
+	assert_false(t.unit_sure);
+	assert_int_equal(t.unit, 8192);
 	assert_int_equal(t.entry[0].size, 5 << 20);
+	table_set_unit(&t, 1024);
+	assert_true(t.unit_sure);
+	assert_int_equal(t.sector, 512);
+	assert_int_equal(t.entry[0].size, (5 << 20) / 8);
+	/* together with the package it is settled, against it nothing is */
+	assert_int_equal(table_from_list(bytes, n, NULL, 4096, &want, &t), 0);
+	assert_true(t.unit_sure);
+	assert_int_equal(table_from_list(bytes, n, NULL, 512, &want, &t), 0);
+	assert_false(t.unit_sure);
 	/* GPT decides even against the sector: a build that corrects the unit */
 	gpt = want;
 	gpt.origin = TABLE_GPT;
