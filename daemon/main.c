@@ -243,7 +243,7 @@ static int wire(struct fdld *fdld, struct failure *why)
 	if (!fdld->bus || !fdld->log || !fdld->status || !fdld->ending || !fdld->renew || !fdld->inhibit ||
 	    !fdld->logcontrol || host_watchdog_new(fdld->loop, &fdld->watchdog) < 0)
 		return failure_set(why, ERR_INTERNAL, "no memory");
-	host_status_ask(fdld->status, fdld->ending, fdld->inhibit);
+	host_status_ask(fdld->status, fdld->ending, fdld->inhibit, fdld->renew);
 	return 0;
 }
 

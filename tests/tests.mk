@@ -78,7 +78,7 @@ bench: need-deps
 # ---- analysers -------------------------------------------------------------------------------
 C_FILES     := $(wildcard common/*.[ch] daemon/*.[ch] daemon/*/*.[ch] client/*.[ch] tests/*/*.[ch])
 C_SOURCES   := $(filter %.c,$(C_FILES))
-SH_FILES    := $(wildcard .ci/run tests/run tests/*/run tests/*/*.sh debian/*.sh debian/*.p*inst debian/*.p*rm)
+SH_FILES    := $(wildcard .ci/run tests/run tests/*/run tests/*/*.sh debian/*.sh debian/*.p*inst debian/*.p*rm debian/restart.d/*)
 
 .PHONY: lint-format lint-tidy lint-cppcheck lint-shell lint-clang
 lint: need-deps lint-format lint-shell lint-cppcheck lint-tidy lint-clang

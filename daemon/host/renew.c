@@ -43,7 +43,7 @@ static void on_asked(void *arg)
 {
 	struct host_renew *renew = arg;
 
-	if (loop_timer_armed(renew->look) || renew->closing)
+	if (host_renew_pending(renew))
 		return;
 	journal_event(EVENT_SERVICE_RENEWING, NULL, 0,
 		      "a newer version is installed: it takes over when there is no job left");
@@ -76,6 +76,11 @@ struct host_renew *host_renew_new(struct loop *loop, struct station *station)
 		return NULL;
 	}
 	return renew;
+}
+
+bool host_renew_pending(const struct host_renew *renew)
+{
+	return loop_timer_armed(renew->look) || renew->closing;
 }
 
 void host_renew_free(struct host_renew *renew)

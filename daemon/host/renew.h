@@ -7,6 +7,8 @@
 #ifndef FDLD_HOST_RENEW_H
 #define FDLD_HOST_RENEW_H
 
+#include <stdbool.h>
+
 struct loop;
 struct station;
 struct host_renew;
@@ -16,6 +18,8 @@ struct host_renew;
 
 /* Takes the signal. NULL when memory is short. */
 struct host_renew *host_renew_new(struct loop *loop, struct station *station);
+/* It was asked for, and there is still something to do. */
+bool host_renew_pending(const struct host_renew *renew);
 /* Before station_free(). NULL is fine. */
 void host_renew_free(struct host_renew *renew);
 

@@ -11,6 +11,7 @@
 #include "host/ending.h"
 #include "host/inhibit.h"
 #include "host/notify.h"
+#include "host/renew.h"
 #include "loop/loop.h"
 #include "station/station.h"
 
@@ -19,7 +20,9 @@ struct host_status {
 	struct loop_prepare *prepare;
 	const struct host_ending *ending;
 	const struct host_inhibit *inhibit;
+	const struct host_renew *renew;
 	enum host_ending_state ending_shown;
+	bool renewing_shown;
 	const char *note; /* as shown */
 	bool dirty;
 };
@@ -122,15 +125,20 @@ static void on_prepare(void *arg)
 	struct host_status *status = arg;
 	const char *note = status->inhibit ? host_inhibit_note(status->inhibit) : "";
 	enum host_ending_state ending = status->ending ? host_ending_state(status->ending) : ENDING_NOT;
+	bool renewing = status->renew && host_renew_pending(status->renew);
 	struct line line = { .len = 0 };
 
-	if (!status->dirty && note == status->note && ending == status->ending_shown)
+	if (!status->dirty && note == status->note && ending == status->ending_shown &&
+	    renewing == status->renewing_shown)
 		return;
 	status->dirty = false;
 	status->note = note;
 	status->ending_shown = ending;
+	status->renewing_shown = renewing;
 	say_prefix(&line, status);
 	say_state(&line, status->station, note);
+	if (renewing)
+		say(&line, "; a newer version takes over when idle");
 	line.text[0] = (char)toupper((unsigned char)line.text[0]);
 	host_notify_status("%s", line.text);
 }
@@ -152,10 +160,11 @@ struct host_status *host_status_new(struct loop *loop, struct station *station)
 }
 
 void host_status_ask(struct host_status *status, const struct host_ending *ending,
-		     const struct host_inhibit *inhibit)
+		     const struct host_inhibit *inhibit, const struct host_renew *renew)
 {
 	status->ending = ending;
 	status->inhibit = inhibit;
+	status->renew = renew;
 }
 
 void host_status_free(struct host_status *status)

@@ -37,6 +37,7 @@ static void at_work(struct rig *rig)
 	snprintf(first, sizeof(first), "%s", s);
 	kill(rig->daemon, SIGUSR1);
 	rig_sleep(rig, 300);
+	CHECK(strstr(bed_notify(rig->bed)->status, "a newer version takes over when idle"));
 	/* no drain: the next one is taken as ever */
 	CHECK(!strcmp(rig_get(rig, ROOT, MANAGER, "Draining"), "false"));
 	s = rig_flash(rig, q->slot, pack.fd, NULL, 0);

@@ -139,6 +139,13 @@ until_true 100 serves || left+=" the new one has no name"
 case $(readlink "/proc/$(service_pid)/exe") in */fdld) ;; *) left+=" what runs is $(readlink "/proc/$(service_pid)/exe")" ;; esac
 verdict "upgraded: nothing is stopped; the new program runs as soon as the old one has nothing to do" "$left"
 
+: >"$calls"
+left=$(fails /etc/needrestart/restart.d/fdld.service)
+until_true 150 grep -q "^ended with 125" "$calls" || left+=" it did not begin anew: $(cat "$calls")"
+left+=$(order "systemctl kill --kill-whom=main --signal=SIGUSR1 fdld.service" "ended with 125")
+until_true 100 serves || left+=" the new one has no name"
+verdict "a library upgraded (needrestart): the same" "$left"
+
 # ---- removed ----
 # seven jobs, as their folders look: NV is owed by 2, 3 and 7
 job() { # job NUMBER "result lines" ; further arguments: files with content
