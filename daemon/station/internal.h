@@ -52,6 +52,7 @@ struct station {
 	uint64_t device_number, image_number;
 	uint32_t asking;  /* jobs on their way into being */
 	uint32_t writing; /* files on their way */
+	uint32_t runners; /* sessions that are going on */
 	bool probing, draining, idle_told, queue_deferred;
 	struct loop_timer *timer;     /* expiry of waits and of kept results */
 	const char *held;	      /* station_hold(); NULL: jobs may begin */

@@ -279,6 +279,7 @@ static void pump(void *arg)
 	struct runner *r = arg;
 
 	r->pumping = false;
+	r->sent_turn = 0; /* the others have had theirs */
 	if (r->over) {
 		finish(r);
 		return;
@@ -319,6 +320,7 @@ static void take_send(struct runner *r)
 	if (r->pipe_state == PIPE_OPEN)
 		err = usb_pipe_send(r->pipe, r->w.send.bytes, r->w.send.len, r->w.send.zlp);
 	r->out_busy = err == 0;
+	r->sent_turn = loop_turns(r->st->loop) + 1;
 	/* a phone that has left, or a pipe that broke: told by its own way, or else the deadline is the
 	 * answer */
 	prepare(r);
@@ -342,6 +344,11 @@ void runner_take(struct runner *r)
 		return; /* runner_noted() */
 	if ((w->kind == WANT_SEND || w->kind == WANT_STREAM) && r->out_busy)
 		return; /* on_sent() */
+	/* a phone that answers at once must not keep the others waiting */
+	if (w->kind == WANT_SEND && r->sent_turn == loop_turns(r->st->loop) + 1 && r->st->runners > 1) {
+		runner_pump(r);
+		return;
+	}
 	if ((w->kind == WANT_FETCH || w->kind == WANT_STREAM) && r->carry.going &&
 	    !(w->kind == WANT_FETCH && carry_fetching(r, &w->fetch.source, w->fetch.offset, w->fetch.len))) {
 		r->carry.going->unwanted = true;
@@ -381,6 +388,7 @@ void runner_noted(struct runner *r)
 static void runner_free(struct runner *r)
 {
 	r->job->runner = NULL;
+	r->st->runners--;
 	loop_forget(r->st->loop, r);
 	loop_timer_free(r->deadline);
 	loop_timer_free(r->late);
@@ -438,6 +446,7 @@ int runner_start(struct job *job, struct failure *why)
 	if (!r)
 		return failure_set(why, ERR_INTERNAL, "out of memory");
 	r->st = job->st;
+	r->st->runners++;
 	r->job = job;
 	r->slot = job->slot;
 	r->streaming_tail = &r->streaming;

@@ -80,6 +80,7 @@ struct runner {
 	bool gone;		    /* the phone has left; told once */
 	bool back;		    /* something came to its place */
 	bool out_busy, sent;
+	uint64_t sent_turn; /* of the loop */
 	uint8_t *held; /* bytes that came while the OUT transfer had not ended */
 	size_t held_len;
 
