@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Who may do what: every method of ours has a row here, and one that has none is refused. Until polkit is
- * asked, everything but a read is for root and our own user.
+ * Who may do what: every method of ours has a row here, and one that has none is refused. Reads are for
+ * everyone; for the rest polkit is asked, except about root and our own user.
  */
 #include "bus/internal.h"
 
@@ -10,37 +10,29 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "common/journal.h"
 #include "common/util.h"
-
-enum action {
-	ACTION_READ,  /* anyone; nothing is kept for the caller */
-	ACTION_WATCH, /* anyone; something is kept until it is answered or the caller leaves */
-	ACTION_FLASH, /* the rest: root and our own user */
-	ACTION_IMPORT,
-	ACTION_CANCEL,
-	ACTION_TRACE,
-	ACTION_DRAIN,
-};
 
 static const struct row {
 	const char *interface, *method;
-	enum action action;
+	enum action action; /* what the method asks for at least */
+	demand_fn demand;   /* of those that ask for something */
 	bus_method_fn fn;
 } rows[] = {
-	{ FDLD_IFACE_MANAGER, "OpenImage", ACTION_IMPORT, manager_open_image },
-	{ FDLD_IFACE_MANAGER, "FlashNext", ACTION_FLASH, manager_flash_next },
-	{ FDLD_IFACE_MANAGER, "FlashNextImage", ACTION_FLASH, manager_flash_next_image },
-	{ FDLD_IFACE_MANAGER, "GetSlot", ACTION_READ, manager_get_slot },
-	{ FDLD_IFACE_MANAGER, "GetJob", ACTION_READ, manager_get_job },
-	{ FDLD_IFACE_MANAGER, "Drain", ACTION_DRAIN, manager_drain },
-	{ FDLD_IFACE_SLOT, "Flash", ACTION_FLASH, slot_flash },
-	{ FDLD_IFACE_SLOT, "FlashImage", ACTION_FLASH, slot_flash_image },
-	{ FDLD_IFACE_JOB, "Cancel", ACTION_CANCEL, job_call_cancel },
-	{ FDLD_IFACE_JOB, "Wait", ACTION_WATCH, job_call_wait },
-	{ FDLD_IFACE_JOB, "Trace", ACTION_TRACE, job_call_trace },
-	{ FDLD_IFACE_JOB, "Plan", ACTION_READ, job_call_plan },
-	{ FDLD_IFACE_IMAGE, "Release", ACTION_IMPORT, image_call_release },
+	{ FDLD_IFACE_MANAGER, "OpenImage", ACTION_IMPORT_IMAGE, demand_open_image, manager_open_image },
+	{ FDLD_IFACE_MANAGER, "FlashNext", ACTION_FLASH, demand_flash_next, manager_flash_next },
+	{ FDLD_IFACE_MANAGER, "FlashNextImage", ACTION_FLASH, demand_flash_next_image,
+	  manager_flash_next_image },
+	{ FDLD_IFACE_MANAGER, "GetSlot", ACTION_READ, NULL, manager_get_slot },
+	{ FDLD_IFACE_MANAGER, "GetJob", ACTION_READ, NULL, manager_get_job },
+	{ FDLD_IFACE_MANAGER, "Drain", ACTION_DRAIN, demand_whole, manager_drain },
+	{ FDLD_IFACE_SLOT, "Flash", ACTION_FLASH, demand_flash, slot_flash },
+	{ FDLD_IFACE_SLOT, "FlashImage", ACTION_FLASH, demand_flash_image, slot_flash_image },
+	{ FDLD_IFACE_JOB, "Cancel", ACTION_CANCEL, demand_cancel, job_call_cancel },
+	{ FDLD_IFACE_JOB, "Wait", ACTION_WATCH, NULL, job_call_wait },
+	{ FDLD_IFACE_JOB, "Trace", ACTION_READ_TRACE, demand_trace, job_call_trace },
+	{ FDLD_IFACE_JOB, "Plan", ACTION_READ, NULL, job_call_plan },
+	{ FDLD_IFACE_JOB, "GetUnitId", ACTION_EXPORT_NV, demand_unit, job_call_unit },
+	{ FDLD_IFACE_IMAGE, "Release", ACTION_OWN, demand_release, image_call_release },
 };
 
 static const struct row *row_of(sd_bus_message *m)
@@ -53,22 +45,106 @@ static const struct row *row_of(sd_bus_message *m)
 	return NULL;
 }
 
-static bool allowed(enum action action, const struct client *client)
+bool client_trusted(uint32_t uid)
 {
-	if (action == ACTION_READ || action == ACTION_WATCH)
-		return true;
-	return client && client->known && (client->uid == 0 || client->uid == geteuid());
+	return uid == 0 || uid == geteuid();
 }
 
-static void say_denied(const struct row *row, const struct client *client)
+static bool needs_leave(enum action action)
 {
-	struct journal_field field = { "FDL_SENDER_UID", NULL };
-	char uid[16];
+	return action >= ACTION_FLASH;
+}
 
-	snprintf(uid, sizeof(uid), "%u", client->uid);
-	field.value = uid;
-	journal_event(EVENT_CALL_DENIED, &field, 1, "%s.%s was denied to uid %s (%s)", row->interface,
-		      row->method, uid, client->name);
+static int run(struct call *call, const struct row *row, enum action granted)
+{
+	call->granted = granted;
+	return row->fn(call);
+}
+
+/* What the call asks for; its arguments are read from the start afterwards. */
+static int demand_of(struct call *call, const struct row *row, struct demand *demand)
+{
+	int r;
+
+	memset(demand, 0, sizeof(*demand));
+	demand->action = row->action;
+	if (!row->demand)
+		return needs_leave(row->action) ? -EACCES : 0;
+	r = row->demand(call, demand);
+	if (r < 0)
+		return r;
+	r = sd_bus_message_rewind(call->m, true);
+	return r < 0 ? r : 0;
+}
+
+static bool same(const struct demand *a, const struct demand *b)
+{
+	return a->action == b->action && !strcmp(a->slot, b->slot) && !strcmp(a->image, b->image) &&
+	       !strcmp(a->operation, b->operation);
+}
+
+/*
+ * Once more, with polkit's leave: the object is looked up anew, as it may have gone while a person was
+ * typing, and the arguments must still ask for what the person was shown.
+ */
+static int go_on(const struct question *q, struct call *call)
+{
+	const struct row *row = row_of(q->call);
+	struct failure why = { 0 };
+	struct demand demand;
+	int r;
+
+	call->object = object_find(q->bus, sd_bus_message_get_path(q->call));
+	if (!call->object || !row)
+		return sd_bus_error_setf(call->error, SD_BUS_ERROR_UNKNOWN_OBJECT,
+					 "%s has gone while the authorization was asked for",
+					 sd_bus_message_get_path(q->call));
+	r = sd_bus_message_rewind(q->call, true);
+	if (r >= 0)
+		r = demand_of(call, row, &demand);
+	if (r < 0)
+		return r;
+	if (!same(&demand, &q->demand)) {
+		failure_set(&why, ERR_NOT_AUTHORIZED,
+			    "what it is about has changed while the authorization was asked for");
+		return reply_failure(call->error, &why);
+	}
+	return run(call, row, demand.action);
+}
+
+static void on_answer(const struct question *q, enum polkit_answer answer, const char *said)
+{
+	_cleanup_(sd_bus_error_free) sd_bus_error error = SD_BUS_ERROR_NULL;
+	struct call call = { .bus = q->bus, .m = q->call, .client = q->client, .error = &error };
+	int r = 0;
+
+	if (answer == POLKIT_GONE)
+		return;
+	if (answer == POLKIT_YES)
+		r = go_on(q, &call);
+	else
+		polkit_refusal(q, answer, said, &error);
+	if (r < 0 || sd_bus_error_is_set(&error))
+		(void)sd_bus_reply_method_errno(q->call, r, &error);
+}
+
+/* The caller is known. */
+static int decide(struct call *call, const struct row *row)
+{
+	struct failure why = { 0 };
+	struct demand demand;
+	int r;
+
+	if (needs_leave(row->action) && client_trusted(call->client->uid))
+		return run(call, row, ACTION_FLASH_UNPROTECTED);
+	r = demand_of(call, row, &demand);
+	if (r < 0)
+		return r;
+	if (!needs_leave(demand.action))
+		return run(call, row, demand.action);
+	if (polkit_ask(call->client, call->m, &demand, on_answer, NULL, &why) < 0)
+		return reply_failure(call->error, &why);
+	return 1; /* it is answered when polkit has answered */
 }
 
 int bus_method(sd_bus_message *m, void *object, sd_bus_error *error)
@@ -77,26 +153,17 @@ int bus_method(sd_bus_message *m, void *object, sd_bus_error *error)
 	struct object *o = object;
 	struct call call = { .bus = o->bus, .m = m, .object = o, .error = error };
 	struct failure why = { 0 };
+	int r;
 
 	if (!row) {
 		/* also a call without an interface: which method it means is not ours to guess */
 		failure_set(&why, ERR_NOT_AUTHORIZED, "%s has no rule", sd_bus_message_get_member(m));
 		return reply_failure(error, &why);
 	}
-	if (row->action != ACTION_READ) {
-		int r = client_find(call.bus, m, &call.client, &why);
-
-		if (r < 0)
-			return reply_failure(error, &why);
-		if (r == 0)
-			return 1; /* it comes again */
-	}
-	if (!allowed(row->action, call.client)) {
-		failure_set(&why, ERR_NOT_AUTHORIZED,
-			    "%s is for root and the service's own user; you are uid %u", row->method,
-			    call.client->uid);
-		say_denied(row, call.client);
+	if (row->action == ACTION_READ)
+		return run(&call, row, ACTION_READ);
+	r = client_find(call.bus, m, &call.client, &why);
+	if (r < 0)
 		return reply_failure(error, &why);
-	}
-	return row->fn(&call);
+	return r ? decide(&call, row) : 1; /* 0: it comes again */
 }

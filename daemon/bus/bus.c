@@ -261,6 +261,8 @@ void bus_stop(struct bus *bus)
 	if (bus->link && link_bus(bus->link))
 		object_flush(bus);
 	station_unsubscribe(bus->station, &station_events, bus);
+	if (bus->link)
+		polkit_take_back(bus, NULL);
 	link_free(TAKE_PTR(bus->link));
 	work_let_go(bus);
 	object_free_all(bus);

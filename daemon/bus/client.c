@@ -35,6 +35,7 @@ static void forget(struct client *client)
 	bus->client_count--;
 	for (struct object *o = bus->objects; o && client->wait_count; o = o->next)
 		job_drop_waits(bus, o, client);
+	polkit_take_back(bus, client);
 	work_orphan(bus, client);
 	for (unsigned int i = 0; i < client->image_count; i++)
 		image_release(client->images[i]);
@@ -61,6 +62,46 @@ static int on_owner_changed(sd_bus_message *m, void *user, sd_bus_error *error)
 	return 0;
 }
 
+static bool holds_nothing(const struct client *client)
+{
+	return !client->asked_count && !client->image_count && !client->wait_count && !client->work_count &&
+	       !client->ask_count;
+}
+
+/* Of one user's connections (or, with NULL, of all) the one that has been silent longest and holds nothing
+ * goes.
+ */
+static bool forget_one(struct bus *bus, const struct client *of)
+{
+	struct client *oldest = NULL;
+
+	for (struct client *c = bus->clients; c; c = c->next)
+		if (holds_nothing(c) && (!of || (c != of && c->known && c->uid == of->uid)) &&
+		    (!oldest || c->used < oldest->used))
+			oldest = c;
+	if (oldest)
+		forget(oldest);
+	return oldest != NULL;
+}
+
+/* Refuses what it has asked so far, and forgets it. */
+static void turn_away(struct client *client, const struct failure *why)
+{
+	for (unsigned int i = 0; i < client->asked_count; i++)
+		reply_failure_to(client->asked[i], why);
+	drop_asked(client);
+	forget(client);
+}
+
+static bool one_too_many(const struct client *client)
+{
+	unsigned int n = 0;
+
+	for (const struct client *c = client->bus->clients; c; c = c->next)
+		n += c->known && c->uid == client->uid;
+	return n > BUS_USER_CLIENTS_MAX && !client_trusted(client->uid);
+}
+
 static int on_uid(sd_bus_message *m, void *user, sd_bus_error *error)
 {
 	struct client *client = user;
@@ -68,42 +109,25 @@ static int on_uid(sd_bus_message *m, void *user, sd_bus_error *error)
 	uint32_t uid;
 
 	client->query = sd_bus_slot_unref(client->query);
-	if (!sd_bus_message_is_method_error(m, NULL) && sd_bus_message_read(m, "u", &uid) >= 0) {
-		client->uid = uid;
-		client->known = true;
-		for (unsigned int i = 0; i < client->asked_count; i++)
-			if (sd_bus_message_rewind(client->asked[i], true) >= 0)
-				(void)sd_bus_enqueue_for_read(client->bus->conn, client->asked[i]);
-		drop_asked(client);
+	if (sd_bus_message_is_method_error(m, NULL) || sd_bus_message_read(m, "u", &uid) < 0) {
+		/* fail closed */
+		failure_set(&why, ERR_NOT_AUTHORIZED, "the bus does not say who %s is", client->name);
+		turn_away(client, &why);
 		return 0;
 	}
-	/* fail closed */
-	failure_set(&why, ERR_NOT_AUTHORIZED, "the bus does not say who %s is", client->name);
+	client->uid = uid;
+	client->known = true;
+	if (one_too_many(client) && !forget_one(client->bus, client)) {
+		failure_set(&why, ERR_LIMITS_EXCEEDED, "uid %u has %u connections that hold something", uid,
+			    BUS_USER_CLIENTS_MAX);
+		turn_away(client, &why);
+		return 0;
+	}
 	for (unsigned int i = 0; i < client->asked_count; i++)
-		reply_failure_to(client->asked[i], &why);
+		if (sd_bus_message_rewind(client->asked[i], true) >= 0)
+			(void)sd_bus_enqueue_for_read(client->bus->conn, client->asked[i]);
 	drop_asked(client);
-	forget(client);
 	return 0;
-}
-
-static bool holds_nothing(const struct client *client)
-{
-	return !client->asked_count && !client->image_count && !client->wait_count && !client->work_count;
-}
-
-/* Room for one more: the one that has been silent longest and holds nothing goes. */
-static bool make_room(struct bus *bus)
-{
-	struct client *oldest = NULL;
-
-	if (bus->client_count < BUS_CLIENTS_MAX)
-		return true;
-	for (struct client *c = bus->clients; c; c = c->next)
-		if (holds_nothing(c) && (!oldest || c->used < oldest->used))
-			oldest = c;
-	if (oldest)
-		forget(oldest);
-	return oldest != NULL;
 }
 
 static int ask(struct client *client)
@@ -152,7 +176,7 @@ int client_find(struct bus *bus, sd_bus_message *m, struct client **out, struct 
 		if (!strcmp(client->name, sender))
 			break;
 	if (!client) {
-		if (!make_room(bus))
+		if (bus->client_count >= BUS_CLIENTS_MAX && !forget_one(bus, NULL))
 			return failure_set(why, ERR_LIMITS_EXCEEDED, "%u callers are known already",
 					   bus->client_count);
 		client = client_new(bus, sender);
@@ -176,6 +200,56 @@ void client_caller(const struct client *client, struct station_caller *caller)
 	memset(caller, 0, sizeof(*caller));
 	caller->uid = client->uid;
 	snprintf(caller->name, sizeof(caller->name), "%s", client->name);
+}
+
+unsigned int client_sum(const struct client *client, size_t member)
+{
+	unsigned int sum = 0;
+
+	if (client_trusted(client->uid))
+		return 0;
+	for (const struct client *c = client->bus->clients; c; c = c->next)
+		if (c->known && c->uid == client->uid)
+			sum += *(const unsigned int *)((const char *)c + member);
+	return sum;
+}
+
+static unsigned int open_jobs(const struct bus *bus, uint32_t uid)
+{
+	unsigned int n = 0;
+
+	for (struct job *j = NULL; (j = station_next_job(bus->station, j));) {
+		struct job_view view;
+
+		job_view(j, &view);
+		n += view.uid == uid && !view.ended;
+	}
+	return n;
+}
+
+static unsigned int open_images(const struct bus *bus, uint32_t uid)
+{
+	unsigned int n = 0;
+
+	for (const struct object *o = bus->objects; o; o = o->next)
+		n += o->kind == KIND_IMAGE && o->uid == uid;
+	return n;
+}
+
+int client_may_begin(const struct client *client, bool flash, struct failure *why)
+{
+	const struct bus *bus = client->bus;
+	unsigned int n;
+
+	if (client_trusted(client->uid))
+		return 0;
+	n = work_pending(bus, client->uid, flash) +
+	    (flash ? open_jobs(bus, client->uid) : open_images(bus, client->uid));
+	if (n <= (flash ? BUS_USER_JOBS_MAX : BUS_USER_IMAGES_MAX))
+		return 0;
+	return failure_set(why, ERR_LIMITS_EXCEEDED,
+			   flash ? "uid %u has %u jobs that have not ended" : "uid %u has opened %u packages",
+			   client->uid, n - 1);
 }
 
 int client_take_image(struct client *client, struct image *image)

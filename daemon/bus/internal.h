@@ -2,7 +2,8 @@
 /*
  * What the files of this room share. One file for each interface (manager, slot, device, job, progress,
  * image) with its vtable, its property table and its methods; object.c keeps the records of what is shown,
- * client.c who asks, action.c who may, work.c the calls that answer later.
+ * client.c who asks, action.c who may, demand.c what a call asks for, polkit.c asks it, work.c the calls that
+ * answer later.
  */
 #ifndef FDLD_BUS_INTERNAL_H
 #define FDLD_BUS_INTERNAL_H
@@ -27,7 +28,19 @@
 #define BUS_CLIENT_IMAGES_MAX 32u
 #define BUS_CLIENT_WAITS_MAX  64u
 #define BUS_CLIENT_WORK_MAX   32u /* calls of a caller that are being worked on */
+#define BUS_CLIENT_ASKS_MAX   8u  /* calls of a caller that polkit is being asked about */
+#define BUS_ASKS_MAX	      64u
 #define BUS_JOB_WAITS_MAX     128u
+/*
+ * And over all connections of one user, so that one user's connections cannot take what there is from the
+ * others. Not for root and our own user.
+ */
+#define BUS_USER_CLIENTS_MAX 64u
+#define BUS_USER_WAITS_MAX   96u
+#define BUS_USER_WORK_MAX    48u
+#define BUS_USER_ASKS_MAX    16u
+#define BUS_USER_IMAGES_MAX  32u  /* opened, whoever holds them now */
+#define BUS_USER_JOBS_MAX    256u /* that have not ended */
 
 /* ---- properties: one table gives the getter and finds what has changed ------------ */
 
@@ -79,6 +92,7 @@ struct object {
 	uint64_t progress_usec;		  /* jobs: when the last one was sent */
 	uint64_t stage_hash;		  /* jobs: stage and state at the last progress sent */
 	uint64_t shown[2][BUS_PROPS_MAX]; /* hash of each property as last shown: [1] is progress */
+	uint32_t uid;			  /* images: who opened it */
 	struct wait *waits;		  /* jobs */
 	unsigned int wait_count;
 };
@@ -89,6 +103,7 @@ int object_add(struct bus *bus, enum bus_kind kind, void *handle, const char *pa
 void object_remove(struct bus *bus, const void *handle);
 struct object *object_of(const struct bus *bus, const void *handle); /* NULL: not shown */
 const char *object_path(const struct bus *bus, const void *handle);  /* "/": none */
+struct object *object_find(const struct bus *bus, const char *path); /* NULL: there is none */
 void *object_handle(const struct bus *bus, enum bus_kind kind, const char *path);
 void object_touch(struct bus *bus, const void *handle);
 void object_touch_progress(struct bus *bus, const void *handle);
@@ -109,7 +124,7 @@ struct client {
 	sd_bus_message *asked[BUS_CLIENT_ASKED_MAX]; /* calls that wait for known */
 	unsigned int asked_count;
 	struct image *images[BUS_CLIENT_IMAGES_MAX];
-	unsigned int image_count, wait_count, work_count;
+	unsigned int image_count, wait_count, work_count, ask_count;
 	uint64_t used; /* bus->client_clock at its last call */
 };
 
@@ -123,16 +138,97 @@ void client_caller(const struct client *client, struct station_caller *caller);
 int client_take_image(struct client *client, struct image *image);
 bool client_drop_image(struct client *client, struct image *image); /* releases; false: it had none */
 void client_forget_all(struct bus *bus);
+/* Root and our own user: nothing is asked about them, and no user's limit holds. */
+bool client_trusted(uint32_t uid);
+/* The sum of a member of struct client (an unsigned int, by offsetof) over all connections of its user. */
+unsigned int client_sum(const struct client *client, size_t member);
+/* -EDQUOT with *why: the user has as many jobs (flash), or has opened as many images (!flash), as it may. */
+int client_may_begin(const struct client *client, bool flash, struct failure *why);
 
-/* ---- who may (action.c) ----------------------------------------------------------- */
+/* ---- who may (action.c, demand.c, polkit.c) --------------------------------------- */
+
+enum action {
+	ACTION_READ,  /* anyone; nothing is kept for the caller */
+	ACTION_WATCH, /* anyone; something is kept until it is answered or the caller leaves */
+	ACTION_OWN,   /* whose it is; the demand refuses others */
+	/* the rest: root, our own user, and whom polkit allows; the ids stand in dbus/org.fdld1.policy */
+	ACTION_FLASH,
+	ACTION_FLASH_UNPROTECTED,
+	ACTION_EXPORT_NV,
+	ACTION_IMPORT_IMAGE,
+	ACTION_READ_TRACE,
+	ACTION_CANCEL,
+	ACTION_RELOAD,
+	ACTION_DRAIN,
+};
+
+/*
+ * What a call asks for. The texts are what polkit's prompt shows and its rules see; "" is left out. Control
+ * and direction characters are taken out of what callers say.
+ */
+struct demand {
+	enum action action;
+	char slot[256], image[128], operation[160];
+};
 
 struct call {
 	struct bus *bus;
 	sd_bus_message *m;
 	struct object *object; /* what the path names */
 	struct client *client; /* NULL for plain reads */
+	enum action granted;   /* the most that the caller may do with this call */
 	sd_bus_error *error;
 };
+
+/*
+ * Reads the arguments as far as the question needs them; demand->action comes as the method's row says and
+ * may be raised, or lowered to ACTION_OWN where the caller needs nobody's leave. 0, or what a handler returns
+ * when the arguments are refused.
+ */
+typedef int (*demand_fn)(struct call *call, struct demand *demand);
+int demand_open_image(struct call *call, struct demand *demand);
+int demand_flash(struct call *call, struct demand *demand);
+int demand_flash_image(struct call *call, struct demand *demand);
+int demand_flash_next(struct call *call, struct demand *demand);
+int demand_flash_next_image(struct call *call, struct demand *demand);
+int demand_cancel(struct call *call, struct demand *demand);
+int demand_trace(struct call *call, struct demand *demand);
+int demand_unit(struct call *call, struct demand *demand);
+int demand_release(struct call *call, struct demand *demand);
+int demand_whole(struct call *call, struct demand *demand); /* of the service: only options */
+void demand_text(char *to, size_t room, const char *from);
+
+enum polkit_answer {
+	POLKIT_YES,
+	POLKIT_NO,
+	POLKIT_CHALLENGE, /* a password would do, and nobody could be asked for it */
+	POLKIT_FAILED,	  /* polkit is not there or will not answer */
+	POLKIT_GONE,	  /* the caller has left, or the connection is over: there is nobody to tell */
+};
+
+struct question {
+	struct question *next;
+	struct bus *bus;
+	struct client *client;
+	sd_bus_message *call;
+	struct demand demand;
+	sd_bus_slot *slot; /* of the call to polkit */
+	uint32_t number;
+	void (*answered)(const struct question *question, enum polkit_answer answer, const char *said);
+	void *user;
+};
+/*
+ * Asks whether the caller of that message may. answered() is called once, never from within; said is polkit's
+ * error, or "". Negative errno with *why: it was not asked (LimitsExceeded, Internal).
+ */
+int polkit_ask(struct client *client, sd_bus_message *call, const struct demand *demand,
+	       void (*answered)(const struct question *question, enum polkit_answer answer, const char *said),
+	       void *user, struct failure *why);
+/* Sets error to what the caller is told, and tells the journal. Not for POLKIT_YES and POLKIT_GONE. */
+void polkit_refusal(const struct question *question, enum polkit_answer answer, const char *said,
+		    sd_bus_error *error);
+/* Takes back what is being asked for this client; NULL: all of them. */
+void polkit_take_back(struct bus *bus, const struct client *client);
 
 /* The handler of every method of every vtable: finds the method's action, asks who calls, decides, passes on.
  */
@@ -151,6 +247,7 @@ int slot_flash_image(struct call *call);
 int job_call_cancel(struct call *call);
 int job_call_wait(struct call *call);
 int job_call_trace(struct call *call);
+int job_call_unit(struct call *call);
 int job_call_plan(struct call *call);
 int image_call_release(struct call *call);
 
@@ -175,6 +272,8 @@ struct options {
 int options_read(struct bus *bus, sd_bus_message *m, unsigned int allowed, struct options *options,
 		 struct failure *why);
 void options_free(struct options *options);
+/* They ask for more than the action flash allows; text: those that do, each with a space in front. */
+bool options_unprotected(const struct options *options, char *text, size_t room);
 
 /* ---- answers (reply.c) ------------------------------------------------------------ */
 
@@ -204,6 +303,8 @@ struct work_place {
 	int fd;		     /* taken over; -1 with image */
 };
 int work_begin(struct call *call, struct work_place *place, unsigned int allowed);
+/* Of this user: jobs asked for and not there yet, or packages being opened. */
+unsigned int work_pending(const struct bus *bus, uint32_t uid, bool flash);
 /* A duplicate of the descriptor that comes next. */
 int work_take_fd(sd_bus_message *m, int *fd, struct failure *why);
 /* Nobody is there to be answered any more: this client, or with NULL everybody. */
@@ -236,6 +337,12 @@ struct bus {
 	unsigned int client_count;
 	uint64_t client_clock;
 	struct work *works;
+	struct question *questions;
+	unsigned int question_count;
+	uint32_t question_number;
+	unsigned int denials,
+		denials_untold; /* lines in the journal since denials_usec, and those left out */
+	uint64_t denials_usec;
 	bool stopped; /* the station is on its way out */
 };
 

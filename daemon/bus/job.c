@@ -142,6 +142,8 @@ static const sd_bus_vtable vtable[] = {
 				SD_BUS_VTABLE_UNPRIVILEGED),
 	SD_BUS_METHOD_WITH_ARGS("Plan", SD_BUS_ARGS("a{sv}", options), SD_BUS_RESULT("a{sv}", plan),
 				bus_method, SD_BUS_VTABLE_UNPRIVILEGED),
+	SD_BUS_METHOD_WITH_ARGS("GetUnitId", SD_BUS_ARGS("a{sv}", options), SD_BUS_RESULT("s", unit_id),
+				bus_method, SD_BUS_VTABLE_UNPRIVILEGED),
 	SD_BUS_PROPERTY("Id", "t", bus_get, 0, CONST),
 	SD_BUS_PROPERTY("Kind", "s", bus_get, 0, CONST),
 	SD_BUS_PROPERTY("State", "s", bus_get, 0, CHANGES),

@@ -65,7 +65,10 @@ int job_call_wait(struct call *call)
 		answer_wait(call->bus, o->handle, call->m);
 		return 1;
 	}
-	if (o->wait_count >= BUS_JOB_WAITS_MAX || call->client->wait_count >= BUS_CLIENT_WAITS_MAX) {
+	/* who started it is not shut out by those who look on */
+	if ((o->wait_count >= BUS_JOB_WAITS_MAX && view.uid != call->client->uid) ||
+	    call->client->wait_count >= BUS_CLIENT_WAITS_MAX ||
+	    client_sum(call->client, offsetof(struct client, wait_count)) >= BUS_USER_WAITS_MAX) {
 		failure_set(&why, ERR_LIMITS_EXCEEDED, "%u calls of Wait are open", call->client->wait_count);
 		return reply_failure(call->error, &why);
 	}
@@ -135,6 +138,17 @@ int job_call_trace(struct call *call)
 		return reply_failure(call->error, &why);
 	}
 	return 1;
+}
+
+int job_call_unit(struct call *call)
+{
+	struct job_result result;
+	int r = no_options(call);
+
+	if (r < 0)
+		return r;
+	job_result(call->object->handle, &result);
+	return sd_bus_reply_method_return(call->m, "s", result.unit);
 }
 
 static const char *next_step(const void *job, uint32_t index)

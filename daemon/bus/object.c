@@ -147,12 +147,19 @@ const char *object_path(const struct bus *bus, const void *handle)
 	return o ? o->path : "/";
 }
 
-void *object_handle(const struct bus *bus, enum bus_kind kind, const char *path)
+struct object *object_find(const struct bus *bus, const char *path)
 {
 	for (struct object *o = bus->objects; o; o = o->next)
-		if (o->kind == kind && !strcmp(o->path, path))
-			return o->handle;
+		if (!strcmp(o->path, path))
+			return o;
 	return NULL;
+}
+
+void *object_handle(const struct bus *bus, enum bus_kind kind, const char *path)
+{
+	struct object *o = object_find(bus, path);
+
+	return o && o->kind == kind ? o->handle : NULL;
 }
 
 int object_add(struct bus *bus, enum bus_kind kind, void *handle, const char *path)
@@ -303,15 +310,8 @@ void object_flush(struct bus *bus)
 static int find_object(sd_bus *conn, const char *path, const char *interface, void *user, void **found,
 		       sd_bus_error *error)
 {
-	struct bus *bus = user;
-
-	for (struct object *o = bus->objects; o; o = o->next) {
-		if (strcmp(o->path, path))
-			continue;
-		*found = o;
-		return 1;
-	}
-	return 0;
+	*found = object_find(user, path);
+	return *found != NULL;
 }
 
 static int list_objects(sd_bus *conn, const char *prefix, void *user, char ***nodes, sd_bus_error *error)

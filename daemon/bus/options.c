@@ -144,6 +144,19 @@ int options_read(struct bus *bus, sd_bus_message *m, unsigned int allowed, struc
 	return 0;
 }
 
+bool options_unprotected(const struct options *options, char *text, size_t room)
+{
+	const struct job_options *job = &options->job;
+	bool nv = job->nv && *job->nv && strcmp(job->nv, "keep") != 0;
+
+	/* what may lose NV or other data of this one phone, and what overrides a check */
+	snprintf(text, room, "%s%.24s%s%s%s%s", nv ? " nv=" : "", nv ? job->nv : "",
+		 job->erase_all ? " erase_all" : "", job->without_backup ? " without_backup" : "",
+		 job->nv_not_this_phone ? " nv_not_this_phone" : "",
+		 job->force_loaders ? " force_loaders" : "");
+	return text[0];
+}
+
 void options_free(struct options *options)
 {
 	free(options->entries);

@@ -21,6 +21,7 @@ struct work {
 	bool orphaned;
 	struct client *client; /* NULL once orphaned */
 	struct station_caller caller;
+	enum action granted;
 	struct options options;
 	struct work_place place;
 	struct image *image; /* one reference */
@@ -103,6 +104,16 @@ static void on_job(void *user, struct job *job, const struct failure *why)
 		refuse(user, why);
 }
 
+unsigned int work_pending(const struct bus *bus, uint32_t uid, bool flash)
+{
+	unsigned int n = 0;
+
+	for (const struct work *work = bus->works; work; work = work->next)
+		n += work->caller.uid == uid &&
+		     (flash ? work->place.flash : !work->image && !work->place.image);
+	return n;
+}
+
 static void ask_for_job(struct work *work)
 {
 	struct options *options = &work->options;
@@ -123,6 +134,53 @@ static void ask_for_job(struct work *work)
 
 	if (station_flash(work->bus->station, &request, on_job, work, &why) < 0)
 		refuse(work, &why);
+}
+
+/* ---- a second question ------------------------------------------------------------ */
+
+static void on_leave(const struct question *q, enum polkit_answer answer, const char *said)
+{
+	_cleanup_(sd_bus_error_free) sd_bus_error error = SD_BUS_ERROR_NULL;
+	struct work *work = q->user;
+
+	if (answer == POLKIT_YES) {
+		ask_for_job(work);
+		return;
+	}
+	if (answer != POLKIT_GONE) {
+		polkit_refusal(q, answer, said, &error);
+		(void)sd_bus_reply_method_error(work->m, &error);
+	}
+	work_free(work);
+}
+
+/*
+ * A package that writes what is the phone's own (calibration, serial numbers) is more than a flash, and what
+ * is in it is known only now.
+ */
+static bool ask_for_more(struct work *work)
+{
+	struct demand demand = { .action = ACTION_FLASH_UNPROTECTED };
+	struct failure why = { 0 };
+	struct slot_view slot;
+	struct image_view image;
+
+	if (work->granted >= ACTION_FLASH_UNPROTECTED || work->options.dry_run ||
+	    !image_loses_own(work->image, &work->options.job))
+		return false;
+	if (work->orphaned) {
+		work_free(work);
+		return true;
+	}
+	image_view(work->image, &image);
+	if (work->place.slot)
+		slot_view(work->place.slot, &slot);
+	demand_text(demand.slot, sizeof(demand.slot), work->place.slot ? slot.id : "any");
+	demand_text(demand.image, sizeof(demand.image), image.name[0] ? image.name : "(no name)");
+	demand_text(demand.operation, sizeof(demand.operation), "flash device-unique");
+	if (polkit_ask(work->client, work->m, &demand, on_leave, work, &why) < 0)
+		refuse(work, &why);
+	return true;
 }
 
 static void keep_image(struct work *work)
@@ -147,6 +205,7 @@ static void keep_image(struct work *work)
 static void on_image(void *user, struct image *image, const struct failure *why)
 {
 	struct work *work = user;
+	struct object *object;
 
 	if (!image) {
 		struct journal_field fields[JOURNAL_FAILURE_FIELDS];
@@ -159,10 +218,13 @@ static void on_image(void *user, struct image *image, const struct failure *why)
 		return;
 	}
 	work->image = image;
-	if (work->place.flash && !work->bus->stopped)
-		ask_for_job(work);
-	else
+	object = object_of(work->bus, image);
+	if (object)
+		object->uid = work->caller.uid;
+	if (!work->place.flash || work->bus->stopped)
 		keep_image(work);
+	else if (!ask_for_more(work))
+		ask_for_job(work);
 }
 
 /* ---- questions -------------------------------------------------------------------- */
@@ -200,14 +262,18 @@ int work_begin(struct call *call, struct work_place *place, unsigned int allowed
 	work->client = call->client;
 	work->client->work_count++;
 	client_caller(call->client, &work->caller);
+	work->granted = call->granted;
 	work->next = call->bus->works;
 	call->bus->works = work;
-	if (work->client->work_count > BUS_CLIENT_WORK_MAX) {
+	if (work->client->work_count > BUS_CLIENT_WORK_MAX ||
+	    client_sum(work->client, offsetof(struct client, work_count)) > BUS_USER_WORK_MAX) {
 		failure_set(&why, ERR_LIMITS_EXCEEDED, "%u calls are being worked on",
 			    work->client->work_count - 1);
 		goto refused;
 	}
-	if (options_read(call->bus, call->m, allowed, &work->options, &why) < 0)
+	if ((place->flash && client_may_begin(work->client, true, &why) < 0) ||
+	    (!place->image && client_may_begin(work->client, false, &why) < 0) ||
+	    options_read(call->bus, call->m, allowed, &work->options, &why) < 0)
 		goto refused;
 	if (work->place.image) {
 		work->image = TAKE_PTR(work->place.image);

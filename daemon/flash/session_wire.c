@@ -28,10 +28,14 @@ static void record_out(struct session *s, const struct ask *ask, uint16_t type, 
 	recorder_add(&s->recorder, &r);
 }
 
-/* Read data that answer no read of ours may be anybody's NV: an earlier read's, or an earlier session's. */
+/*
+ * Read data that answer no read of ours may be anybody's NV: an earlier read's, or an earlier session's. The
+ * same of an identity.
+ */
 static bool stray_data(const struct bsl_frame *f)
 {
-	return f->type == BSL_REP_READ_FLASH || f->type == BSL_REP_NVITEM;
+	return f->type == BSL_REP_READ_FLASH || f->type == BSL_REP_NVITEM || f->type == BSL_REP_CHIP_UID ||
+	       f->type == BSL_REP_FLASH_UID;
 }
 
 static void record_in(struct session *s, const struct bsl_frame *f, bool secret)

@@ -64,6 +64,7 @@ static enum step_says uid_next(struct session *s, struct ask *ask)
 		return STEP_DONE;
 	s->unknown_spent = true; /* device-behaviour 17: F20, once a session */
 	ask_command(s, ask, DOING_UID, BSL_CMD_READ_CHIP_UID);
+	ask->secret = true; /* traces are shown around */
 	return STEP_ASK;
 }
 

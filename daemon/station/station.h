@@ -262,6 +262,8 @@ typedef void (*station_job_fn)(void *user, struct job *job, const struct failure
  */
 int station_flash(struct station *st, const struct job_request *request, station_job_fn done, void *user,
 		  struct failure *why);
+/* A flash of it with these options would replace data, other than NV, that only this one phone has. */
+bool image_loses_own(const struct image *image, const struct job_options *options);
 
 struct job_view {
 	uint64_t number;
