@@ -430,42 +430,96 @@ static int start(struct runner *r)
 	return 0;
 }
 
-int sim_run(const struct sim_config *config, struct sim_outcome *out)
+static int begin(struct runner *r, const struct sim_config *config, struct sim_outcome *out)
 {
-	struct runner r = {
-		.config = config, .out = out, .random = { config->seed }, .phone = config->phone
-	};
-	int rc;
-
+	memset(r, 0, sizeof(*r));
 	memset(out, 0, sizeof(*out));
 	if (!config->phone || !config->session.plan)
 		return -EINVAL;
-	r.records = config->records ? config->records : sim_records_new();
-	if (!r.records)
+	r->config = config;
+	r->out = out;
+	r->random.state = config->seed;
+	r->phone = config->phone;
+	r->records = config->records ? config->records : sim_records_new();
+	if (!r->records)
 		return -ENOMEM;
-	r.now = r.started = config->now;
-	r.limit_usec = config->limit_usec ? config->limit_usec : 6 * 3600ull * 1000000;
-	r.limit_inputs = config->limit_inputs ? config->limit_inputs : 20000000;
-	r.deadline = UINT64_MAX;
-	r.deeds_seen = phone_deeds(r.phone);
-	begin_job(&r);
-	rc = start(&r);
-	if (!rc) {
-		while (r.w && r.w->kind != WANT_DONE && !out->broken[0] && !out->killed) {
-			turn(&r);
-			if (out->inputs > r.limit_inputs)
-				runner_broken(&r, "still running after %" PRIu64 " inputs", out->inputs);
-		}
-		finish(&r);
+	r->now = r->started = config->now;
+	r->limit_usec = config->limit_usec ? config->limit_usec : 6 * 3600ull * 1000000;
+	r->limit_inputs = config->limit_inputs ? config->limit_inputs : 20000000;
+	r->deadline = UINT64_MAX;
+	r->deeds_seen = phone_deeds(r->phone);
+	begin_job(r);
+	return start(r);
+}
+
+static bool going(struct runner *r)
+{
+	if (r->s && r->out->inputs > r->limit_inputs)
+		runner_broken(r, "still running after %" PRIu64 " inputs", r->out->inputs);
+	return r->s && r->w && r->w->kind != WANT_DONE && !r->out->broken[0] && !r->out->killed;
+}
+
+static void end(struct runner *r)
+{
+	if (r->s)
+		finish(r);
+	r->out->now = r->now;
+	r->out->phone = r->phone;
+	session_free(r->s);
+	free(r->frame);
+	free(r->chunk[0]);
+	free(r->chunk[1]);
+	if (r->config && !r->config->records)
+		sim_records_free(r->records);
+}
+
+int sim_run(const struct sim_config *config, struct sim_outcome *out)
+{
+	struct runner r;
+	int rc = begin(&r, config, out);
+
+	while (rc >= 0 && going(&r))
+		turn(&r);
+	end(&r);
+	return rc < 0 ? rc : 0;
+}
+
+/* Whose clock is the furthest behind; NULL: all have ended. */
+static struct runner *earliest(struct runner *r, size_t count)
+{
+	struct runner *first = NULL;
+
+	for (size_t i = 0; i < count; i++)
+		if (going(&r[i]) && (!first || r[i].now < first->now))
+			first = &r[i];
+	return first;
+}
+
+int sim_run_many(const struct sim_config *configs, struct sim_outcome *outs, size_t count, uint64_t host_usec)
+{
+	struct runner *r = calloc(count, sizeof(*r)), *next;
+	uint64_t host = 0;
+	int rc = 0;
+
+	if (!r)
+		return -ENOMEM;
+	for (size_t i = 0; i < count; i++) {
+		int one = begin(&r[i], &configs[i], &outs[i]);
+
+		rc = one < 0 ? one : rc;
 	}
-	out->now = r.now;
-	out->phone = r.phone;
-	session_free(r.s);
-	free(r.frame);
-	free(r.chunk[0]);
-	free(r.chunk[1]);
-	if (!config->records)
-		sim_records_free(r.records);
+	while (rc >= 0 && (next = earliest(r, count))) {
+		uint64_t inputs = next->out->inputs;
+
+		turn(next);
+		if (next->out->inputs == inputs)
+			continue;
+		host = (host > next->now ? host : next->now) + host_usec;
+		next->now = host;
+	}
+	for (size_t i = 0; i < count; i++)
+		end(&r[i]);
+	free(r);
 	return rc < 0 ? rc : 0;
 }
 

@@ -117,6 +117,12 @@ struct sim_outcome {
 
 /* 0, or -ENOMEM, -EINVAL. What went wrong in the session is in the outcome. */
 int sim_run(const struct sim_config *config, struct sim_outcome *outcome);
+/*
+ * Several side by side on one clock and one loop: each input costs host_usec of a host that does one thing at
+ * a time, and whoever is due first comes first. 0, or the error of one that could not begin.
+ */
+int sim_run_many(const struct sim_config *configs, struct sim_outcome *outcomes, size_t count,
+		 uint64_t host_usec);
 void sim_outcome_free(struct sim_outcome *outcome);
 
 const char *sim_want_name(enum want_kind kind);
