@@ -5,7 +5,7 @@
 DEB_PACKAGES := gcc clang libclang-rt-14-dev make pkg-config binutils libc6-dev \
                 libusb-1.0-0-dev libevent-dev libsystemd-dev libudev-dev libexpat1-dev libssl-dev libjson-c-dev \
                 libcmocka-dev dbus systemd util-linux udev python3 python3-gi gir1.2-glib-2.0 libglib2.0-bin \
-                clang-format clang-tidy cppcheck shellcheck valgrind man-db procps duktape \
+                clang-format clang-tidy cppcheck shellcheck valgrind man-db procps duktape polkitd \
                 dpkg-dev debhelper lintian mmdebstrap \
                 qemu-system-x86 libarchive-tools kmod e2fsprogs
 MISSING_DEBS  = $$(dpkg-query -W -f '$${Package} $${db:Status-Status}\n' $(DEB_PACKAGES) 2>/dev/null | \

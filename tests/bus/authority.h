@@ -17,10 +17,14 @@
 #define NOT_AUTHORIZED "org.fdld1.Error.NotAuthorized"
 #define NEEDS_PASSWORD "org.freedesktop.DBus.Error.InteractiveAuthorizationRequired"
 
-/* There are other users here. If not, says so as a note; the test passes as far as it can be run. */
-bool users_exist(void);
+/* As rig_run(), where there are other users; else one line says that it was skipped. Before bed_enter(). */
+int users_run(const struct rig_test *tests, size_t count);
 
 /* ---- callers ------------------------------------------------------------------------ */
+
+/* The bus lets in only whom it finds in passwd: nobody, and bin. */
+#define STRANGER   65534
+#define OTHER	   2
 
 #define USER_CALLS 512
 
@@ -76,5 +80,22 @@ struct authority *authority_new(struct rig *rig, enum authority_mood mood);
 void authority_answer(enum authority_mood mood);
 /* Leaves the bus. */
 void authority_free(void);
+
+/* ---- a scene ------------------------------------------------------------------------ */
+
+struct scene {
+	struct rig_phone *phone;
+	struct rig_package pack;
+	struct user *user;
+};
+/* A phone that is ready, a package, the daemon (more: its arguments or NULL) and a stranger. */
+bool scene_set(struct rig *rig, struct scene *s, char *const more[]);
+void scene_strike(struct scene *s);
+/* Nothing that anybody asked for has reached the phone: nobody even opened it. */
+bool scene_untouched(const struct scene *s);
+/* The stranger calls Slot.Flash with the name stock.pac; job (room bytes) gets the path, may be NULL. */
+bool scene_flash(struct rig *rig, struct scene *s, int timeout_ms, char *job, size_t room);
+/* One of Manager.Counters; UINT64_MAX: there is none. */
+uint64_t rig_counter(struct rig *rig, const char *key);
 
 #endif

@@ -185,3 +185,98 @@ void walk_properties(struct rig *rig, struct walk *walk,
 			sd_bus_message_unref(m);
 		}
 }
+
+/* ---- as a stranger ------------------------------------------------------------------ */
+
+struct wanderer {
+	struct rig *rig;
+	struct scene *s;
+	char image[64];
+	unsigned int asked, denied, open, own;
+	bool allowed; /* they are to be let in */
+	char wrong[256];
+};
+
+/* What anybody may call: reading. Whatever is not here must be refused to a stranger. */
+static bool is_reading(const struct walk_method *method)
+{
+	static const char *const list[] = { MANAGER ".GetSlot", MANAGER ".GetJob", JOB ".Plan", JOB ".Wait" };
+	char name[128];
+
+	snprintf(name, sizeof(name), "%s.%s", method->iface, method->name);
+	for (size_t i = 0; i < sizeof(list) / sizeof(list[0]); i++)
+		if (!strcmp(name, list[i]))
+			return true;
+	return false;
+}
+
+/* Arguments that are all right, made from their types. */
+static bool call_it(struct wanderer *w, const struct walk_method *method)
+{
+	struct user *user = w->s->user;
+	const char *p = method->path, *i = method->iface, *n = method->name, *t = method->types;
+	struct rig *rig = w->rig;
+	int fd = w->s->pack.fd;
+
+	if (!t[0])
+		return user_call(rig, user, 5000, NULL, p, i, n, NULL);
+	if (!strcmp(t, "a{sv}"))
+		return user_call(rig, user, 5000, NULL, p, i, n, t, 0);
+	if (!strcmp(t, "ha{sv}"))
+		return user_call(rig, user, 5000, NULL, p, i, n, t, fd, 0);
+	if (!strcmp(t, "haoa{sv}"))
+		return user_call(rig, user, 5000, NULL, p, i, n, t, fd, 0, 0);
+	if (!strcmp(t, "oa{sv}"))
+		return user_call(rig, user, 5000, NULL, p, i, n, t, w->image, 0);
+	if (!strcmp(t, "oaoa{sv}"))
+		return user_call(rig, user, 5000, NULL, p, i, n, t, w->image, 0, 0);
+	snprintf(user->error, sizeof(user->error), "no arguments for %s: teach this test", t);
+	return false;
+}
+
+static void try_one(const struct walk_method *method, void *arg)
+{
+	struct wanderer *w = arg;
+	struct user *user = w->s->user;
+	bool ok, refused;
+
+	if (is_reading(method)) {
+		w->open++;
+		return;
+	}
+	w->asked++;
+	ok = call_it(w, method);
+	refused = !ok && (!strcmp(user->error, NOT_AUTHORIZED) || !strcmp(user->error, NEEDS_PASSWORD));
+	w->denied += refused;
+	/* Release gives back what the caller holds, and a stranger holds nothing */
+	if (!strcmp(method->iface, IMAGE) && !strcmp(method->name, "Release") && !ok &&
+	    !strcmp(user->error, "org.fdld1.Error.NoSuchImage")) {
+		w->own++;
+		return;
+	}
+	if (refused == w->allowed && !w->wrong[0])
+		snprintf(w->wrong, sizeof(w->wrong), "%s.%s on %s: %s", method->iface, method->name,
+			 method->path, ok ? "done" : user->error);
+}
+
+bool walk_as_stranger(struct rig *rig, struct scene *s, bool allowed)
+{
+	struct wanderer w = { .rig = rig, .s = s, .allowed = allowed };
+	sd_bus_message *m = NULL;
+	const char *path = "";
+	struct walk walk;
+
+	/* one of each: a slot with a phone, an image, a job that waits elsewhere */
+	if (!rig_call(rig, 5000, &m, ROOT, MANAGER, "OpenImage", "ha{sv}", s->pack.fd, 0) ||
+	    sd_bus_message_read(m, "o", &path) < 0)
+		return false;
+	snprintf(w.image, sizeof(w.image), "%s", path);
+	sd_bus_message_unref(m);
+	walk_objects(rig, &walk);
+	walk_methods(rig, &walk, try_one, &w);
+	tap_note("%u objects, %u methods: %u open, %u tried, %u denied, %u not the caller's", walk.paths,
+		 walk.methods, w.open, w.asked, w.denied, w.own);
+	if (w.wrong[0])
+		tap_note("%s", w.wrong);
+	return !w.wrong[0] && walk.paths >= 5 && w.asked >= 10 && w.own >= 1 && w.open >= 4;
+}

@@ -30,4 +30,12 @@ void walk_properties(struct rig *rig, struct walk *walk,
 				void *arg),
 		     void *arg);
 
+/*
+ * The stranger of the scene calls, with arguments that are all right, every method that is not known as
+ * reading, on one object of each kind and on all that are there. allowed: none may be denied; else each must
+ * be. Notes the sums and the first that was not as it should be. Beside the phone's own job there must be one
+ * that waits.
+ */
+bool walk_as_stranger(struct rig *rig, struct scene *s, bool allowed);
+
 #endif
