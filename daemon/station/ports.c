@@ -85,23 +85,41 @@ static void port_line(void *user, const char *key, char *value)
 		p->note.dirty = kv_u64(value, 1) != 0;
 }
 
-bool records_port_read(struct records *rec, const char *slot, uint8_t bus, uint8_t address,
-		       struct port_note *note)
+/* 0, -ENOENT: nothing is on record, or about another arrival only; other negative errno: a record that cannot
+ * be read. */
+static int port_read(struct records *rec, const char *slot, uint8_t bus, uint8_t address,
+		     struct port_note *note)
 {
 	struct port_read p = { .note = { .plain_framing = true, .dirty = true } };
 	_cleanup_free_ char *text = NULL;
 	char name[72];
 	size_t len;
+	int r;
 
 	if (rec->runtime < 0 || !*rec->boot_id)
-		return false;
+		return -EOPNOTSUPP;
 	port_file(slot, name, sizeof(name));
-	if (records_read_at(rec->runtime, name, &text, &len) < 0 ||
-	    kv_parse(text, len, "fdld-port", 1, port_line, &p) < 0)
-		return false;
+	r = records_read_at(rec->runtime, name, &text, &len);
+	if (r < 0)
+		return r;
+	if (kv_parse(text, len, "fdld-port", 1, port_line, &p) < 0)
+		return -EBADMSG;
 	if (strcmp(p.boot, rec->boot_id) || strcmp(p.note.slot, slot) || p.note.bus != bus ||
 	    p.note.address != address)
-		return false;
+		return -ENOENT;
 	*note = p.note;
-	return true;
+	return 0;
+}
+
+bool records_port_read(struct records *rec, const char *slot, uint8_t bus, uint8_t address,
+		       struct port_note *note)
+{
+	return port_read(rec, slot, bus, address, note) == 0;
+}
+
+bool records_port_untouched(struct records *rec, const char *slot, uint8_t bus, uint8_t address)
+{
+	struct port_note note;
+
+	return port_read(rec, slot, bus, address, &note) == -ENOENT;
 }

@@ -145,5 +145,8 @@ int records_port_remove(struct records *rec, const char *slot);
 /* True: a record of this boot, this place and this arrival. Start-up or worker. */
 bool records_port_read(struct records *rec, const char *slot, uint8_t bus, uint8_t address,
 		       struct port_note *note);
+/* Notes are kept, and there is none about this arrival: in this boot of the machine no run of the daemon has
+ * talked to it. */
+bool records_port_untouched(struct records *rec, const char *slot, uint8_t bus, uint8_t address);
 
 #endif

@@ -149,11 +149,16 @@ void device_told(struct device *device)
 
 static void stage_from_note(struct device *device)
 {
+	const struct usb_arrival *arrival = &device->arrival;
 	struct slot *slot = device->slot;
 
-	slot->note_known = !device->seen &&
-			   records_port_read(device->st->records, slot->id, device->arrival.busnum,
-					     device->arrival.devnum, &slot->note);
+	if (device->seen)
+		return;
+	slot->note_known = records_port_read(device->st->records, slot->id, arrival->busnum, arrival->devnum,
+					     &slot->note);
+	/* whose plugging has started us, or who waited while we were started anew: as good as seen */
+	device->seen = arrival->later && records_port_untouched(device->st->records, slot->id,
+								arrival->busnum, arrival->devnum);
 }
 
 void device_arrived(void *user, const struct usb_arrival *arrival)

@@ -17,6 +17,8 @@
 #define RECEIVE_BUFFER (4 * 1024 * 1024)
 /* Events handled in one turn; more wait for the next. */
 #define BATCH 64
+/* Far more than the enumeration of what hangs on a root hub when it is found takes. */
+#define LATER_USEC (UINT64_C(15) * 1000000)
 
 struct present {
 	struct present *next;
@@ -73,6 +75,24 @@ static bool product(const char *text, struct usb_arrival *arrival)
 static bool copy(char *to, size_t size, const char *from)
 {
 	return from && *from && (size_t)snprintf(to, size, "%s", from) < size;
+}
+
+/*
+ * A phone that was plugged in before the machine came up is found within moments of its root hub, however
+ * long the start takes. One that came later has just been switched on by its cable, whether or not we ran at
+ * the time.
+ */
+static bool came_later(struct udev_device *device)
+{
+	struct udev_device *hub = device, *up;
+	uint64_t age, hub_age;
+
+	/* each keeps a reference on its parent */
+	while ((up = udev_device_get_parent_with_subsystem_devtype(hub, "usb", "usb_device")))
+		hub = up;
+	age = udev_device_get_usec_since_initialized(device);
+	hub_age = udev_device_get_usec_since_initialized(hub);
+	return hub != device && age && hub_age > age && hub_age - age >= LATER_USEC;
 }
 
 /* False: not a phone, or an event too damaged to say so. */
@@ -234,8 +254,10 @@ static bool scan(struct usb_watcher *watcher, enum usb_seen seen)
 
 		if (!device)
 			continue;
-		if (read_device(device, &arrival))
+		if (read_device(device, &arrival)) {
+			arrival.later = seen == USB_SEEN_COLD && came_later(device);
 			alive = reconcile(watcher, &arrival, seen);
+		}
 		udev_device_unref(device);
 		if (!alive)
 			break;

@@ -39,6 +39,8 @@ struct usb_arrival {
 	uint16_t vendor, product;
 	uint16_t bcd_device; /* 0x0310 = 3.10 */
 	enum usb_seen seen;
+	bool later; /* of a cold one: it came long after the root hub it hangs on, so it was plugged into a
+		       machine that ran; false where udev's records do not say */
 	uint64_t received_usec; /* monotonic; when the event (or the scan) told us */
 };
 

@@ -78,6 +78,7 @@ struct bed_spec {
 	const char *
 		id_path; /* what udev's path_id said: goes into event and database; NULL = no such property */
 	const char *tag; /* udev tag, as a rule would set; NULL = none */
+	uint32_t after_s; /* came so many seconds after its root hub, by udev's database; 0: with it */
 	const struct bed_model *model;
 	void *user;
 };

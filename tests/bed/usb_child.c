@@ -153,7 +153,8 @@ static void on_arrived(void *user, const struct usb_arrival *arrival)
 
 	if (!unit)
 		abort();
-	report("%s arrived %u/%u %s", arrival->slot, arrival->busnum, arrival->devnum, seen[arrival->seen]);
+	report("%s arrived %u/%u %s%s", arrival->slot, arrival->busnum, arrival->devnum, seen[arrival->seen],
+	       arrival->later ? " later" : "");
 	unit->arrival = *arrival;
 	unit->left = orders.rounds;
 	unit->timer = loop_timer_new(loop, on_silence, unit);

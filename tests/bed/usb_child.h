@@ -3,7 +3,7 @@
  * For tests of daemon/loop and daemon/usb by themselves: a forked child plays the daemon (loop, watcher, one
  * pipe for each phone) with its usbfs calls trapped, and reports each event as a line on a pipe. The lines:
  *
- *   SLOT arrived BUS/NUM cold|event|rescan      SLOT left BUS/NUM
+ *   SLOT arrived BUS/NUM cold|event|rescan [later]      SLOT left BUS/NUM
  *   SLOT opened NAME (detail)                   NAME: ok or an error name
  *   SLOT latency USEC                           from receipt of the event to the first transfer
  *   SLOT packets IN/OUT bcd XXXX

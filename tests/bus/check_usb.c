@@ -56,6 +56,26 @@ static void sends(size_t len, unsigned int rounds)
 	orders.rounds = rounds;
 }
 
+/* By udev's times: what hung on the root hub from the start, or nearly, and what was plugged in later. */
+static void t_came_later(void)
+{
+	static const uint32_t after[] = { 0, 14, 16, 4000 };
+
+	for (uint8_t i = 0; i < 4; i++) {
+		char ports[2] = { (char)('1' + i), '\0' };
+		struct bed_spec spec = {
+			.bus = 1, .ports = ports, .model = &usb_ack_model, .after_s = after[i]
+		};
+
+		(void)bed_plug(bed, &spec, false);
+	}
+	CHECK(child_start());
+	CHECK(until_n("cold", 4, 5000));
+	CHECK(said("cold later") == 2);
+	CHECK(until("usb-0:3 arrived 1/4 cold later") && until("usb-0:4 arrived 1/5 cold later"));
+	CHECK(child_stop());
+}
+
 static void t_cold_plug(void)
 {
 	struct bed_dev *dev = child_plug("4.3", &usb_ack_model, false);
@@ -437,6 +457,7 @@ static void t_killed(void)
 	}
 static const struct usb_test tests[] = {
 	T(cold_plug),
+	T(came_later),
 	T(hotplug),
 	T(other_devices),
 	T(id_path_and_tag),

@@ -375,8 +375,11 @@ static void test_ports(void **state)
 				  .plain_framing = true };
 	struct port_note back;
 
+	assert_true(records_port_untouched(p->rec, note.slot, 1, 9));
 	assert_int_equal(records_port_write(p->rec, &note), 0);
 	open_again(p);
+	assert_false(records_port_untouched(p->rec, note.slot, 1, 9));
+	assert_true(records_port_untouched(p->rec, note.slot, 1, 10));
 	assert_true(records_port_read(p->rec, note.slot, 1, 9, &back));
 	assert_true(back.plain_framing);
 	assert_false(back.dirty);
