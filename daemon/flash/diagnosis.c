@@ -203,6 +203,18 @@ static const struct diagnosis_row rows[] = {
 	CODE(VERIFY_READ, 0x8A, 0, READ_SHORT, "bsl-protocol 3.4"),
 	ELSE(VERIFY_READ, READ_FAILED, "device-behaviour 10.12"),
 
+	/* reading for the caller */
+	SEEN(READ_OPEN, SILENT, 0, READ_UNANSWERED, "bsl-protocol 5"),
+	CODE(READ_OPEN, 0x8B, 0, LINK_CHECK_REFUSED, "bsl-protocol 14: any FDL2 cmd, 8B"),
+	CODE(READ_OPEN, 0xFE, 0, UNSUPPORTED_COMMAND, "bsl-protocol 14: any FDL2 cmd, FE"),
+	CODE(READ_OPEN, 0x84, WHEN_LK, NOT_PERMITTED, "device-behaviour 17: F58"),
+	ELSE(READ_OPEN, READ_FAILED, "bsl-protocol 14: READ_START, 84; device-behaviour 17: F50, F51"),
+	SEEN(READ, SHORT, 0, READ_SHORT, "bsl-protocol 14: any read, bad length"),
+	SEEN(READ, SILENT, 0, READ_UNANSWERED, "bsl-protocol 5"),
+	CODE(READ, 0x8B, 0, LINK_CHECK_REFUSED, "bsl-protocol 14: any FDL2 cmd, 8B"),
+	CODE(READ, 0x8A, 0, READ_SHORT, "bsl-protocol 3.4"),
+	ELSE(READ, READ_FAILED, "device-behaviour 17: F52; 10.12"),
+
 	/* the end */
 	SEEN(RESET, SILENT, 0, RESET_NOT_DONE, "bsl-protocol 14: 0x05, no ACK"),
 	SEEN(RESET, NOT_TAKEN, 0, RESET_NOT_DONE, "bsl-protocol 14: 0x05, no ACK"),
@@ -279,7 +291,7 @@ const char *doing_name(enum doing doing)
 		"start-fdl2",  "send-fdl2",   "end-fdl2",    "exec-fdl2",   "setup",	    "read-uid",
 		"table-open",  "table-read",  "backup-nv",   "backup-file", "enable-write", "erase",
 		"repartition", "prove-table", "start",	     "send",	    "raw",	    "end",
-		"verify-open", "verify-read", "reset",	     "power-off",
+		"verify-open", "verify-read", "read-open",   "read",	    "reset",	    "power-off",
 	};
 
 	return (unsigned)doing < DOING_COUNT ? names[doing] : "any";

@@ -252,6 +252,14 @@ struct verify_state {
 	bool over;
 };
 
+struct readout_state {
+	struct reader r;
+	const uint8_t *piece; /* to be stored, in the reply */
+	size_t piece_len;
+	uint64_t left; /* bytes not stored yet */
+	bool synced;
+};
+
 struct end_state {
 	enum { END_SEND, END_DEPARTURE, END_OVER } at;
 	bool acked;
@@ -351,7 +359,7 @@ struct session {
 	uint32_t backup_at, merge_at, run_at;
 	int32_t running; /* resolved step that runs or ran last, -1 none */
 	bool cancelling;
-	bool journal_begun;
+	bool intended; /* something is going to be destroyed: intent and journal are kept */
 	char *intent;
 	size_t intent_len;
 
@@ -378,6 +386,7 @@ struct session {
 		struct erase_state erase;
 		struct write_state write;
 		struct verify_state verify;
+		struct readout_state readout;
 		struct end_state end;
 	} st;
 	struct table_state table; /* also used within repartition */
@@ -446,8 +455,8 @@ const struct nv_kept *session_nv(const struct session *s, int32_t step);
 extern const struct step_kind step_connect, step_load_fdl1, step_exec_fdl1, step_connect_fdl1, step_charge,
 	step_load_fdl2, step_exec_fdl2, step_setup, step_uid, step_owed, step_table, step_backup,
 	step_resolve, step_gate, step_merge, step_intent, step_journal, step_erase_all, step_erase,
-	step_repartition, step_enable, step_write, step_write_nv, step_restore, step_verify, step_reset,
-	step_power_off;
+	step_repartition, step_enable, step_write, step_write_nv, step_restore, step_verify, step_read,
+	step_reset, step_power_off;
 
 /* session_flow.c */
 const struct step_kind *flow_next(struct session *s);

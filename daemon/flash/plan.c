@@ -17,6 +17,14 @@ void plan_free(struct plan *plan)
 	free(plan);
 }
 
+bool plan_destroys(const struct plan *plan)
+{
+	for (uint32_t i = 0; i < plan->step_count; i++)
+		if (plan->step[i].destructive)
+			return true;
+	return false;
+}
+
 static int check_names(const struct pac *pac, const char (*list)[40], uint32_t count, const char *option,
 		       struct failure *why)
 {
@@ -227,7 +235,7 @@ static int verify_steps(struct plan *p, struct failure *why)
 	return 0;
 }
 
-static int end_step(struct plan *p, struct failure *why)
+int plan_add_end(struct plan *p, struct failure *why)
 {
 	struct plan_step *s;
 
@@ -240,26 +248,43 @@ static int end_step(struct plan *p, struct failure *why)
 	return 0;
 }
 
-static int compile(struct plan *p, struct failure *why)
+int plan_head(struct plan *p, struct failure *why)
 {
-	int rc = check_options(p->pac, &p->options, why);
+	int rc;
 
 	p->family = pac_two_stage(p->pac) ? PLAN_TWO_STAGE : PLAN_SINGLE_FDL;
-	if (!rc)
-		rc = loaders(p, why);
+	rc = loaders(p, why);
 	if (!rc)
 		rc = table(p, why);
-	if (!rc)
-		rc = gaps(p, why);
 	if (rc)
 		return rc;
 	p->old_ids = !any_by_name(p);
 	p->keep_charge = p->family == PLAN_TWO_STAGE && !p->old_ids;
-	rc = plan_entries(p, why);
+	return 0;
+}
+
+void plan_blame(struct failure *why)
+{
+	if (why && !why->stage[0])
+		snprintf(why->stage, sizeof(why->stage), "package");
+	if (why && !why->step[0])
+		snprintf(why->step, sizeof(why->step), "plan");
+}
+
+static int compile(struct plan *p, struct failure *why)
+{
+	int rc = check_options(p->pac, &p->options, why);
+
+	if (!rc)
+		rc = plan_head(p, why);
+	if (!rc)
+		rc = gaps(p, why);
+	if (!rc)
+		rc = plan_entries(p, why);
 	if (!rc)
 		rc = verify_steps(p, why);
 	if (!rc)
-		rc = end_step(p, why);
+		rc = plan_add_end(p, why);
 	if (rc)
 		return rc;
 	p->may_not_know = p->old_ids ? UNKNOWN_NONE : p->backup_count ? UNKNOWN_UID : UNKNOWN_LIST_OR_UID;
@@ -288,10 +313,7 @@ int plan_compile(const struct pac *pac, const struct plan_options *options, stru
 	p->options = options ? *options : defaults;
 	rc = compile(p, why);
 	if (rc) {
-		if (why && !why->stage[0])
-			snprintf(why->stage, sizeof(why->stage), "package");
-		if (why && !why->step[0])
-			snprintf(why->step, sizeof(why->step), "plan");
+		plan_blame(why);
 		plan_free(p);
 		return rc;
 	}

@@ -61,6 +61,7 @@ enum plan_op {
 	OP_RESTORE,	 /* backed-up file, verbatim (never NV) */
 	OP_ENABLE_WRITE, /* 0x1B, only when the phone asked for it (WriteProtected) */
 	OP_VERIFY,	 /* read back and compare what OP at index `of` wrote */
+	OP_READ,	 /* an area into the caller's sink; only in plans that destroy nothing */
 	OP_RESET,
 	OP_POWER_OFF,
 };
@@ -105,9 +106,12 @@ struct plan_step {
 	bool by_name;	  /* partition name, or address */
 	char target[40];  /* partition name; "0xfe000003" for an address; entry ID where neither */
 	uint64_t address; /* address form */
+	uint64_t offset;  /* READ: first byte, from the start of the place */
+	uint32_t sink;	  /* READ: number of the sink */
 	/*
-	 * bytes: to send (WRITE), to erase (ERASE; 0 = whole), to compare (VERIFY, before the skips; a sparse
-	 * image's expanded size; 0: nothing is read, no_verify says why)
+	 * bytes: to send (WRITE), to read (READ; 0 until resolving knows the end), to erase (ERASE; 0 =
+	 * whole), to compare (VERIFY, before the skips; a sparse image's expanded size; 0: nothing is read,
+	 * no_verify says why)
 	 */
 	uint64_t size;
 	struct plan_span skip[PLAN_SKIPS_MAX]; /* VERIFY: ascending */
@@ -162,6 +166,7 @@ struct plan {
 	uint32_t step_count;
 	uint64_t bytes_to_send; /* loaders and images, guards taken as true */
 	uint64_t bytes_to_verify;
+	uint64_t bytes_to_read; /* into sinks; what is not known yet counts as 0 */
 	uint32_t doubt_count;
 	char doubt[32][160]; /* what a person should know before saying yes */
 };
@@ -180,6 +185,28 @@ void plan_free(struct plan *plan);
  * (factory data, calibration) and which is not read before and put back.
  */
 bool plan_loses_own(const struct plan_options *options, const struct pac *pac);
+
+#define PLAN_READS_MAX 64
+
+/* One area to be read. */
+struct plan_read {
+	char target[40];  /* partition name; empty: by address */
+	uint64_t address; /* address form: flash address or id, 32 bits */
+	uint64_t offset;  /* first byte, from the start of the place */
+	uint64_t size;	  /* bytes; 0: to its end, which only a table tells */
+};
+
+/*
+ * A plan that reads areas into the caller's sinks (SINK_READ, numbered as the areas are) and destroys
+ * nothing: no backup, no intent, nothing owed is looked up, and no whole-file check is waited for: of the
+ * package only the loaders are used. options may be NULL; only `end` and `force_loaders` count. Refusals:
+ * InvalidArgs, PackageNoLoader, LoaderMismatch; when resolving: PartitionMissing, InvalidArgs (outside of the
+ * partition), TableUnreadable (size 0 and no end can be found). plan_free().
+ */
+int plan_compile_read(const struct pac *pac, const struct plan_options *options,
+		      const struct plan_read *reads, uint32_t count, struct plan **out, struct failure *why);
+/* Something of the phone's storage is going to be changed: then backups, intent and gate come first. */
+bool plan_destroys(const struct plan *plan);
 
 /*
  * The plan decided by facts: a new plan without guards, every image fitted to the table that will be there,

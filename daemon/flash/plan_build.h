@@ -4,6 +4,7 @@
 #define FDLD_FLASH_PLAN_BUILD_H
 
 #include "flash/plan.h"
+#include "pac/nv.h"
 
 #define BOOT_HEADER_AT	 0x20u /* pac-and-flow 6.5: four words that FDL2 fills in an unsigned SPL */
 #define BOOT_HEADER_SIZE 16u
@@ -55,5 +56,13 @@ void plan_total(struct plan *p);
 uint64_t plan_need(const struct plan *p, const struct plan_step *s);
 const struct pac_item *plan_item(const struct plan *p, int32_t item);
 int plan_full(struct failure *why);
+/* Family, loaders and table, and what follows from them. Negative errno with *why. */
+int plan_head(struct plan *p, struct failure *why);
+int plan_add_end(struct plan *p, struct failure *why);
+/* Names the stage of a refusal that has none yet. */
+void plan_blame(struct failure *why);
+/* Puts a READ inside what the phone has; fills its size if that was left open. */
+int plan_fit_read(struct plan *to, const struct device_facts *facts, struct plan_step *s,
+		  struct failure *why);
 
 #endif

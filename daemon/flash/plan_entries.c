@@ -267,8 +267,7 @@ int plan_entries(struct plan *p, struct failure *why)
 		rc = rest(&b);
 	if (rc)
 		return rc;
-	for (uint32_t i = 0; i < p->step_count; i++)
-		if (p->step[i].destructive)
-			return 0;
+	if (plan_destroys(p))
+		return 0;
 	return failure_set(why, ERR_INVALID_ARGS, "nothing is left to be flashed");
 }

@@ -198,13 +198,15 @@ struct plan_step *plan_add_verify(struct plan *p, uint32_t of, bool lk)
 void plan_total(struct plan *p)
 {
 	p->bytes_to_send = p->fdl1.size + p->fdl2.size;
-	p->bytes_to_verify = 0;
+	p->bytes_to_verify = p->bytes_to_read = 0;
 	for (uint32_t i = 0; i < p->step_count; i++) {
 		const struct plan_step *s = &p->step[i];
 		const struct pac_item *item = plan_item(p, s->item);
 
 		if (s->op == OP_WRITE || s->op == OP_WRITE_NV || s->op == OP_RESTORE)
 			p->bytes_to_send += s->size;
+		if (s->op == OP_READ)
+			p->bytes_to_read += s->size;
 		if (s->op != OP_VERIFY || !s->size)
 			continue;
 		/* holes are not read: the file's length is the better estimate of a sparse image */

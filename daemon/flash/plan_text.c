@@ -22,6 +22,7 @@ const char *plan_op_name(enum plan_op op)
 		[OP_RESTORE] = "restore",
 		[OP_ENABLE_WRITE] = "enable-write",
 		[OP_VERIFY] = "verify",
+		[OP_READ] = "read",
 		[OP_RESET] = "reset",
 		[OP_POWER_OFF] = "power-off",
 	};
@@ -138,6 +139,13 @@ const char *plan_step_text(const struct plan *plan, const struct plan_step *s, c
 				 s->no_verify[0] ? ", " : "", s->no_verify);
 		break;
 	case OP_WRITE: snprintf(buf, size, "write %s (%s)", s->target, amount); break;
+	case OP_READ:
+		if (!s->size)
+			snprintf(buf, size, "read %s from byte %" PRIu64 " to its end", s->target, s->offset);
+		else
+			snprintf(buf, size, "read %s (%s from byte %" PRIu64 ")", s->target, amount,
+				 s->offset);
+		break;
 	default: snprintf(buf, size, "%s", op); break;
 	}
 	return buf;
@@ -206,6 +214,6 @@ void plan_print(const struct plan *p, plan_line line, void *ctx)
 		line(ctx, "doubt", i, p->doubt[i]);
 	snprintf(text, sizeof(text), "%s to send, %s to read back",
 		 bytes_text(p->bytes_to_send, amount, sizeof(amount)),
-		 bytes_text(p->bytes_to_verify, back, sizeof(back)));
+		 bytes_text(p->bytes_to_verify + p->bytes_to_read, back, sizeof(back)));
 	line(ctx, "total", 0, text);
 }

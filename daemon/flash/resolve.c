@@ -195,6 +195,12 @@ static int decide(struct resolver *r, struct plan_step *s, bool repartition, boo
 		rc = decide_nv(r, s, drop);
 	else if (s->op == OP_RESTORE)
 		rc = decide_restore(r, s, drop);
+	if (s->op == OP_READ) {
+		rc = plan_fit_read(r->to, r->facts, s, r->why);
+		if (rc && r->why)
+			snprintf(r->why->entry, sizeof(r->why->entry), "%s", s->target);
+		return rc;
+	}
 	if (rc || *drop || s->op == OP_REPARTITION || s->op == OP_RESET || s->op == OP_POWER_OFF)
 		return rc;
 	return resolver_fit(r, s, drop);

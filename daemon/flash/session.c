@@ -30,7 +30,8 @@ int session_new(const struct session_config *config, struct session **out)
 	memcpy(s->result.nv, "none", 5);
 	s->progress.boundary = BOUNDARY_NOW;
 	if (s->plan)
-		s->progress.bytes_total = s->plan->bytes_to_send + s->plan->bytes_to_verify;
+		s->progress.bytes_total = s->plan->bytes_to_send + s->plan->bytes_to_verify +
+					  s->plan->bytes_to_read;
 	*out = s;
 	return 0;
 }
@@ -96,7 +97,7 @@ __attribute__((format(printf, 4, 0))) static enum step_says fail_text(struct ses
 	struct failure f = { .error = error, .code = code };
 	bool data = s->asking && (s->ask.kind == ASK_DATA || s->ask.doing == DOING_VERIFY_READ ||
 				  s->ask.kind == ASK_STREAM || s->ask.doing == DOING_BACKUP_NV ||
-				  s->ask.doing == DOING_BACKUP_FILE);
+				  s->ask.doing == DOING_BACKUP_FILE || s->ask.doing == DOING_READ);
 
 	if (fmt)
 		vsnprintf(f.detail, sizeof(f.detail), fmt, ap);

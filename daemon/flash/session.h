@@ -41,7 +41,8 @@ enum session_stage {
 	STAGE_CHECK,   /* waiting for the package gate, intent */
 	STAGE_FLASH,   /* erasing and writing */
 	STAGE_VERIFY,
-	STAGE_END, /* reset, power off */
+	STAGE_READ, /* into the caller's sinks */
+	STAGE_END,  /* reset, power off */
 	STAGE_COUNT
 };
 
@@ -65,7 +66,7 @@ enum entry_verdict { ENTRY_NOT_RUN, ENTRY_ACKNOWLEDGED, ENTRY_VERIFIED, ENTRY_FA
 struct entry_result {
 	uint32_t step; /* index in the resolved plan */
 	enum entry_verdict verdict;
-	uint64_t bytes_sent, bytes_compared;
+	uint64_t bytes_sent, bytes_compared, bytes_read;
 	char note[96]; /* what was not compared and why */
 };
 

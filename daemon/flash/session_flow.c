@@ -15,6 +15,7 @@ static const struct step_kind *step_of(const struct plan_step *p)
 	case OP_RESTORE: return &step_restore;
 	case OP_ENABLE_WRITE: return &step_enable;
 	case OP_VERIFY: return &step_verify;
+	case OP_READ: return &step_read;
 	case OP_RESET: return &step_reset;
 	case OP_POWER_OFF: return &step_power_off;
 	}
@@ -118,7 +119,9 @@ void flow_done(struct session *s)
 		break;
 	case PHASE_RUN:
 		close_books(s);
-		s->phase = ends_job(&s->resolved->step[s->running]) ? PHASE_RUN : PHASE_JOURNAL;
+		/* without an intent there is nothing to be gone on with */
+		if (!ends_job(&s->resolved->step[s->running]) && s->intended)
+			s->phase = PHASE_JOURNAL;
 		return;
 	case PHASE_JOURNAL: s->phase = PHASE_RUN; return;
 	case PHASE_STOP:
@@ -157,7 +160,7 @@ static const struct step_kind *learn_phase(const struct session *s)
 	case PHASE_SETUP: return fdl2 && s->facts.has_capabilities ? &step_setup : NULL;
 	case PHASE_UID:
 		return fdl2 && s->plan->may_not_know != UNKNOWN_NONE && !s->unknown_spent ? &step_uid : NULL;
-	case PHASE_OWED: return &step_owed;
+	case PHASE_OWED: return plan_destroys(s->plan) ? &step_owed : NULL;
 	case PHASE_TABLE: return s->plan->old_ids || s->where == BSL_STAGE_FDL ? NULL : &step_table;
 	case PHASE_BACKUP: return s->backup_at < s->plan->backup_count ? &step_backup : NULL;
 	/* the first access by name mends a broken first copy from the second (device-behaviour 17: F48) */
@@ -177,13 +180,13 @@ static const struct step_kind *work_phase(struct session *s)
 			s->phase = PHASE_STOP;
 			return &step_reset;
 		}
-		return &step_gate;
+		return plan_destroys(s->resolved) ? &step_gate : NULL;
 	case PHASE_MERGE:
 		while (s->merge_at < s->resolved->step_count &&
 		       s->resolved->step[s->merge_at].op != OP_WRITE_NV)
 			s->merge_at++;
 		return s->merge_at < s->resolved->step_count ? &step_merge : NULL;
-	case PHASE_INTENT: return &step_intent;
+	case PHASE_INTENT: s->intended = plan_destroys(s->resolved); return s->intended ? &step_intent : NULL;
 	case PHASE_RUN: return run_next(s);
 	case PHASE_JOURNAL: return &step_journal;
 	default: return NULL;
@@ -378,8 +381,8 @@ void flow_finish(struct session *s)
 
 const char *session_stage_name(enum session_stage stage)
 {
-	static const char *const names[STAGE_COUNT] = { "connect", "fdl1",  "fdl2",   "learn",
-							"check",   "flash", "verify", "end" };
+	static const char *const names[STAGE_COUNT] = { "connect", "fdl1",   "fdl2", "learn", "check",
+							"flash",   "verify", "read", "end" };
 
 	return (unsigned)stage < STAGE_COUNT ? names[stage] : "connect";
 }

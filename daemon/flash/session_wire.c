@@ -78,7 +78,9 @@ static enum silence silence_of(const struct ask *ask)
 	case DOING_BACKUP_NV:
 	case DOING_BACKUP_FILE:
 	case DOING_VERIFY_OPEN:
-	case DOING_VERIFY_READ: return SILENCE_READING;
+	case DOING_VERIFY_READ:
+	case DOING_READ_OPEN:
+	case DOING_READ: return SILENCE_READING;
 	case DOING_RESET:
 	case DOING_POWER_OFF: return SILENCE_FINISHING;
 	default: return SILENCE_NONE;

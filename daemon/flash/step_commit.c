@@ -27,7 +27,7 @@ static enum step_says resolve_next(struct session *s, struct ask *ask)
 	for (uint32_t i = 0; i < n; i++)
 		s->entries[i].step = i;
 	s->progress.entry_count = n;
-	total = s->resolved->bytes_to_send + s->resolved->bytes_to_verify;
+	total = s->resolved->bytes_to_send + s->resolved->bytes_to_verify + s->resolved->bytes_to_read;
 	/* guarded steps are decided: what they would have moved counts no more */
 	s->progress.bytes_total = MAX(s->progress.bytes_done, total);
 	return STEP_DONE;

@@ -73,7 +73,8 @@ static bool names_of_plan(struct session *s, struct probe_state *p)
 	for (uint32_t i = 0; i < s->plan->step_count; i++) {
 		const struct plan_step *step = &s->plan->step[i];
 
-		if (step->by_name && step->op != OP_ERASE_ALL && step->op != OP_VERIFY)
+		if (step->by_name && step->op != OP_ERASE_ALL && step->op != OP_VERIFY &&
+		    strcmp(step->target, "user_partition") != 0)
 			good = good && add_place(p, &s->plan->table, step->target);
 	}
 	return good;

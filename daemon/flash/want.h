@@ -40,7 +40,12 @@ struct source_ref {
 enum sink_kind {
 	SINK_INTENT, /* job/<id>/intent: text, appended record by record, each followed by WANT_SYNC */
 	SINK_BACKUP, /* job/<id>/nv/<name>: what cannot be replaced */
-	SINK_READ,   /* the caller's descriptor of a read job */
+	/*
+	 * The caller's descriptor of a read job, which may be a file, a pipe or a socket: bytes go out in
+	 * order and whole, in as many writes as it takes; STORED says that all have left. SYNC: fsync where
+	 * the descriptor can, else nothing to do.
+	 */
+	SINK_READ,
 };
 struct sink_ref {
 	enum sink_kind kind;
@@ -93,7 +98,7 @@ struct want {
 		} fetch;
 		struct {
 			struct sink_ref sink;
-			const uint8_t *bytes; /* lent until the next input */
+			const uint8_t *bytes; /* lent until the next input other than BYTES */
 			size_t len;
 		} store; /* SYNC uses sink only */
 		struct {

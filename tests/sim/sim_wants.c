@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
  * The want table against its five hard cases: a 62 KiB framed write fed by a slow reader, a raw level 2 file,
- * a read-back that streams, an NV backup that must be durable before the erase, an FDL1 that re-enumerates.
+ * a read to a descriptor, an NV backup that must be durable before the erase, an FDL1 that re-enumerates.
  */
 #include <inttypes.h>
 #include <stdio.h>
@@ -20,6 +20,7 @@ struct seen {
 	uint64_t offset; /* of a read, as the frame asks */
 	uint16_t command;
 	bool sync_intent;
+	enum sink_kind sink;
 	char step[24], entry[40];
 };
 
@@ -69,8 +70,10 @@ static void watch(void *arg, const struct session *s, const struct want *w, uint
 			seen->offset = le32(w->send.bytes + 9);
 	} else if (w->kind == WANT_AWAIT) {
 		seen->await = w->await.what;
-	} else if (w->kind == WANT_SYNC) {
-		seen->sync_intent = w->store.sink.kind == SINK_INTENT;
+	} else if (w->kind == WANT_SYNC || w->kind == WANT_STORE) {
+		seen->sync_intent = w->kind == WANT_SYNC && w->store.sink.kind == SINK_INTENT;
+		seen->sink = w->store.sink.kind;
+		seen->len = w->kind == WANT_STORE ? w->store.len : 0;
 	} else if (w->kind == WANT_STREAM) {
 		seen->len = w->stream.len;
 	}
@@ -229,6 +232,260 @@ static void reading_back(void)
 	end(&r);
 }
 
+/* ---- 3, to a descriptor ---- */
+
+static size_t destroyed(const struct phone *phone);
+
+static bool start_read(struct run *r, const char *profile, const struct plan_read *reads, uint32_t count,
+		       const char *faults)
+{
+	const struct scenario_want want = { .tiny = true };
+	struct failure why = { 0 };
+	const char *reason = "";
+
+	if (!start(r, profile, &want, LEVEL_ACKNOWLEDGED))
+		return false;
+	plan_free(r->plan);
+	phone_free(r->phone);
+	r->plan = NULL;
+	r->phone = NULL;
+	if (plan_compile_read(r->sc.package.pac, NULL, reads, count, &r->plan, &why))
+		return false;
+	r->phone = scenario_phone(&r->sc, 9, faults, &reason);
+	if (!r->phone)
+		return false;
+	phone_plug(r->phone, 0);
+	r->config.phone = r->phone;
+	r->config.session.plan = r->plan;
+	return true;
+}
+
+/* What lies in each sink is what lies in the phone; nothing else was done to it. */
+static bool sinks_hold(const struct run *r, const struct plan_read *reads, uint32_t count, char *text,
+		       size_t size)
+{
+	for (uint32_t i = 0; i < count; i++) {
+		const struct sim_sink *sink = &r->o.sink[i];
+		uint8_t *was = malloc(sink->size + 1);
+		bool same = was && (!reads[i].size || sink->size == reads[i].size) && sink->size &&
+			    phone_storage_read(r->phone, reads[i].target, reads[i].offset, was, sink->size) &&
+			    !memcmp(was, sink->bytes, sink->size);
+
+		free(was);
+		if (!same || !sink->synced) {
+			snprintf(text, size, "sink %u holds %zu bytes, %s", i, sink->size,
+				 same ? "not synced" : "not those of the phone");
+			return false;
+		}
+	}
+	snprintf(text, size, "%zu deeds", destroyed(r->phone));
+	return !destroyed(r->phone) && !r->o.changed && !strcmp(r->o.leaves, "unchanged");
+}
+
+/* Bytes of a piece are in the sink before the next piece is asked for: nothing grows with the area. */
+static bool one_piece_at_a_time(const struct run *r)
+{
+	bool in_hand = false;
+
+	for (size_t i = 0; i < r->count; i++) {
+		const struct seen *s = &r->log[i];
+
+		if (strcmp(s->step, "read") != 0)
+			continue;
+		if (s->kind == WANT_SEND && s->command == 0x11 && in_hand)
+			return false;
+		if (s->kind == WANT_SEND && s->command == 0x11)
+			in_hand = true;
+		if (s->kind == WANT_STORE && (s->sink != SINK_READ || s->len > 64 * 1024 || !in_hand))
+			return false;
+		if (s->kind == WANT_STORE)
+			in_hand = false;
+	}
+	return !in_hand;
+}
+
+static size_t seen_intents(const struct run *r)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < r->count; i++)
+		n += (r->log[i].kind == WANT_STORE && r->log[i].sink != SINK_READ) || r->log[i].sync_intent ||
+		     (r->log[i].kind == WANT_AWAIT && r->log[i].await <= AWAIT_OWED);
+	return n;
+}
+
+static void to_a_descriptor(void)
+{
+	static const struct plan_read reads[] = { { .target = "misc" }, /* 1 MiB, to its end */
+						  { .target = "miscdata", .offset = 65536, .size = 8191 },
+						  { .target = "splloader", .size = 300 } };
+	static const char *const profiles[] = { "sc9863a", "ums9620", "sc9832e" };
+	char text[300] = "no setup";
+	uint64_t quick = 0;
+
+	for (size_t i = 0; i < 3; i++) {
+		struct run r = { 0 };
+		bool good = start_read(&r, profiles[i], reads, 3, NULL);
+
+		snprintf(text, sizeof(text), "no setup");
+		if (good)
+			good = !sim_run(&r.config, &r.o) && !r.o.broken[0] && r.o.pass &&
+			       sinks_hold(&r, reads, 3, text, sizeof(text));
+		ok(good, "areas are read to descriptors, byte for byte", text);
+		ok(good && one_piece_at_a_time(&r), "each piece is taken before the next is asked for",
+		   profiles[i]);
+		ok(good && !seen_intents(&r), "nothing is kept, looked up or waited for", profiles[i]);
+		if (!i)
+			quick = r.o.now;
+		end(&r);
+	}
+
+	/* a descriptor that takes a little at a time: slower, not different, and the phone is not hurried */
+	struct run r = { 0 };
+	bool good = start_read(&r, "sc9863a", reads, 3, NULL);
+
+	r.config.sink_write = 7001;
+	r.config.store_usec = 20000;
+	r.config.cut = true;
+	if (good)
+		good = !sim_run(&r.config, &r.o) && !r.o.broken[0] && r.o.pass &&
+		       sinks_hold(&r, reads, 3, text, sizeof(text)) && one_piece_at_a_time(&r);
+	ok(good && r.o.now > quick, "short writes", text);
+	end(&r);
+}
+
+static void descriptors_that_fail(void)
+{
+	static const struct plan_read reads[] = { { .target = "misc" } };
+	static const struct {
+		const char *name;
+		struct sim_breaks breaks;
+		uint64_t bytes; /* in the sink at the end */
+		enum error_id error;
+	} rows[] = {
+		{ "a full disk", { .sink_full_at = 200000 }, 200000, ERR_STORE_FAILED },
+		{ "a reader that has gone", { .sink_closed_at = 1 }, 0xF800, ERR_STORE_FAILED },
+		{ "an fsync that fails", { .sync_fails_at = 1 }, 1 << 20, ERR_STORE_FAILED },
+		{ "a cable that is pulled", { .unplug_at = 320 }, 0, ERR_DEVICE_VANISHED },
+		{ "a cancel", { .cancel_at = 320 }, 0, ERR_CANCELLED },
+	};
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct run r = { 0 };
+		char text[300] = "no setup";
+		bool good = start_read(&r, "sc9863a", reads, 1, NULL);
+		size_t after = 0;
+
+		r.config.breaks = rows[i].breaks;
+		/* where the reading begins is found by a run before */
+		if (good && (rows[i].breaks.unplug_at || rows[i].breaks.cancel_at)) {
+			uint32_t begun = 0;
+
+			good = !sim_run(&r.config, &r.o);
+			for (size_t k = 0; k < r.count && !begun; k++)
+				if (!strcmp(r.log[k].step, "read"))
+					begun = (uint32_t)k + 6;
+			end(&r);
+			good = good && start_read(&r, "sc9863a", reads, 1, NULL);
+			r.config.breaks.unplug_at = rows[i].breaks.unplug_at ? begun : 0;
+			r.config.breaks.cancel_at = rows[i].breaks.cancel_at ? begun : 0;
+		}
+		if (good) {
+			good = !sim_run(&r.config, &r.o) && !r.o.broken[0] && !r.o.pass && !r.o.changed &&
+			       !strcmp(r.o.leaves, "unchanged") && !destroyed(r.phone) &&
+			       r.o.failure.error == rows[i].error &&
+			       (!rows[i].bytes || r.o.sink[0].size == rows[i].bytes);
+			snprintf(text, sizeof(text), "%s, %zu bytes, offset %llu %s",
+				 error_entry(r.o.failure.error)->name, r.o.sink[0].size,
+				 (unsigned long long)r.o.failure.offset, r.o.broken);
+			/* what was told last is where it ended */
+			for (size_t k = 0; k < r.count; k++)
+				after = r.log[k].kind == WANT_SEND && !strcmp(r.log[k].step, "reset");
+		}
+		ok(good && !after, rows[i].name, text);
+		end(&r);
+	}
+}
+
+static void reads_that_cannot_be(void)
+{
+	static const struct {
+		struct plan_read read;
+		enum error_id error;
+		const char *faults;
+	} rows[] = {
+		{ { .target = "nothing" }, ERR_PARTITION_MISSING, NULL },
+		{ { .target = "misc", .offset = 1 << 20 }, ERR_INVALID_ARGS, NULL },
+		{ { .target = "misc", .offset = 1000, .size = 1 << 20 }, ERR_INVALID_ARGS, NULL },
+		{ { .target = "misc", .size = 4096 }, ERR_READ_FAILED, "refuse at read * of misc with 0x84" },
+		{ { .target = "misc", .size = 4096 }, ERR_READ_SHORT, "read-short on misc" },
+		{ { .target = "misc", .size = 4096 }, ERR_READ_UNANSWERED, "stall at read * of misc" },
+		{ { .target = "misc", .size = 4096 }, ERR_NONE, "lose at read of misc" },
+		{ { .target = "misc", .size = 4096 },
+		  ERR_READ_FAILED,
+		  "refuse at read-start 2 with 0x84" },
+	};
+	static const struct plan_read refused[] = {
+		{ .target = "erase_all" },
+		{ .target = "boot_size" },
+		{ .target = "splloader" },
+		{ .address = 0x80000003 },
+		{ .target = "a name with gaps" },
+		{ .address = 1, .size = 2 },
+		{ .target = "abcdefghijklmnopqrstuvwxyzabcdef", .size = 2 },
+	};
+	char text[300];
+	struct run r = { 0 };
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		snprintf(text, sizeof(text), "no setup");
+		bool good = start_read(&r, "sc9863a", &rows[i].read, 1, rows[i].faults) &&
+			    !sim_run(&r.config, &r.o) && !r.o.broken[0];
+
+		if (good)
+			failure_text(&r.o.failure, text, sizeof(text));
+		good = good && r.o.failure.error == rows[i].error && !r.o.changed;
+		if (good && rows[i].error == ERR_NONE)
+			good = sinks_hold(&r, &rows[i].read, 1, text, sizeof(text));
+		ok(good, rows[i].faults ? rows[i].faults : "outside of what the phone has", text);
+		end(&r);
+	}
+	for (size_t i = 0; i < sizeof(refused) / sizeof(refused[0]); i++) {
+		snprintf(text, sizeof(text), "'%s' was taken", refused[i].target);
+		ok(!start_read(&r, "sc9863a", &refused[i], 1, NULL) && r.plan == NULL, "is no plan at all",
+		   text);
+		end(&r);
+	}
+}
+
+/* By address: ids carry an offset of their own, a mapped flash does not. */
+static void by_address(void)
+{
+	static const struct plan_read flash = { .address = 0x60030000, .offset = 4096, .size = 40001 };
+	static const struct plan_read id = { .address = 0x80000003, .offset = 512, .size = 9000 };
+	static const struct {
+		const char *profile, *place;
+		const struct plan_read *read;
+	} rows[] = { { "uic8850", "ap", &flash }, { "ums9117", "kernel", &id } };
+
+	for (size_t i = 0; i < 2; i++) {
+		struct run r = { 0 };
+		char text[300] = "no setup";
+		bool good = start_read(&r, rows[i].profile, rows[i].read, 1, NULL);
+		struct plan_read named = *rows[i].read;
+
+		snprintf(named.target, sizeof(named.target), "%s", rows[i].place);
+		if (good)
+			good = !sim_run(&r.config, &r.o) && !r.o.broken[0] && r.o.pass;
+		if (good)
+			good = sinks_hold(&r, &named, 1, text, sizeof(text));
+		else
+			failure_text(&r.o.failure, text, sizeof(text));
+		ok(good, "a read by address", text);
+		end(&r);
+	}
+}
+
 /* ---- 4 ---- */
 
 static size_t destroyed(const struct phone *phone)
@@ -324,6 +581,10 @@ int main(void)
 	slow_reader();
 	raw_file();
 	reading_back();
+	to_a_descriptor();
+	descriptors_that_fail();
+	reads_that_cannot_be();
+	by_address();
 	durable_first();
 	leaves_and_returns();
 	printf("1..%u\n", tests);

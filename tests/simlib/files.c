@@ -108,6 +108,41 @@ void runner_fetch(struct runner *r)
 				   .due = r->now + runner_delay(r, r->config->fetch_usec) };
 }
 
+/*
+ * One write to a descriptor: it may take less than it was given, and the rest is for the next turn. True when
+ * all has been taken or the job has ended.
+ */
+static bool write_sink(struct runner *r)
+{
+	const struct sim_breaks *b = &r->config->breaks;
+	const struct want *w = r->w;
+	struct sim_sink *sink = &r->out->sink[w->store.sink.index];
+	size_t n = w->store.len - r->stored;
+
+	if (b->sink_closed_at && sink->size >= b->sink_closed_at) {
+		runner_fail(r, ERR_STORE_FAILED, "simulated: broken pipe");
+		return false;
+	}
+	if (b->sink_full_at && sink->size >= b->sink_full_at) {
+		runner_fail(r, ERR_STORE_FAILED, "simulated: no space left");
+		return false;
+	}
+	if (r->config->sink_write && n > r->config->sink_write)
+		n = r->config->sink_write;
+	if (b->sink_full_at && n > b->sink_full_at - sink->size)
+		n = (size_t)(b->sink_full_at - sink->size);
+	if (records_append(&sink->bytes, &sink->size, &sink->room, w->store.bytes + r->stored, n)) {
+		runner_fail(r, ERR_STORE_FAILED, "no memory");
+		return false;
+	}
+	r->stored += n;
+	if (r->stored == w->store.len)
+		return true;
+	r->busy = true;
+	r->busy_until = r->now + 1 + runner_delay(r, r->config->store_usec);
+	return false;
+}
+
 static void do_store(struct runner *r)
 {
 	const struct want *w = r->w;
@@ -132,12 +167,16 @@ static void do_store(struct runner *r)
 		memcpy(b->unit, r->unit, sizeof(b->unit));
 		rc = records_append(&b->bytes, &b->size, &b->room, w->store.bytes, w->store.len);
 		break;
-	case SINK_READ: {
-		size_t room = r->out->read_size;
-
-		rc = records_append(&r->out->read, &r->out->read_size, &room, w->store.bytes, w->store.len);
+	case SINK_READ:
+		if (w->store.sink.index >= SIM_SINKS || w->store.sink.name[0]) {
+			runner_broken(r, "STORE to sink %u '%s'", w->store.sink.index, w->store.sink.name);
+			return;
+		}
+		r->stores--; /* a short write is not another STORE */
+		if (!write_sink(r))
+			return;
+		r->stores++;
 		break;
-	}
 	}
 	if (rc)
 		runner_fail(r, ERR_STORE_FAILED, "no memory");
@@ -163,6 +202,8 @@ static void do_sync(struct runner *r)
 			runner_broken(r, "SYNC of a backup that was never stored");
 			return;
 		}
+	} else {
+		r->out->sink[w->store.sink.index % SIM_SINKS].synced = true;
 	}
 	runner_tell(r, INPUT_STORED);
 }

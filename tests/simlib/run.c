@@ -180,6 +180,7 @@ static void take_up(struct runner *r)
 	case WANT_FETCH: runner_fetch(r); break;
 	case WANT_STORE:
 	case WANT_SYNC:
+		r->stored = 0;
 		r->busy = true;
 		r->busy_until = r->now + runner_delay(r, r->config->store_usec);
 		break;
@@ -525,8 +526,10 @@ int sim_run_many(const struct sim_config *configs, struct sim_outcome *outs, siz
 
 void sim_outcome_free(struct sim_outcome *out)
 {
-	free(out->read);
+	for (size_t i = 0; i < SIM_SINKS; i++) {
+		free(out->sink[i].bytes);
+		out->sink[i] = (struct sim_sink){ 0 };
+	}
 	free(out->trace);
-	out->read = NULL;
 	out->trace = NULL;
 }

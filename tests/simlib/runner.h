@@ -38,6 +38,7 @@ struct runner {
 	uint8_t *chunk[2];
 	unsigned chunk_next;
 	uint64_t busy_until; /* STORE, SYNC, GATE, OWED */
+	size_t stored;	     /* bytes of the STORE that its sink has taken */
 	bool busy;
 
 	bool gone, left, back,

@@ -32,6 +32,7 @@ bool sim_one_in(struct sim_random *r, uint64_t n);
 /* ---- what the house keeps over jobs: intents and backups ------------------------------------------ */
 
 #define SIM_BACKUPS 64
+#define SIM_SINKS   4
 
 struct sim_backup {
 	uint64_t job;
@@ -67,8 +68,9 @@ struct sim_breaks {
 	uint32_t kill_at;	      /* the house dies: the session is dropped, unsynced files are lost */
 	uint32_t unplug_at;	      /* the cable is pulled */
 	uint32_t fetch_fails_at, store_fails_at, sync_fails_at; /* this FETCH, STORE, SYNC fails */
-	bool gate_fails; /* the package does not pass its whole-file check */
-	bool open_fails; /* the pipe cannot be opened again when the phone returns */
+	uint64_t sink_full_at, sink_closed_at; /* bytes after which a SINK_READ takes no more; 0: never */
+	bool gate_fails;		       /* the package does not pass its whole-file check */
+	bool open_fails;		       /* the pipe cannot be opened again when the phone returns */
 };
 
 struct sim_config {
@@ -83,6 +85,7 @@ struct sim_config {
 	bool cut;      /* cut IN transfers at random */
 	uint64_t fetch_usec, store_usec,
 		gate_usec;     /* longest delay; the real one is random below it if cut is set */
+	size_t sink_write;     /* SINK_READ takes at most this many bytes at once; 0: as many as come */
 	uint64_t limit_usec;   /* virtual time a run may take; 0: 6 hours */
 	uint64_t limit_inputs; /* real steps; 0: 20 million */
 	FILE *trace;	       /* every want and input, one line each; NULL none */
@@ -109,8 +112,11 @@ struct sim_outcome {
 	uint64_t inputs;
 	uint32_t prepared;			  /* chunks asked for ahead of their turn */
 	uint32_t verified_entries, noted_entries; /* entries compared; entries with a reason why not */
-	uint8_t *read;				  /* what went to SINK_READ; sim_outcome_free() */
-	size_t read_size;
+	struct sim_sink {
+		uint8_t *bytes; /* sim_outcome_free() */
+		size_t size, room;
+		bool synced;
+	} sink[SIM_SINKS];   /* SINK_READ */
 	char *trace;	     /* flight recorder as text; sim_outcome_free() */
 	struct phone *phone; /* the phone that is on the port at the end (swap or phone) */
 };

@@ -31,6 +31,8 @@ struct trial {
 	unsigned doubtful_seen, refused_seen;
 	unsigned attempt;
 	bool lied, nv_written; /* ever */
+	bool reading;	       /* a plan that only reads */
+	struct plan_read read[2];
 };
 
 static bool fail(struct trial *t, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
@@ -137,6 +139,59 @@ static void choose_options(struct trial *t)
 	}
 }
 
+/* One area to its end, and a piece of it that begins and ends oddly. */
+static void choose_reads(struct trial *t)
+{
+	static const char *const places[] = { "misc", "miscdata", "boot", "boot_a" };
+	const struct phone_profile *p = t->profile;
+	const struct phone_part *part = &p->parts[0];
+	bool ids = p->second == PHONE_IDS || p->second == PHONE_NORIDS || p->second == PHONE_SINGLE;
+
+	t->reading = sim_one_in(&t->r, 16) && !wants_list(t);
+	for (size_t i = 0; i < p->part_count && ids; i++)
+		if (!strcmp(p->parts[i].name, "boot") || !strcmp(p->parts[i].name, "kernel"))
+			part = &p->parts[i];
+	for (size_t k = 0; k < ARRAY_SIZE(places) && !ids; k++)
+		for (size_t i = 0; i < p->part_count && part == &p->parts[0]; i++)
+			if (i && !strcmp(p->parts[i].name, places[k]))
+				part = &p->parts[i];
+	for (size_t i = 0; i < 2; i++) {
+		struct plan_read *r = &t->read[i];
+
+		*r = (struct plan_read){ .size = 1 + sim_below(&t->r, 30000) };
+		if (ids)
+			r->address = part->id;
+		else
+			snprintf(r->target, sizeof(r->target), "%s", part->name);
+		if (i && p->second != PHONE_SINGLE)
+			r->offset = sim_below(&t->r, 20000);
+		else if (!i && !ids && p->second != PHONE_NAND && part->size <= 2u << 20)
+			r->size = 0;
+	}
+}
+
+static bool sinks_right(const struct trial *t, const struct sim_outcome *o)
+{
+	bool ids = !t->read[0].target[0], same = true;
+	const struct phone_part *part = NULL;
+
+	for (size_t i = 0; i < t->profile->part_count && ids; i++)
+		if (t->profile->parts[i].id == t->read[0].address)
+			part = &t->profile->parts[i];
+	for (size_t i = 0; i < 2 && same; i++) {
+		const struct sim_sink *sink = &o->sink[i];
+		uint8_t *was = malloc(sink->size + 1);
+
+		same = was && sink->synced && sink->size &&
+		       (!t->read[i].size || sink->size == t->read[i].size) &&
+		       phone_storage_read(t->phone, part ? part->name : t->read[i].target, t->read[i].offset,
+					  was, sink->size) &&
+		       !memcmp(was, sink->bytes, sink->size);
+		free(was);
+	}
+	return same;
+}
+
 static uint32_t somewhere(struct trial *t, uint64_t chance, uint64_t among)
 {
 	return sim_one_in(&t->r, chance) ? 1 + (uint32_t)sim_below(&t->r, among) : 0;
@@ -155,6 +210,8 @@ static void choose_breaks(struct trial *t, struct sim_breaks *b)
 	b->fetch_fails_at = somewhere(t, 50, 60);
 	b->store_fails_at = somewhere(t, 50, 8);
 	b->sync_fails_at = somewhere(t, 50, 8);
+	b->sink_full_at = somewhere(t, 20, 60000);
+	b->sink_closed_at = somewhere(t, 20, 60000);
 	b->gate_fails = sim_one_in(&t->r, 80);
 	b->open_fails = sim_one_in(&t->r, 80);
 }
@@ -228,6 +285,9 @@ static bool judge_pass(struct trial *t, const struct sim_outcome *o)
 	char what[160];
 	bool verified = t->options.level == LEVEL_VERIFIED;
 
+	if (t->reading)
+		return t->lied || sinks_right(t, o) ||
+		       fail(t, "passed, but what was read is not what is there");
 	if (o->level != t->options.level)
 		return fail(t, "passed at level %d, asked for %d", o->level, t->options.level);
 	if ((verified || !t->lied) && !scenario_holds(&t->sc, &t->options, t->phone, what, sizeof(what)))
@@ -300,9 +360,11 @@ static bool judge(struct trial *t, const struct sim_outcome *o)
 		return false;
 	if (phone_counters(t->phone)->second_starts > phone_fault_count(t->phone, "F47").fired)
 		return fail(t, "an entry was started a second time");
+	if (t->reading && (destroyed(t) || o->changed))
+		return fail(t, "a plan that reads has changed something");
 	if (destroyed(t) && o->done && (!o->changed || !strcmp(o->leaves, "unchanged")))
 		return fail(t, "says '%s', but the storage was changed", o->leaves);
-	if (o->done && o->pass && strcmp(o->leaves, "complete") != 0)
+	if (o->done && o->pass && strcmp(o->leaves, t->reading ? "unchanged" : "complete") != 0)
 		return fail(t, "passed and leaves '%s'", o->leaves);
 	if (o->cancelled && o->pass)
 		return fail(t, "cancelled and passed");
@@ -324,6 +386,8 @@ static bool compile(struct trial *t)
 
 	plan_free(t->plan);
 	t->plan = NULL;
+	if (t->reading)
+		return plan_compile_read(t->sc.package.pac, &t->options, t->read, 2, &t->plan, &why) == 0;
 	return plan_compile(t->sc.package.pac, &t->options, &t->plan, &why) == 0;
 }
 
@@ -343,6 +407,7 @@ static bool attempt(struct trial *t, const struct sim_breaks *breaks, struct sim
 		.cut = true,
 		.fetch_usec = 800,
 		.store_usec = 20000,
+		.sink_write = sim_one_in(&t->r, 3) ? 1 + (size_t)sim_below(&t->r, 40000) : 0,
 		.gate_usec = sim_one_in(&t->r, 3) ? 30000000 : 100000,
 		.trace = t->trace,
 		.watch = watch,
@@ -512,6 +577,7 @@ bool sim_trial(uint64_t seed, struct sim_tally *tally, FILE *trace, char *text, 
 	if (scenario_make(sim_random(&t.r), t.profile, &want, &t.sc, &why))
 		return fail(&t, "no package: %s %s", error_entry(why.error)->name, why.detail);
 	choose_options(&t);
+	choose_reads(&t);
 	if (!strncmp(t.faults, "F42", 3) || !strncmp(t.faults, "F43", 3))
 		t.options.raw = true;
 	if (!compile(&t)) {
