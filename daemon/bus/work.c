@@ -231,7 +231,7 @@ static void on_image(void *user, struct image *image, const struct failure *why)
 
 int work_take_fd(sd_bus_message *m, int *fd, struct failure *why)
 {
-	int theirs;
+	int theirs, null;
 
 	/* the message's descriptor goes with the message. Never opened again by name: that would widen it. */
 	if (sd_bus_message_read_basic(m, 'h', &theirs) < 0)
@@ -240,6 +240,15 @@ int work_take_fd(sd_bus_message *m, int *fd, struct failure *why)
 	if (*fd < 0)
 		return failure_set(why, errno == EMFILE ? ERR_LIMITS_EXCEEDED : ERR_INTERNAL,
 				   "cannot keep the descriptor: %s", strerror(errno));
+	/*
+	 * The message's own would be closed at the end of the call, by the loop, when the file system may not
+	 * answer any more (closing asks it); now it has just opened the file.
+	 */
+	null = open("/dev/null", O_RDONLY | O_CLOEXEC);
+	if (null >= 0) {
+		(void)dup3(null, theirs, O_CLOEXEC);
+		close(null);
+	}
 	return 0;
 }
 

@@ -11,6 +11,9 @@
 #include "station/internal.h"
 #include "station/kv.h"
 
+/* Threads that hang in a file system for good are the price of packages on such; there is an end to it. */
+#define LEFT_BEHIND_MAX 32u
+
 /* One opening. Counted by hand: the task owns it, the loop's side reads it in done(). */
 struct opening {
 	struct station *st;
@@ -88,6 +91,7 @@ static void open_done(void *arg, int status)
 	struct failure why = { 0 };
 
 	st->asking--;
+	st->opening--;
 	if (status == -ETIMEDOUT) /* the thread may still be writing to o->why */
 		failure_set(&why, ERR_PACKAGE_READ_STALLED, "its structure could not be read within %d s",
 			    (int)(st->set.open_usec / 1000000));
@@ -126,8 +130,13 @@ int station_open_image(struct station *st, int fd, const struct image_options *o
 		return failure_set(why, ERR_DRAINING, "%s", "");
 	for (struct image *i = st->images; i; i = i->next)
 		count++;
+	count += st->opening;
 	if (count >= st->set.images_max)
 		return failure_set(why, ERR_LIMITS_EXCEEDED, "%u packages are open", count);
+	if (worker_left_behind() >= LEFT_BEHIND_MAX)
+		return failure_set(why, ERR_LIMITS_EXCEEDED,
+				   "%u readers never came back from their file systems",
+				   worker_left_behind());
 	o = calloc(1, sizeof(*o));
 	if (!o)
 		return failure_set(why, ERR_INTERNAL, "out of memory");
@@ -158,6 +167,7 @@ int station_open_image(struct station *st, int fd, const struct image_options *o
 		return failure_set(why, ERR_INTERNAL, "%s", strerror(-r));
 	}
 	st->asking++;
+	st->opening++;
 	return 0;
 }
 

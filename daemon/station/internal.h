@@ -51,6 +51,7 @@ struct station {
 	struct job *jobs;
 	uint64_t device_number, image_number;
 	uint32_t asking;  /* jobs on their way into being */
+	uint32_t opening; /* packages */
 	uint32_t writing; /* files on their way */
 	uint32_t runners; /* sessions that are going on */
 	bool probing, draining, idle_told, queue_deferred;

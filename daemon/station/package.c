@@ -75,23 +75,14 @@ struct package *package_new(int fd, bool accept_bad_crc, struct failure *why)
 {
 	_cleanup_close_ int own = fd;
 	int flags = fcntl(own, F_GETFL);
-	struct stat st;
 	struct package *p;
 
-	if (flags < 0 || fstat(own, &st) < 0) {
+	if (flags < 0) {
 		failure_set(why, ERR_INVALID_IMAGE, "%s", strerror(errno));
 		return NULL;
 	}
 	if ((flags & O_ACCMODE) != O_RDONLY || (flags & O_PATH)) {
 		failure_set(why, ERR_INVALID_IMAGE, "the descriptor must be opened for reading only");
-		return NULL;
-	}
-	if (!S_ISREG(st.st_mode)) {
-		failure_set(why, ERR_INVALID_IMAGE, "not a regular file");
-		return NULL;
-	}
-	if (st.st_size <= 0) {
-		failure_set(why, ERR_INVALID_IMAGE, "the file is empty");
 		return NULL;
 	}
 	p = calloc(1, sizeof(*p));
@@ -102,8 +93,6 @@ struct package *package_new(int fd, bool accept_bad_crc, struct failure *why)
 	}
 	atomic_init(&p->refs, 1);
 	p->fd = TAKE_FD(own);
-	p->size = (uint64_t)st.st_size;
-	p->source = (struct source){ .size = p->size, .read_at = read_at, .ctx = p };
 	p->options.accept_bad_crc = accept_bad_crc;
 	p->options.accept_mismatch = true; /* refused by the plan, unless force_loaders */
 	pthread_mutex_init(&p->mutex, NULL);
@@ -115,6 +104,29 @@ struct package *package_ref(struct package *p)
 {
 	atomic_fetch_add(&p->refs, 1);
 	return p;
+}
+
+static void *close_it(void *fd)
+{
+	close((int)(intptr_t)fd);
+	return NULL;
+}
+
+/* A file system that has stopped answering may not even let go of a file: that is for a thread to wait for.
+ */
+static void close_aside(int fd)
+{
+	pthread_attr_t attr;
+	pthread_t thread;
+
+	if (pthread_attr_init(&attr) != 0) {
+		close(fd);
+		return;
+	}
+	if (pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED) != 0 ||
+	    pthread_create(&thread, &attr, close_it, (void *)(intptr_t)fd) != 0)
+		close(fd);
+	(void)pthread_attr_destroy(&attr);
 }
 
 void package_unref(struct package *p)
@@ -129,7 +141,7 @@ void package_unref(struct package *p)
 	}
 	pac_body_free(atomic_load(&p->body));
 	pac_free(p->pac);
-	close(p->fd);
+	close_aside(p->fd);
 	pthread_cond_destroy(&p->loaded);
 	pthread_mutex_destroy(&p->mutex);
 	free(p);
@@ -170,8 +182,31 @@ static int name_cut(struct package *p, int r, struct failure *why)
 	return r;
 }
 
+/* Asks the file system, which may be one that does not answer. */
+static int look(struct package *p, struct failure *why)
+{
+	struct stat st;
+
+	if (fstat(p->fd, &st) < 0)
+		return failure_set(why, ERR_INVALID_IMAGE, "%s", strerror(errno));
+	if (!S_ISREG(st.st_mode))
+		return failure_set(why, ERR_INVALID_IMAGE, "not a regular file");
+	if (st.st_size <= 0)
+		return failure_set(why, ERR_INVALID_IMAGE, "the file is empty");
+	if ((uint64_t)st.st_size > PACKAGE_SIZE_MAX)
+		return failure_set(why, ERR_INVALID_IMAGE, "%" PRIu64 " bytes are more than a package has",
+				   (uint64_t)st.st_size);
+	p->size = (uint64_t)st.st_size;
+	p->source = (struct source){ .size = p->size, .read_at = read_at, .ctx = p };
+	return 0;
+}
+
 int package_parse(struct package *p, struct failure *why)
 {
+	int r = look(p, why);
+
+	if (r < 0)
+		return r;
 	return name_cut(p, pac_open(&p->source, &p->options, &p->pac, why), why);
 }
 

@@ -17,7 +17,11 @@
 
 struct package;
 
-/* Takes fd. Only the kind of file is looked at (InvalidImage), nothing is read. NULL with *why. */
+/* Bounds what a file of holes can make us allocate (32 bytes a chunk); real packages have a tenth of it. */
+#define PACKAGE_SIZE_MAX (UINT64_C(128) << 30)
+
+/* Takes fd. Only how it was opened is looked at (InvalidImage), the file system is not asked. NULL with *why.
+ */
 struct package *package_new(int fd, bool accept_bad_crc, struct failure *why);
 struct package *package_ref(struct package *p);
 void package_unref(struct package *p); /* NULL is fine; any thread */

@@ -215,6 +215,7 @@ static void test_reader_error(void **state)
 	uint8_t buf[16];
 
 	assert_non_null(p);
+	assert_int_equal(package_parse(p, &why), 0);
 	bad_at = 500;
 	assert_true(package_reader_read(&reader, 100, buf, sizeof(buf), &why) < 0);
 	assert_int_equal(why.error, ERR_PACKAGE_READ_FAILED);
