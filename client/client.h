@@ -143,7 +143,7 @@ struct verb {
 };
 
 extern const struct verb verb_list, verb_info, verb_flash, verb_jobs, verb_attach, verb_cancel, verb_monitor,
-	verb_errors;
+	verb_config, verb_errors;
 /* All of them, in the order of the help; NULL ends the list. */
 extern const struct verb *const verbs[];
 const struct verb *verb_find(const char *name); /* NULL: none */

@@ -17,6 +17,7 @@
 #include "host/log.h"
 #include "host/logcontrol.h"
 #include "host/notify.h"
+#include "host/reload.h"
 #include "host/renew.h"
 #include "host/status.h"
 #include "host/watchdog.h"
@@ -40,6 +41,7 @@ struct fdld {
 	struct host_status *status;
 	struct host_ending *ending;
 	struct host_renew *renew;
+	struct host_reload *reload;
 	struct host_watchdog *watchdog;
 	struct host_inhibit *inhibit;
 	struct host_logcontrol *logcontrol;
@@ -238,10 +240,11 @@ static int wire(struct fdld *fdld, struct failure *why)
 	fdld->status = host_status_new(fdld->loop, fdld->station);
 	fdld->ending = host_ending_new(fdld->loop, fdld->station);
 	fdld->renew = host_renew_new(fdld->loop, fdld->station);
+	fdld->reload = host_reload_new(fdld->loop, fdld->station);
 	fdld->inhibit = host_inhibit_new(fdld->loop, fdld->station);
 	fdld->logcontrol = host_logcontrol_new();
-	if (!fdld->bus || !fdld->log || !fdld->status || !fdld->ending || !fdld->renew || !fdld->inhibit ||
-	    !fdld->logcontrol || host_watchdog_new(fdld->loop, &fdld->watchdog) < 0)
+	if (!fdld->bus || !fdld->log || !fdld->status || !fdld->ending || !fdld->renew || !fdld->reload ||
+	    !fdld->inhibit || !fdld->logcontrol || host_watchdog_new(fdld->loop, &fdld->watchdog) < 0)
 		return failure_set(why, ERR_INTERNAL, "no memory");
 	host_status_ask(fdld->status, fdld->ending, fdld->inhibit, fdld->renew);
 	return 0;
@@ -251,6 +254,7 @@ static void unwire(struct fdld *fdld)
 {
 	host_watchdog_free(fdld->watchdog);
 	host_status_free(fdld->status);
+	host_reload_free(fdld->reload);
 	host_renew_free(fdld->renew);
 	host_ending_free(fdld->ending);
 	host_log_free(fdld->log);
@@ -273,6 +277,7 @@ int main(int argc, char **argv)
 		return r - 1;
 	umask(0077);
 	(void)signal(SIGPIPE, SIG_IGN);
+	(void)signal(SIGHUP, SIG_IGN); /* until there is something to reload */
 	choose_directories(&fdld.station_config);
 	if (wire(&fdld, &why) < 0) {
 		complain(&why);

@@ -111,7 +111,12 @@ tmpfilesdir ?= $(prefix)/lib/tmpfiles.d
 catalogdir  ?= $(prefix)/lib/systemd/catalog
 rulesdir    ?= $(prefix)/lib/udev/rules.d
 
-# mode:source:target, for install and uninstall alike; a source *.in has its @libexecdir@ filled in
+# Where fdld looks first for its settings, whatever the prefix. A file there is the administrator's: neither overwritten nor, once
+# it says something else than ours, removed.
+sysconfdir  ?= /etc
+
+# mode:source:target, for install and uninstall alike; a source *.in has its @libexecdir@ filled in; mode "keep" as above,
+# mode "dir" is a folder
 INSTALLED    = 755:$(BUILD)/fdld:$(libexecdir)/fdld 755:$(BUILD)/fdlctl:$(bindir)/fdlctl \
                644:systemd/fdld.service.in:$(unitdir)/fdld.service 644:systemd/fdld.sysusers:$(sysusersdir)/fdld.conf \
                644:systemd/fdld.tmpfiles:$(tmpfilesdir)/fdld.conf 644:systemd/fdld.catalog:$(catalogdir)/fdld.catalog \
@@ -120,19 +125,27 @@ INSTALLED    = 755:$(BUILD)/fdld:$(libexecdir)/fdld 755:$(BUILD)/fdlctl:$(bindir
                644:dbus/org.fdld1.policy:$(actionsdir)/org.fdld1.policy \
                644:dbus/fdld-station.rules:$(docdir)/examples/60-fdld-station.rules \
                644:dbus/60-fdld-inhibit.rules:$(polkitdir)/60-fdld-inhibit.rules \
+               keep:daemon/fdld.conf:$(sysconfdir)/fdld/fdld.conf dir::$(sysconfdir)/fdld/fdld.conf.d \
                $(foreach f,$(wildcard dbus/org.fdld1.*.xml),644:$(f):$(DBUS_DIR)/interfaces/$(notdir $(f))) \
                $(foreach f,$(wildcard man/*.[158]),644:$(f):$(mandir)/man$(subst .,,$(suffix $(f)))/$(notdir $(f)))
 
 install: all
 	@set -e; for i in $(INSTALLED); do IFS=: read -r mode from to <<<"$$i"; echo "  INST $(DESTDIR)$$to"; \
-	  case $$from in \
+	  case $$mode:$$from in \
+	  dir:*) $(INSTALL) -d -m 755 "$(DESTDIR)$$to" ;; \
+	  keep:*) if [ ! -e "$(DESTDIR)$$to" ] || cmp -s "$$from" "$(DESTDIR)$$to"; then to2=$$to; else to2=$$to.new; echo "  KEEP $(DESTDIR)$$to"; fi; \
+	    $(INSTALL) -D -m 644 "$$from" "$(DESTDIR)$$to2" ;; \
 	  *.in) $(INSTALL) -d "$(DESTDIR)$$(dirname "$$to")"; sed "s|@libexecdir@|$(libexecdir)|g" "$$from" >"$(DESTDIR)$$to"; chmod "$$mode" "$(DESTDIR)$$to" ;; \
 	  *) $(INSTALL) -D -m "$$mode" "$$from" "$(DESTDIR)$$to" ;; esac; done
 	@$(if $(DESTDIR),:,printf '%s\n' 'Now, as root (a package does it by itself):' '  systemd-sysusers && systemd-tmpfiles --create fdld.conf' \
 	  '  systemctl daemon-reload && systemctl reload dbus && journalctl --update-catalog' \
 	  '  udevadm control --reload && udevadm trigger --attr-match=idVendor=1782 --attr-match=idProduct=4d00')
 uninstall:
-	@set -e; for i in $(INSTALLED); do IFS=: read -r mode from to <<<"$$i"; rm -f "$(DESTDIR)$$to"; done
+	@set -e; for i in $(INSTALLED); do IFS=: read -r mode from to <<<"$$i"; \
+	  case $$mode in \
+	  dir) rmdir --ignore-fail-on-non-empty "$(DESTDIR)$$to" 2>/dev/null || : ;; \
+	  keep) rm -f "$(DESTDIR)$$to.new"; ! cmp -s "$$from" "$(DESTDIR)$$to" || rm -f "$(DESTDIR)$$to" ;; \
+	  *) rm -f "$(DESTDIR)$$to" ;; esac; done
 
 # ---- Debian packages ------------------------------------------------------------------------
 .PHONY: deb check-deb

@@ -25,6 +25,8 @@ static const struct row {
 	{ FDLD_IFACE_MANAGER, "GetSlot", ACTION_READ, NULL, manager_get_slot },
 	{ FDLD_IFACE_MANAGER, "GetJob", ACTION_READ, NULL, manager_get_job },
 	{ FDLD_IFACE_MANAGER, "Drain", ACTION_DRAIN, demand_whole, manager_drain },
+	{ FDLD_IFACE_MANAGER, "GetSettings", ACTION_READ, NULL, manager_get_settings },
+	{ FDLD_IFACE_MANAGER, "Reload", ACTION_RELOAD, demand_whole, manager_reload },
 	{ FDLD_IFACE_SLOT, "Flash", ACTION_FLASH, demand_flash, slot_flash },
 	{ FDLD_IFACE_SLOT, "FlashImage", ACTION_FLASH, demand_flash_image, slot_flash_image },
 	{ FDLD_IFACE_JOB, "Cancel", ACTION_CANCEL, demand_cancel, job_call_cancel },

@@ -242,6 +242,8 @@ int manager_flash_next_image(struct call *call);
 int manager_get_slot(struct call *call);
 int manager_get_job(struct call *call);
 int manager_drain(struct call *call);
+int manager_get_settings(struct call *call);
+int manager_reload(struct call *call);
 int slot_flash(struct call *call);
 int slot_flash_image(struct call *call);
 int job_call_cancel(struct call *call);

@@ -7,9 +7,11 @@
 #include <string.h>
 
 #include "common/util.h"
+#include "station/config.h"
 
 struct values {
-	const char *version;
+	const char *version, *config_error;
+	uint64_t config_read_at;
 	bool probing, draining;
 	uint64_t counters, stall; /* counters: nothing to compare, it is not signalled */
 };
@@ -21,6 +23,8 @@ static void fill(struct bus *bus, void *handle, void *out)
 
 	loop_stats(bus->loop, &stats);
 	v->version = FDLD_VERSION;
+	v->config_error = config_failure(station_config(bus->station))->detail;
+	v->config_read_at = config_read_at(station_config(bus->station));
 	v->probing = station_probing(bus->station);
 	v->draining = station_draining(bus->station);
 	v->counters = 0;
@@ -56,6 +60,8 @@ static const struct bus_prop props[] = {
 	PROP("Version", 's', version),
 	PROP("Probing", 'b', probing),
 	PROP("Draining", 'b', draining),
+	PROP("ConfigError", 's', config_error),
+	PROP("ConfigReadAt", 't', config_read_at),
 	PROP("Counters", 'a', counters, .quiet = true, .append = append_counters),
 	PROP("LoopStallMaxUsec", 't', stall, .quiet = true),
 };
@@ -76,10 +82,16 @@ static const sd_bus_vtable vtable[] = {
 				SD_BUS_VTABLE_UNPRIVILEGED),
 	SD_BUS_METHOD_WITH_ARGS("Drain", SD_BUS_ARGS("a{sv}", options), SD_BUS_NO_RESULT, bus_method,
 				SD_BUS_VTABLE_UNPRIVILEGED),
+	SD_BUS_METHOD_WITH_ARGS("GetSettings", SD_BUS_NO_ARGS, SD_BUS_RESULT("aa{sv}", settings, "as", files),
+				bus_method, SD_BUS_VTABLE_UNPRIVILEGED),
+	SD_BUS_METHOD_WITH_ARGS("Reload", SD_BUS_ARGS("a{sv}", options), SD_BUS_NO_RESULT, bus_method,
+				SD_BUS_VTABLE_UNPRIVILEGED),
 	SD_BUS_SIGNAL_WITH_ARGS("JobFinished", SD_BUS_ARGS("o", job, "s", result, "s", error_name), 0),
 	SD_BUS_PROPERTY("Version", "s", bus_get, 0, CONST),
 	SD_BUS_PROPERTY("Probing", "b", bus_get, 0, CHANGES),
 	SD_BUS_PROPERTY("Draining", "b", bus_get, 0, CHANGES),
+	SD_BUS_PROPERTY("ConfigError", "s", bus_get, 0, CHANGES),
+	SD_BUS_PROPERTY("ConfigReadAt", "t", bus_get, 0, CHANGES),
 	SD_BUS_PROPERTY("Counters", "a{st}", bus_get, 0, 0),
 	SD_BUS_PROPERTY("LoopStallMaxUsec", "t", bus_get, 0, 0),
 	SD_BUS_VTABLE_END,

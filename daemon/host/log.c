@@ -9,6 +9,7 @@
 #include "common/journal.h"
 #include "common/util.h"
 #include "loop/loop.h"
+#include "station/config.h"
 #include "station/station.h"
 
 /* What was last said of a job, so that each thing is said once. */
@@ -227,6 +228,22 @@ static void on_station_changed(void *user)
 	log->threads_left = c.threads_left_behind;
 }
 
+static void on_config_read(void *user, const struct failure *why)
+{
+	struct host_log *log = user;
+	struct config *config = station_config(log->station);
+	struct journal_field fields[JOURNAL_FAILURE_FIELDS];
+	const char *changes = config_changes(config);
+
+	if (why)
+		journal_event(EVENT_CONFIG_REJECTED, fields, journal_failure_fields(why, fields),
+			      "the configuration is refused, what was in force stays so: %s", why->detail);
+	else
+		journal_event(EVENT_CONFIG_RELOADED, NULL, 0,
+			      "the configuration was read anew from %zu files: %s",
+			      config_book(config)->files.count, changes[0] ? changes : "nothing has changed");
+}
+
 static void on_prepare(void *arg)
 {
 	struct host_log *log = arg;
@@ -247,6 +264,7 @@ static void on_prepare(void *arg)
 
 static const struct station_events events = {
 	.station_changed = on_station_changed,
+	.config_read = on_config_read,
 	.device_added = on_device_added,
 	.device_removed = on_device_removed,
 	.image_added = on_image_added,

@@ -12,6 +12,9 @@
 
 /* Once: the name is owned and what is plugged in is known. */
 void host_notify_ready(void);
+/* The configuration is read anew, and that is over. Neither is told before READY or after STOPPING. */
+void host_notify_reloading(void);
+void host_notify_reloaded(void);
 /* One line for `systemctl status`; sent only when it differs from the last one. At most 200 bytes are kept.
  */
 void host_notify_status(const char *fmt, ...) __attribute__((format(printf, 1, 2)));

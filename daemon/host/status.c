@@ -13,6 +13,7 @@
 #include "host/notify.h"
 #include "host/renew.h"
 #include "loop/loop.h"
+#include "station/config.h"
 #include "station/station.h"
 
 struct host_status {
@@ -32,6 +33,11 @@ static void touch(void *user)
 	((struct host_status *)user)->dirty = true;
 }
 
+static void touch_config(void *user, const struct failure *why)
+{
+	touch(user);
+}
+
 static void touch_device(void *user, struct device *device)
 {
 	touch(user);
@@ -44,6 +50,7 @@ static void touch_job(void *user, struct job *job)
 
 static const struct station_events events = {
 	.station_changed = touch,
+	.config_read = touch_config,
 	.device_added = touch_device,
 	.device_removed = touch_device,
 	.job_added = touch_job,
@@ -126,6 +133,7 @@ static void on_prepare(void *arg)
 	const char *note = status->inhibit ? host_inhibit_note(status->inhibit) : "";
 	enum host_ending_state ending = status->ending ? host_ending_state(status->ending) : ENDING_NOT;
 	bool renewing = status->renew && host_renew_pending(status->renew);
+	const struct config *config = station_config(status->station);
 	struct line line = { .len = 0 };
 
 	if (!status->dirty && note == status->note && ending == status->ending_shown &&
@@ -139,6 +147,8 @@ static void on_prepare(void *arg)
 	say_state(&line, status->station, note);
 	if (renewing)
 		say(&line, "; a newer version takes over when idle");
+	if (config_failure(config)->error != ERR_NONE)
+		say(&line, "; configuration refused: %s", config_failure(config)->detail);
 	line.text[0] = (char)toupper((unsigned char)line.text[0]);
 	host_notify_status("%s", line.text);
 }

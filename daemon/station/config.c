@@ -28,7 +28,8 @@ struct config {
 	size_t override_count;
 
 	struct settings_book *book; /* in force; what needs a restart: as the files say now */
-	struct settings begun;	    /* as of the start, for those that need a restart */
+	struct settings_book
+		*begun; /* of the start, where those that need a restart have their values from */
 	struct failure failure;
 	uint64_t read_at;
 	char changes[512];
@@ -87,7 +88,7 @@ int config_new(struct loop *loop, const char *root, const struct setting_overrid
 		config_free(c);
 		return r;
 	}
-	c->begun = c->book->set;
+	c->begun = c->book;
 	c->read_at = station_wall();
 	apply_level(&c->book->set);
 	*out = c;
@@ -117,6 +118,8 @@ void config_free(struct config *config)
 		worker_abandon(TAKE_PTR(config->reading->worker));
 	answer(TAKE_PTR(config->now), &why);
 	answer(TAKE_PTR(config->later), &why);
+	if (config->begun != config->book)
+		settings_book_free(config->begun);
 	settings_book_free(config->book);
 	free(config->overrides);
 	free(config->root);
@@ -136,6 +139,11 @@ const struct settings_book *config_book(const struct config *config)
 	return config->book;
 }
 
+const struct settings_book *config_book_of(const struct config *config, enum setting_id id)
+{
+	return setting_entry(id)->restart ? config->begun : config->book;
+}
+
 const struct failure *config_failure(const struct config *config)
 {
 	return &config->failure;
@@ -153,7 +161,7 @@ const char *config_changes(const struct config *config)
 
 bool config_pending(const struct config *config, enum setting_id id, char *text, size_t size)
 {
-	if (!setting_entry(id)->restart || setting_same(&config->begun, &config->book->set, id))
+	if (!setting_entry(id)->restart || setting_same(&config->begun->set, &config->book->set, id))
 		return false;
 	setting_text(&config->book->set, id, text, size);
 	return true;
@@ -192,7 +200,8 @@ static void take(struct config *c, struct settings_book *book)
 	/* what somebody set by LogControl1 meanwhile holds, unless the files have changed their mind */
 	if (strcmp(old->set.log_level, book->set.log_level) != 0)
 		apply_level(&book->set);
-	settings_book_free(old);
+	if (old != c->begun)
+		settings_book_free(old);
 	if (c->st)
 		station_configure(c->st, &book->set);
 }

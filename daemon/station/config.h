@@ -40,6 +40,8 @@ typedef void (*config_fn)(void *user, const struct failure *why);
 int config_reload(struct config *config, config_fn done, void *user, struct failure *why);
 
 const struct settings_book *config_book(const struct config *config); /* in force; until the next turn */
+/* Where the value in force was said: of a setting that needs a restart the start's book. */
+const struct settings_book *config_book_of(const struct config *config, enum setting_id id);
 /* What was wrong with the files when they were last read; error ERR_NONE: nothing. */
 const struct failure *config_failure(const struct config *config);
 uint64_t config_read_at(const struct config *config); /* wall clock, of what is in force */

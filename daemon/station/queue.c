@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Who goes next: on each slot first come, first served; on the machine as many at once as its USB memory
- * carries. Idempotent: called whenever a phone, a job or memory came or went.
+ * Who goes next: on each slot first come, first served; on the machine as many at once as the settings say
+ * and its USB memory carries, the oldest job first. Idempotent: called whenever a phone, a job, memory or a
+ * setting came, went or changed.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -116,15 +117,33 @@ static bool expected_gone(struct job *job)
 	return true;
 }
 
-/* Its phone is there and could be had, were it not for the whole machine. */
-static bool held_back(const struct job *job)
+/* Why no job may begin on the whole machine, whatever phones there are; NULL: one may. */
+static const char *full(const struct station *st)
 {
-	if (!job->st->held)
-		return false;
-	for (const struct slot *s = job->st->slots; s; s = s->next)
-		if (!s->job && s->device && s->device->present && !s->device->spent && job_may_use(job, s))
-			return true;
-	return false;
+	uint32_t busy = 0;
+
+	if (st->held)
+		return st->held;
+	for (const struct slot *s = st->slots; s; s = s->next)
+		busy += s->job != NULL;
+	return busy >= st->set.running_max ? "limit" : NULL;
+}
+
+/* A phone that a job could be given. */
+static bool free_phone(const struct slot *s)
+{
+	return !s->job && s->device && s->device->present && !s->device->spent;
+}
+
+/* Its phone is there and could be had, were it not for the whole machine. */
+static const char *held_back(const struct job *job)
+{
+	const char *why = full(job->st);
+
+	for (const struct slot *s = job->st->slots; why && s; s = s->next)
+		if (free_phone(s) && job_may_use(job, s))
+			return why;
+	return NULL;
 }
 
 static struct job *first_for(struct station *st, struct slot *slot)
@@ -135,10 +154,27 @@ static struct job *first_for(struct station *st, struct slot *slot)
 	return NULL;
 }
 
+/* Of the jobs that could begin now the oldest, and where; so that no slot with many jobs keeps others out. */
+static struct slot *next_place(struct station *st, struct job **job)
+{
+	struct slot *place = NULL;
+
+	for (struct slot *s = st->slots; s; s = s->next) {
+		struct job *first = free_phone(s) ? first_for(st, s) : NULL;
+
+		if (!first || (place && (*job)->number <= first->number))
+			continue;
+		place = s;
+		*job = first;
+	}
+	return place;
+}
+
 /* Pinned jobs behind another one are queued, the first of them waits for a phone. */
 static void name_state(struct job *job)
 {
 	const struct slot *slot = job->slot;
+	const char *held = held_back(job);
 	bool behind = slot && slot->job;
 
 	if (slot && slot->job == job)
@@ -147,8 +183,8 @@ static void name_state(struct job *job)
 		behind = j->pinned && j->slot == slot && (j->state == JOB_WAITING || j->state == JOB_QUEUED);
 	if (behind)
 		job_state(job, JOB_QUEUED, "slot");
-	else if (held_back(job))
-		job_state(job, JOB_QUEUED, job->st->held);
+	else if (held)
+		job_state(job, JOB_QUEUED, held);
 	else if (slot && slot->device && slot->device->spent)
 		job_state(job, JOB_WAITING, "phone");
 	else
@@ -157,6 +193,9 @@ static void name_state(struct job *job)
 
 void queue_run(struct station *st)
 {
+	struct job *next = NULL;
+	struct slot *place;
+
 	/* jobs end in here, but none is freed before the loop's next turn */
 	for (struct job *j = st->jobs; j; j = j->next) {
 		if (j->state != JOB_WAITING && j->state != JOB_QUEUED)
@@ -168,15 +207,8 @@ void queue_run(struct station *st)
 		else if (j->granted && !st->held)
 			start(j);
 	}
-	for (struct slot *s = st->slots; s; s = s->next) {
-		struct job *job;
-
-		if (st->held || s->job || !s->device || !s->device->present || s->device->spent)
-			continue;
-		job = first_for(st, s);
-		if (job)
-			bind(job, s);
-	}
+	while (!full(st) && (place = next_place(st, &next)))
+		bind(next, place);
 	for (struct job *j = st->jobs; j; j = j->next)
 		if (j->state == JOB_WAITING || j->state == JOB_QUEUED)
 			name_state(j);

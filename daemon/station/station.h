@@ -123,13 +123,14 @@ void station_counts(const struct station *st, struct station_counts *counts);
  */
 void station_drain(struct station *st, bool now);
 /*
- * As long as word is given no further job leaves the queue: "sleep", "shutdown" (static; job_view.queued_for). What
- * runs goes on, waits for phones go on. NULL: jobs begin again.
+ * As long as word is given no further job leaves the queue: "sleep", "shutdown" (static;
+ * job_view.queued_for). What runs goes on, waits for phones go on. NULL: jobs begin again.
  */
 void station_hold(struct station *st, const char *word);
 /*
- * How long it is worth waiting for the jobs that run, usec from now: while the answer that a phone owes is not
- * overdue beyond its deadline, and a while after each sign of life. 0: none runs, or none of them moves any more.
+ * How long it is worth waiting for the jobs that run, usec from now: while the answer that a phone owes is
+ * not overdue beyond its deadline, and a while after each sign of life. 0: none runs, or none of them moves
+ * any more.
  */
 uint64_t station_patience(const struct station *st);
 
@@ -148,8 +149,8 @@ void slot_view(const struct slot *slot, struct slot_view *view);
 /* By ID_PATH, or by the kernel's name of the place: where a phone is or was. NULL: none. */
 struct slot *station_slot(const struct station *st, const char *name);
 /*
- * The same, and by either name a port of this machine that never had a phone: it is a slot from then on. There are no
- * more of those than hubs have ports. NULL: no such port. Reads a few files of sysfs.
+ * The same, and by either name a port of this machine that never had a phone: it is a slot from then on.
+ * There are no more of those than hubs have ports. NULL: no such port. Reads a few files of sysfs.
  */
 struct slot *station_slot_named(struct station *st, const char *name);
 /* Walks all: NULL for the first, NULL at the end. The same for the others below, by rising number. */
@@ -258,7 +259,8 @@ typedef void (*station_job_fn)(void *user, struct job *job, const struct failure
  * the job (already announced) or NULL and why (a plan that cannot be made: InvalidArgs, Package...,
  * ImageTooLarge, ...; StoreFailed). Negative errno with *why, done() not called: InvalidArgs, SlotEmpty,
  * DeviceChanged, Draining, LimitsExceeded, Internal. A slot that has a job already takes more: first come,
- * first served; who does not want to wait at all (wait_usec 0) gets SlotBusy instead, here or as the job's end.
+ * first served; who does not want to wait at all (wait_usec 0) gets SlotBusy instead, here or as the job's
+ * end.
  */
 int station_flash(struct station *st, const struct job_request *request, station_job_fn done, void *user,
 		  struct failure *why);
@@ -274,7 +276,7 @@ struct job_view {
 	const char *stage; /* "waiting-for-device", "queued", "connect" ... "end", "finished" */
 	const char *step, *entry;
 	const char *queued_for; /* why it is queued: "slot", "usb-memory", "phone" (has to leave first),
-				   "sleep", "shutdown" (the machine is about to) */
+				   "sleep", "shutdown" (the machine is about to), "limit" (max-running) */
 	struct slot *slot;
 	struct device *device; /* NULL once it is gone */
 	struct image *image;   /* NULL once it is gone */
@@ -336,8 +338,8 @@ const char *job_plan_step(const struct job *job, uint32_t index);
 const char *job_plan_doubt(const struct job *job, uint32_t index);
 
 /*
- * Recorded and answered at once; asked again without force it changes nothing. force: drop the link now, whatever it
- * costs the phone. NotCancelable: it has ended. 0 or negative errno.
+ * Recorded and answered at once; asked again without force it changes nothing. force: drop the link now,
+ * whatever it costs the phone. NotCancelable: it has ended. 0 or negative errno.
  */
 int job_cancel(struct job *job, bool force, const struct station_caller *caller, struct failure *why);
 

@@ -33,7 +33,8 @@ struct rig *rig_new(const char *build)
 	snprintf(rig->state, sizeof(rig->state), "%s/state", rig->dir);
 	snprintf(rig->runtime, sizeof(rig->runtime), "%s/run", rig->dir);
 	snprintf(rig->log, sizeof(rig->log), "%s/fdld.log", rig->dir);
-	if (mkdir(rig->state, 0700) < 0 || mkdir(rig->runtime, 0700) < 0)
+	snprintf(rig->conf, sizeof(rig->conf), "%s/conf", rig->dir);
+	if (mkdir(rig->state, 0700) < 0 || mkdir(rig->runtime, 0700) < 0 || mkdir(rig->conf, 0755) < 0)
 		die("mkdir");
 	rig->bed = bed_new();
 	bed_bus(rig->bed, NULL, NULL);
@@ -74,8 +75,10 @@ void rig_free(struct rig *rig)
 bool rig_up(struct rig *rig, char *const more[])
 {
 	char program[256];
-	const char *argv[24] = { program, "--state-dir", rig->state, "--runtime-dir", rig->runtime };
-	int n = 5;
+	/* what the machine is configured for is none of the tests' business */
+	const char *argv[24] = { program,      "--state-dir",	rig->state, "--runtime-dir",
+				 rig->runtime, "--config-root", rig->conf };
+	int n = 7;
 
 	snprintf(program, sizeof(program), "%s/fdld", rig->build);
 	for (int i = 0; more && more[i] && n < 23; i++)

@@ -40,6 +40,7 @@ struct rig {
 	pid_t daemon;
 	sd_bus *bus;
 	char dir[64], state[96], runtime[96], log[96];
+	char conf[96]; /* where fdld looks for /etc/fdld/fdld.conf and the like: nothing is there */
 	struct rig_phone phone[RIG_PHONES];
 	unsigned int phone_count;
 	struct bed_phone *old[RIG_PHONES]; /* of phones that were moved */

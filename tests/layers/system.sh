@@ -43,7 +43,7 @@ rc=$?
 echo "# $(tail -n 1 <<<"$said" | tr -cd '[:print:]')"
 verdict "systemd-analyze security: exposure at most 1.0" "$( ((rc == 0)) || printf '%s\n' "${said:-status $rc}")"
 left=
-for name in NameTaken StateDirectory; do
+for name in NameTaken StateDirectory ConfigInvalid; do
 	code=$("$build/fdlctl" errors --json "$name" | sed -n 's/.*"exit_code":[ ]*\([0-9]*\).*/\1/p')
 	grep -qE "^RestartPreventExitStatus=.*\b${code:-none}\b" "$unit" || left+="$name ends fdld with ${code:-no code}, the unit tries again"$'\n'
 done

@@ -632,6 +632,92 @@ static void test_port_record(void **state)
 	assert_false(slot_get(r->st, "pci-1")->note_known);
 }
 
+static void on_limited(void *user, struct job *job)
+{
+	struct rig *r = user;
+	uint32_t busy = 0;
+
+	(void)job;
+	for (struct slot *s = r->st->slots; s; s = s->next)
+		busy += s->job != NULL;
+	assert_true(busy <= r->st->set.running_max);
+}
+
+/* Not more at once than the settings say; the oldest job first, whatever slot it is for. */
+static void test_limit(void **state)
+{
+	static const struct station_events watch = { .job_changed = on_limited };
+	struct rig *r = *state;
+	struct slot *one = slot_get(r->st, "pci-1"), *two = slot_get(r->st, "pci-2");
+	struct settings set = *station_settings(r->st);
+	struct job *first, *second, *behind;
+	struct job_view v;
+
+	assert_int_equal(station_subscribe(r->st, &watch, r), 0);
+	set.running_max = 1;
+	station_configure(r->st, &set);
+	first = flash(r, (struct job_request){ .slot = two });
+	second = flash(r, (struct job_request){ .slot = one });
+	behind = flash(r, (struct job_request){ .slot = one });
+	station_hold(r->st, "sleep");
+	plug(r, "pci-1", 3);
+	plug(r, "pci-2", 4);
+	station_hold(r->st, NULL);
+	turn(r, 0);
+	assert_string_equal(state_of(first), "running");
+	job_view(second, &v);
+	assert_string_equal(v.state, "queued");
+	assert_string_equal(v.queued_for, "limit");
+	job_view(behind, &v);
+	assert_string_equal(v.queued_for, "slot");
+	second->wait_until = loop_now(); /* queued jobs do not expire, however long the limit keeps them */
+	UNTIL(r, r->finished == 2);
+	assert_int_equal(error_of(second) == ERR_WAIT_EXPIRED, 0);
+	assert_int_equal(r->order[0], first->number);
+	assert_int_equal(r->order[1], second->number);
+	/* more than before: at once */
+	unplug(r, "pci-1", 3);
+	unplug(r, "pci-2", 4);
+	first = flash(r, (struct job_request){ .slot = two });
+	plug(r, "pci-1", 5);
+	plug(r, "pci-2", 6);
+	assert_string_equal(state_of(behind), "running");
+	assert_string_equal(state_of(first), "queued");
+	set.running_max = UINT32_MAX;
+	station_configure(r->st, &set);
+	UNTIL(r, strcmp(state_of(first), "queued") != 0);
+	UNTIL(r, r->finished == 4);
+	station_unsubscribe(r->st, &watch, r);
+}
+
+/* What is kept already follows the time to keep, in both directions. */
+static void test_keep_follows(void **state)
+{
+	struct rig *r = *state;
+	struct settings set = *station_settings(r->st);
+	struct failure why = { 0 };
+
+	for (int i = 0; i < 2; i++)
+		assert_int_equal(
+			job_cancel(flash(r, (struct job_request){ .slot_count = 0 }), false, NULL, &why), 0);
+	UNTIL(r, r->finished == 2);
+	turn(r, 20);
+	assert_int_equal(r->removed, 0);
+	set.keep_usec = 1000000;
+	station_configure(r->st, &set);
+	turn(r, 20);
+	assert_int_equal(r->removed, 0);
+	set.keep_usec = 3600000000;
+	station_configure(r->st, &set);
+	turn(r, 1100);
+	assert_int_equal(r->removed, 0);
+	set.keep_usec = 1000000;
+	strcpy(set.udev_tag, "other");
+	station_configure(r->st, &set);
+	UNTIL(r, r->removed == 2);
+	assert_string_equal(station_settings(r->st)->udev_tag, ""); /* not before the next start */
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -641,7 +727,7 @@ int main(void)
 		TEST(test_refusals),	    TEST(test_expected),   TEST(test_waiting_ends),
 		TEST(test_budget),	    TEST(test_forgotten),  TEST(test_drain),
 		TEST(test_drain_race),	    TEST(test_image_life), TEST(test_restart),
-		TEST(test_port_record),
+		TEST(test_port_record),	    TEST(test_limit),	   TEST(test_keep_follows),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

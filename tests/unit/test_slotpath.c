@@ -172,6 +172,39 @@ static void leaving_the_queue_lets_others_in(void **state)
 	usb_budget_free(budget);
 }
 
+/* A share of it: phones wait, and none is shut out. */
+static void shared_with_others(void **state)
+{
+	struct usb_budget *budget = budget_of("1\n");
+	struct usb_claim *a, *b, *c;
+	struct usb_budget_state now;
+	int grants[2] = { 0 };
+
+	usb_budget_share(budget, 50);
+	usb_budget_state(budget, &now);
+	assert_in_range(now.limit, (1 << 19) - 100, 1 << 19);
+	assert_int_equal(usb_budget_ask(budget, 300000, NULL, NULL, &a), 1);
+	assert_int_equal(usb_budget_ask(budget, 300000, count_grant, &grants[0], &b), 0);
+	usb_budget_share(budget, 100);
+	assert_int_equal(grants[0], 1);
+	/* less than what is out: that stays out, and nothing more goes */
+	usb_budget_share(budget, 10);
+	assert_int_equal(usb_budget_ask(budget, 300000, count_grant, &grants[1], &c), 0);
+	usb_budget_release(a);
+	assert_int_equal(grants[1], 0);
+	/* one alone is let in although it is more than the share */
+	usb_budget_release(b);
+	assert_int_equal(grants[1], 1);
+	assert_int_equal(usb_budget_ask(budget, 1000, NULL, NULL, &a), 0);
+	assert_int_equal(usb_budget_ask(budget, 2 << 20, NULL, NULL, &b), -E2BIG);
+	usb_budget_free(budget);
+	budget = budget_of("0\n");
+	usb_budget_share(budget, 10);
+	usb_budget_state(budget, &now);
+	assert_true(now.limit == UINT64_MAX);
+	usb_budget_free(budget);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -182,6 +215,7 @@ int main(void)
 		cmocka_unit_test(limits),
 		cmocka_unit_test(first_come_first_served),
 		cmocka_unit_test(leaving_the_queue_lets_others_in),
+		cmocka_unit_test(shared_with_others),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
