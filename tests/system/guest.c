@@ -92,6 +92,20 @@ void die(const char *what, const char *which)
 	exit(99);
 }
 
+void leave(void)
+{
+	char path[256];
+	FILE *f;
+
+	if (bad)
+		(void)sh("journalctl -b -o short-monotonic --no-pager >%s/journal.txt", share);
+
+	snprintf(path, sizeof(path), "%s/done", share);
+	f = fopen(path, "we");
+	if (!f || fprintf(f, "%u\n", lines) < 0 || fclose(f))
+		die(path, NULL);
+}
+
 void rest(int ms)
 {
 	struct timespec t = { .tv_sec = ms / 1000, .tv_nsec = (long)(ms % 1000) * 1000000 };

@@ -42,6 +42,8 @@ void note_text(const char *text);
 /* Number of failed lines so far. */
 unsigned int failed(void);
 _Noreturn void die(const char *what, const char *which);
+/* The last scenario of this boot has come to its end; what follows takes the machine down. */
+void leave(void);
 /* CLOCK_MONOTONIC, milliseconds. */
 uint64_t now_ms(void);
 
@@ -125,9 +127,34 @@ int make_packages(const char *dir);
 
 /* ---- scenarios ------------------------------------------------------------------------------------ */
 
+/* s_work.c */
 void machine_is_up(void);
 void package_is_installed(void);
 void plug_starts_service(void);
 void flash_passes(void);
+void unplug_is_named(void);
+void returning_phone_passes(void);
+void eight_at_once(void);
+/* s_access.c */
+void strangers_are_refused(void);
+void rule_lets_in(void);
+void starter_may_cancel(void);
+void seat_counts(void);
+void sandbox_holds(void);
+/* s_service.c */
+void call_starts_service(void);
+void machine_stays_awake(void);
+void log_level_is_set(void);
+void configuration_is_shown(void);
+void journal_tells(void);
+void killed_service_returns(void);
+void restart_lets_job_end(void);
+void upgrade_lets_job_end(void);
+/* s_again.c */
+void power_is_cut(void);
+void interruption_is_told(void);
+void owed_nv_returns(void);
+void modem_manager_keeps_off(void);
+void reboot_lets_job_end(void);
 
 #endif
