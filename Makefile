@@ -105,9 +105,16 @@ $(FUZZ_BINS): $(BUILD)/%: %.c $(FUZZ_HOUSE)
 	  -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=undefined $< $(FUZZ_HOUSE) -o $@ \
 	  $(shell pkg-config --libs expat libcrypto libsystemd 2>/dev/null)
 
+# ---- words in other languages: po/update.sh collects what is to be translated --------------------
+MO          := $(patsubst %,$(BUILD)/locale/%/LC_MESSAGES/fdld.mo,$(file <po/LINGUAS))
+$(MO): $(BUILD)/locale/%/LC_MESSAGES/fdld.mo: po/%.po
+	@mkdir -p $(@D)
+	@echo "  MO   $<"
+	@msgfmt -c -o $@ $<
+
 .PHONY: all tests unit clean
-all: $(BINS)
-tests: $(BINS) $(UNIT_BINS) $(PROG_BINS)
+all: $(BINS) $(MO)
+tests: all $(UNIT_BINS) $(PROG_BINS)
 
 # one unit test by name: make unit T=codec ; all: make unit
 unit: $(if $(T),$(BUILD)/tests/unit/test_$(T),$(UNIT_BINS))

@@ -59,6 +59,8 @@ int value_read_dict(sd_bus_message *m, json_object *object);
 
 /* Subscribes, then loads all objects of the daemon. 0 or an exit code. */
 int mirror_load(struct client *c);
+/* The same picture without a word and without starting the daemon for it; false: there is none to be had. */
+bool mirror_peek(struct client *c);
 json_object *mirror_object(const struct client *c, const char *path); /* borrowed or NULL */
 json_object *mirror_props(const struct client *c, const char *path,
 			  const char *interface);	    /* borrowed or NULL */
@@ -133,12 +135,16 @@ struct verb_opt {
 	bool many;	  /* may be given several times */
 };
 
+/* What stands on a verb's command line beside options; for completion. */
+enum operand { OPERAND_NONE, OPERAND_FILE, OPERAND_JOB, OPERAND_RUNNING, OPERAND_ERROR };
+
 struct verb {
 	const char *name, *args;	/* args: as in the usage line; "" for none */
 	const char *summary;		/* one line for fdlctl --help */
 	const char *about;		/* for fdlctl VERB --help, wrapped where it is printed */
 	const char *more;		/* another usage line's arguments, or NULL */
 	const struct verb_opt *options; /* ends with {0}; NULL: none of its own */
+	enum operand operand;
 	int (*run)(struct client *c, int argc, char **argv);
 };
 
@@ -163,7 +169,13 @@ void client_json(struct client *c);
 extern const struct verb_opt global_options[];
 void help_main(void);
 void help_verb(const struct verb *verb);
-/* "__complete INDEX WORD...": what can stand at a word of a command line; see client/completions. */
+/*
+ * "__complete INDEX WORD...": what can stand at word INDEX of this command line (the words behind "fdlctl",
+ * counted from 0), for the shells' completion functions in client/completions. One candidate a line: value,
+ * tab, what it is;
+ * ":pac" asks for names of package files. Always silent otherwise, always 0, and quick: it starts no daemon
+ * and waits for none.
+ */
 int complete(struct client *c, int argc, char **argv);
 
 #endif

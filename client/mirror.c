@@ -112,6 +112,24 @@ static int subscribe(struct client *c)
 	return r;
 }
 
+/* The answer of GetManagedObjects into the mirror. */
+static int fill(struct client *c, sd_bus_message *reply)
+{
+	int r = sd_bus_message_enter_container(reply, SD_BUS_TYPE_ARRAY, "{oa{sa{sv}}}");
+
+	while (r >= 0 &&
+	       (r = sd_bus_message_enter_container(reply, SD_BUS_TYPE_DICT_ENTRY, "oa{sa{sv}}")) > 0) {
+		const char *path;
+
+		r = sd_bus_message_read(reply, "o", &path);
+		if (r >= 0)
+			r = apply_interfaces(reply, child(c->mirror, path));
+		if (r >= 0)
+			r = sd_bus_message_exit_container(reply);
+	}
+	return r;
+}
+
 int mirror_load(struct client *c)
 {
 	_cleanup_(sd_bus_error_free) sd_bus_error error = SD_BUS_ERROR_NULL;
@@ -127,18 +145,25 @@ int mirror_load(struct client *c)
 				       "GetManagedObjects", &error, &reply, NULL);
 	if (r < 0)
 		return client_complain_bus(c, &error, r);
-	r = sd_bus_message_enter_container(reply, SD_BUS_TYPE_ARRAY, "{oa{sa{sv}}}");
-	while (r >= 0 &&
-	       (r = sd_bus_message_enter_container(reply, SD_BUS_TYPE_DICT_ENTRY, "oa{sa{sv}}")) > 0) {
-		const char *path;
-
-		r = sd_bus_message_read(reply, "o", &path);
-		if (r >= 0)
-			r = apply_interfaces(reply, child(c->mirror, path));
-		if (r >= 0)
-			r = sd_bus_message_exit_container(reply);
-	}
+	r = fill(c, reply);
 	return r < 0 ? client_complain_bus(c, NULL, r) : 0;
+}
+
+bool mirror_peek(struct client *c)
+{
+	_cleanup_(sd_bus_message_unrefp) sd_bus_message *m = NULL, *reply = NULL;
+	int r = client_connect(c);
+
+	if (r)
+		return false;
+	c->mirror = json_object_new_object();
+	r = sd_bus_message_new_method_call(c->bus, &m, FDLD_BUS_NAME, FDLD_PATH_ROOT,
+					   FDLD_IFACE_OBJECT_MANAGER, "GetManagedObjects");
+	if (r >= 0)
+		r = sd_bus_message_set_auto_start(m, 0);
+	if (r >= 0)
+		r = sd_bus_call(c->bus, m, 0, NULL, &reply);
+	return r >= 0 && fill(c, reply) >= 0;
 }
 
 json_object *mirror_object(const struct client *c, const char *path)

@@ -400,5 +400,6 @@ const struct verb verb_flash = {
 	.summary = N_("flash a package; without a phone, wait for one"),
 	.about = N_("Flashes a package onto the phone that is there, or the next one that is plugged in."),
 	.options = options,
+	.operand = OPERAND_FILE,
 	.run = flash,
 };

@@ -29,7 +29,8 @@ static bool on_progress(void *ctx, uint64_t done, uint64_t total)
 
 	if (r->c->tty && !r->c->json && now - r->drawn_at > 200000) {
 		r->drawn_at = now;
-		fprintf(stderr, _("\rchecking %3.0f %%"), total ? (double)done * 100 / (double)total : 100.0);
+		fputc('\r', stderr);
+		fprintf(stderr, _("checking %3.0f %%"), total ? (double)done * 100 / (double)total : 100.0);
 	}
 	return true;
 }
@@ -270,5 +271,6 @@ const struct verb verb_info = {
 		"What a package holds, in flash order, what it destroys, its NV policy, its integrity and every "
 		"doubt. Needs neither daemon nor phone."),
 	.options = info_options,
+	.operand = OPERAND_FILE,
 	.run = info,
 };

@@ -178,6 +178,7 @@ const struct verb verb_jobs = {
 	.about = N_(
 		"All jobs the daemon still knows; with ID, everything it knows of that one; with trace, the last "
 		"frames to and from the phone of a job that failed, never NV or image content."),
+	.operand = OPERAND_JOB,
 	.run = jobs_run,
 };
 
@@ -221,6 +222,7 @@ const struct verb verb_attach = {
 	.summary = N_("follow running jobs"),
 	.about = N_(
 		"Follows jobs to their end, all unfinished ones if none is named. Ctrl-C leaves them running."),
+	.operand = OPERAND_RUNNING,
 	.run = attach,
 };
 
@@ -281,6 +283,7 @@ const struct verb verb_cancel = {
 	.summary = N_("stop jobs at their next safe point"),
 	.about = N_("Asks jobs to stop at their next safe point, and does not wait for it."),
 	.options = cancel_options,
+	.operand = OPERAND_RUNNING,
 	.run = cancel,
 };
 
@@ -356,5 +359,6 @@ const struct verb verb_errors = {
 	.args = N_("[NAME]"),
 	.summary = N_("every error with exit code, cause and remedy"),
 	.about = N_("The one table of errors: exit status, whose part it is to act, cause and remedy."),
+	.operand = OPERAND_ERROR,
 	.run = errors,
 };

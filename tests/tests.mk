@@ -5,7 +5,7 @@
 DEB_PACKAGES := gcc clang libclang-rt-14-dev make pkg-config binutils libc6-dev \
                 libusb-1.0-0-dev libevent-dev libsystemd-dev libudev-dev libexpat1-dev libssl-dev libjson-c-dev \
                 libcmocka-dev dbus systemd util-linux udev python3 python3-gi gir1.2-glib-2.0 libglib2.0-bin \
-                clang-format clang-tidy cppcheck shellcheck valgrind man-db procps duktape polkitd \
+                clang-format clang-tidy cppcheck shellcheck valgrind man-db procps duktape polkitd gettext zsh fish \
                 dpkg-dev debhelper lintian mmdebstrap \
                 qemu-system-x86 libarchive-tools kmod e2fsprogs
 MISSING_DEBS  = $$(dpkg-query -W -f '$${Package} $${db:Status-Status}\n' $(DEB_PACKAGES) 2>/dev/null | \
@@ -78,7 +78,7 @@ bench: need-deps
 # ---- analysers -------------------------------------------------------------------------------
 C_FILES     := $(wildcard common/*.[ch] daemon/*.[ch] daemon/*/*.[ch] client/*.[ch] tests/*/*.[ch])
 C_SOURCES   := $(filter %.c,$(C_FILES))
-SH_FILES    := $(wildcard .ci/run tests/run tests/*/run tests/*/*.sh debian/*.sh debian/*.p*inst debian/*.p*rm debian/restart.d/*)
+SH_FILES    := $(wildcard .ci/run tests/run po/*.sh client/completions/*.bash tests/bus/*.bash tests/*/run tests/*/*.sh debian/*.sh debian/*.p*inst debian/*.p*rm debian/restart.d/*)
 
 .PHONY: lint-format lint-tidy lint-cppcheck lint-shell lint-clang
 lint: need-deps lint-format lint-shell lint-cppcheck lint-tidy lint-clang
@@ -111,6 +111,7 @@ tmpfilesdir ?= $(prefix)/lib/tmpfiles.d
 catalogdir  ?= $(prefix)/lib/systemd/catalog
 rulesdir    ?= $(prefix)/lib/udev/rules.d
 
+zshdir      ?= $(datadir)/zsh/$(if $(filter /usr,$(prefix)),vendor-completions,site-functions)
 # Where fdld looks first for its settings, whatever the prefix. A file there is the administrator's: neither overwritten nor, once
 # it says something else than ours, removed.
 sysconfdir  ?= /etc
@@ -125,7 +126,12 @@ INSTALLED    = 755:$(BUILD)/fdld:$(libexecdir)/fdld 755:$(BUILD)/fdlctl:$(bindir
                644:dbus/org.fdld1.policy:$(actionsdir)/org.fdld1.policy \
                644:dbus/fdld-station.rules:$(docdir)/examples/60-fdld-station.rules \
                644:dbus/60-fdld-inhibit.rules:$(polkitdir)/60-fdld-inhibit.rules \
+               644:dbus/61-fdld-hook.rules:$(polkitdir)/61-fdld-hook.rules 644:systemd/fdld-hook@.service:$(unitdir)/fdld-hook@.service \
                keep:daemon/fdld.conf:$(sysconfdir)/fdld/fdld.conf dir::$(sysconfdir)/fdld/fdld.conf.d \
+               644:client/completions/fdlctl.bash:$(datadir)/bash-completion/completions/fdlctl \
+               644:client/completions/_fdlctl:$(zshdir)/_fdlctl \
+               644:client/completions/fdlctl.fish:$(datadir)/fish/vendor_completions.d/fdlctl.fish \
+               $(foreach f,$(MO),644:$(f):$(datadir)/$(f:$(BUILD)/%=%)) \
                $(foreach f,$(wildcard dbus/org.fdld1.*.xml),644:$(f):$(DBUS_DIR)/interfaces/$(notdir $(f))) \
                $(foreach f,$(wildcard man/*.[158]),644:$(f):$(mandir)/man$(subst .,,$(suffix $(f)))/$(notdir $(f)))
 

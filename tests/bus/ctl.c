@@ -158,13 +158,11 @@ void ctl_start(struct rig *rig, struct ctl_run *run, const char *args)
 	run->pid = bed_start(rig->bed, argv, run->file);
 }
 
-void ctl_start_tty(struct rig *rig, struct ctl_run *run, const char *env, const char *args)
+static void on_terminal(struct ctl_run *run, char **argv, const char *env)
 {
 	struct winsize size = { .ws_row = 25, .ws_col = 100 };
-	char text[1024], *argv[32];
 
 	memset(run, 0, sizeof(*run));
-	split(rig, text, sizeof(text), args, argv, 32);
 	fflush(stdout);
 	run->pid = forkpty(&run->master, NULL, NULL, &size);
 	if (run->pid < 0) {
@@ -182,6 +180,27 @@ void ctl_start_tty(struct rig *rig, struct ctl_run *run, const char *env, const 
 	}
 	fcntl(run->master, F_SETFL, O_NONBLOCK);
 	fcntl(run->master, F_SETFD, FD_CLOEXEC);
+}
+
+void ctl_start_tty(struct rig *rig, struct ctl_run *run, const char *env, const char *args)
+{
+	char text[1024], *argv[32];
+
+	split(rig, text, sizeof(text), args, argv, 32);
+	on_terminal(run, argv, env);
+}
+
+void ctl_start_bash(struct ctl_run *run)
+{
+	char *argv[] = { (char[]){ "bash" }, (char[]){ "--norc" }, (char[]){ "--noprofile" },
+			 (char[]){ "-i" }, NULL };
+
+	on_terminal(run, argv, NULL);
+}
+
+bool ctl_type(struct ctl_run *run, const char *keys)
+{
+	return write(run->master, keys, strlen(keys)) == (ssize_t)strlen(keys);
 }
 
 static void hear(struct ctl_run *run)

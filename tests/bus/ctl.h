@@ -38,6 +38,9 @@ struct ctl_run {
 void ctl_start(struct rig *rig, struct ctl_run *run, const char *args);
 /* The same on a terminal of 100 columns; env: "NAME=value" or NULL. */
 void ctl_start_tty(struct rig *rig, struct ctl_run *run, const char *env, const char *args);
+/* bash itself, reading a terminal. */
+void ctl_start_bash(struct ctl_run *run);
+bool ctl_type(struct ctl_run *run, const char *keys);
 /* Serves the bed until it has said the word. */
 bool ctl_says(struct rig *rig, struct ctl_run *run, const char *word, int timeout_ms);
 /* Serves the bed until it has ended: exit code, -1: it goes on (and is killed), 256 + signal. */
