@@ -130,7 +130,10 @@ verdict "installed on a running machine: it serves on the bus, as its own user; 
 # ---- the next version ----
 pid=$(service_pid)
 : >"$calls"
+echo '# ours' >>/etc/fdld/fdld.conf
+printf '[jobs]\nkeep = 2h\n' >/etc/fdld/fdld.conf.d/50-ours.conf
 left=$(fails dpkg -i /put/later.deb)
+grep -qx '# ours' /etc/fdld/fdld.conf || left+=" fdld.conf was overwritten"
 ended "$pid" && left+=" the running service was ended"
 left+=$(grep -E '\b(stop|restart|try-restart|reload-or-restart)\b' "$calls")
 left+=$(order "systemctl kill --kill-whom=main --signal=SIGUSR1 fdld.service")
@@ -194,6 +197,11 @@ done
 verdict "purged: NV that is owed to a phone is kept and named, the rest is gone" "$left"
 left=$(cat /precious/nv/file /precious/intent 2>&1 | grep -v '^not ours$')
 verdict "purged: no link was followed" "$left"
+left=
+[ ! -e /etc/fdld/fdld.conf ] || left=" fdld.conf is still there"
+[ -e /etc/fdld/fdld.conf.d/50-ours.conf ] || left+=" a file of the administrator's own is gone"
+rm -rf /etc/fdld
+verdict "purged: our configuration goes, a file of the administrator's own stays" "$left"
 
 # ---- and back again: the service owes what the purge has kept ----
 rm -rf /var/lib/fdld && cp -a /run/state /var/lib/fdld && rm -rf /var/lib/fdld/job/9* /var/lib/fdld/job/10 /var/lib/fdld/images
