@@ -145,7 +145,7 @@ void sandbox_holds(void);
 void call_starts_service(void);
 void machine_stays_awake(void);
 void log_level_is_set(void);
-void configuration_is_shown(void);
+void configuration_is_taken(void);
 void journal_tells(void);
 void killed_service_returns(void);
 void restart_lets_job_end(void);

@@ -32,7 +32,7 @@ static const struct scenario first_boot[] = {
 	{ "call", call_starts_service },
 	{ "awake", machine_stays_awake },
 	{ "level", log_level_is_set },
-	{ "config", configuration_is_shown },
+	{ "config", configuration_is_taken },
 	{ "journal", journal_tells },
 	{ "killed", killed_service_returns },
 	{ "restart", restart_lets_job_end },

@@ -68,9 +68,45 @@ void log_level_is_set(void)
 	ok(sh("systemctl service-log-level fdld info && systemctl service-log-target fdld") == 0, "and back");
 }
 
-void configuration_is_shown(void)
+#define DROP_INS "/etc/fdld/fdld.conf.d"
+
+/* Setting, value and file in one line of what is in force. */
+static bool in_force(const char *key, const char *value, const char *file)
 {
-	ok(sh("fdlctl config") == 0 && *said, "fdlctl shows the configuration");
+	return sh("fdlctl config | grep -w -- %s | grep -w -- %s | grep -F -- %s", key, value, file) == 0;
+}
+
+void configuration_is_taken(void)
+{
+	struct guest_phone *p = phone_at("sc9863a", "", 0, 4, NULL);
+	const char *job, *error;
+	pid_t before = daemon_pid();
+	int status;
+
+	ok(sh("fdlctl config") == 0 && strstr(said, "level"), "fdlctl shows the configuration");
+	ok(sh("mkdir -p " DROP_INS " && printf '[jobs]\nlevel = verified\n' >" DROP_INS
+	      "/50-station.conf && systemctl reload fdld") == 0,
+	   "a drop-in is taken by a reload");
+	ok(in_force("level", "verified", "50-station.conf"), "fdlctl shows value and file");
+	ok(plug(p), "a phone");
+	job = flash(p, NULL, 0);
+	error = outcome(job, 60000);
+	ok(!*error && !strcmp(get_in(job, JOB, "Result", "level"), "verified"), "a job follows it %s", error);
+	ok(sh("printf '# of today\n[jobs]\nlevel = perhaps\n' >" DROP_INS
+	      "/60-wrong.conf; systemctl reload fdld") != 0,
+	   "a reload with a file that is wrong fails");
+	ok(sh("journalctl -q -b _SYSTEMD_UNIT=" UNIT
+	      " MESSAGE_ID=78eabcf845fb5a01b250e15c4af512d8 -o cat -n 1") == 0 &&
+		   strstr(said, "60-wrong.conf") && strstr(said, "3"),
+	   "the journal names file and line");
+	status = sh("fdlctl config check");
+	ok(status > 0 && status < 256 && strstr(said, "60-wrong.conf"), "so does fdlctl config check");
+	ok(in_force("level", "verified", "50-station.conf") && daemon_pid() == before,
+	   "what was in force stays");
+	ok(sh("rm -r " DROP_INS "/[56]0-*.conf && systemctl reload fdld && fdlctl config check") == 0,
+	   "without them all is well");
+	unplug(p);
+	phones_free();
 }
 
 /* Entries are found by their ids, carry the service's own credentials, and are explained. */
