@@ -1,0 +1,218 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Packages on a file system that stops answering (a real one, behind FUSE): the call or the job ends with an
+ * error that says so, and nobody else notices.
+ */
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "tests/bus/authority.h"
+#include "tests/bus/slowdisk.h"
+
+#define ERR(name) "org.fdld1.Error." name
+
+static struct rig_phone *phone;
+static struct rig_package pack;
+
+static bool set(struct rig *rig, const struct phone_setup *setup, char *const more[])
+{
+	phone = rig_phone(rig, "sc9863a", "1", setup);
+	rig_package(rig, &pack, "sc9863a", 50, 200000);
+	return rig_up(rig, more) && rig_plug(rig, phone);
+}
+
+static bool is_error(struct rig *rig, const char *name)
+{
+	return !strcmp(rig->error, name);
+}
+
+static bool untouched(void)
+{
+	const struct bed_count *c = bed_count(bed_phone_dev(phone->bp));
+
+	return !c->opens && !c->submits;
+}
+
+static bool passes(struct rig *rig, const char *job)
+{
+	char wrong[128] = "", error[128];
+
+	snprintf(error, sizeof(error), "%s", rig_wait(rig, job, 60000));
+	if (error[0])
+		tap_note("%s", error);
+	return !error[0] && rig_compare(phone->phone, &pack, wrong, sizeof(wrong)) > 0 && !wrong[0];
+}
+
+static struct slowdisk *slow;
+
+#define SLOW_TIMES                                                                 \
+	{                                                                          \
+		(char *)"--set=open-timeout=1s", (char *)"--set=check-timeout=1s", \
+			(char *)"--set=read-timeout=1s", NULL                      \
+	}
+
+static bool set_slow(struct rig *rig, const struct phone_setup *setup)
+{
+	char *const times[] = SLOW_TIMES;
+
+	slow = slowdisk_new();
+	slowdisk_reset(slow, "/dev/null");
+	if (!set(rig, setup, times))
+		return false;
+	slowdisk_reset(slow, pack.path);
+	return true;
+}
+
+/* While it hangs, others are served at once. */
+static bool serves(struct rig *rig)
+{
+	uint64_t began = bed_now();
+
+	for (int i = 0; i < 20; i++)
+		if (!rig_call(rig, 1000, NULL, ROOT, MANAGER, "GetSlot", "s", phone->id))
+			return false;
+	if (bed_now() - began > UINT64_C(1000000000))
+		tap_note("20 calls took %d ms", (int)((bed_now() - began) / 1000000));
+	return bed_now() - began < UINT64_C(1000000000) &&
+	       rig_num(rig, ROOT, MANAGER, "LoopStallMaxUsec") < 500000;
+}
+
+static bool answers(void *arg)
+{
+	return *(bool *)arg;
+}
+
+static int on_answered(sd_bus_message *m, void *arg, sd_bus_error *error)
+{
+	*(bool *)arg = true;
+	return 0;
+}
+
+/* Asked while the disk hangs; then others are served; then the call ends with this error. */
+static bool stalls(struct rig *rig, int fd, const char *error)
+{
+	bool answered = false;
+	sd_bus_message *call = NULL;
+	sd_bus_slot *slot = NULL;
+	bool ok;
+
+	if (sd_bus_message_new_method_call(rig_bus(rig), &call, "org.fdld1", ROOT, MANAGER, "OpenImage") <
+		    0 ||
+	    sd_bus_message_append(call, "ha{sv}", fd, 0) < 0 ||
+	    sd_bus_call_async(rig_bus(rig), &slot, call, on_answered, &answered, UINT64_MAX) < 0)
+		return false;
+	rig_sleep(rig, 100);
+	ok = !answered && serves(rig) && rig_until(rig, 5000, answers, &answered);
+	sd_bus_slot_unref(slot);
+	sd_bus_message_unref(call);
+	return ok && !rig_call(rig, 5000, NULL, ROOT, MANAGER, "OpenImage", "ha{sv}", fd, 0) &&
+	       is_error(rig, error);
+}
+
+static void slow_open(struct rig *rig)
+{
+	int fd;
+
+	CHECK(set_slow(rig, NULL));
+	fd = open(SLOWDISK_FILE, O_RDONLY | O_CLOEXEC);
+	CHECK(fd >= 0);
+	/* what kind of file is it? */
+	slow->hold_stat = true;
+	CHECK(stalls(rig, fd, ERR("PackageReadStalled")));
+	slowdisk_reset(slow, NULL);
+	/* what is in it? */
+	slow->hold_read = 0;
+	CHECK(stalls(rig, fd, ERR("PackageReadStalled")));
+	CHECK(rig_counter(rig, "threads-left-behind") > 0);
+	slowdisk_reset(slow, NULL);
+	/* errors are errors */
+	slow->fail_read = true;
+	CHECK(!rig_call(rig, 5000, NULL, ROOT, MANAGER, "OpenImage", "ha{sv}", fd, 0));
+	CHECK(is_error(rig, ERR("PackageReadFailed")));
+	slowdisk_reset(slow, NULL);
+	slow->shy = true;
+	CHECK(!rig_call(rig, 5000, NULL, ROOT, MANAGER, "OpenImage", "ha{sv}", fd, 0));
+	CHECK(is_error(rig, ERR("PackageReadFailed")));
+	slowdisk_reset(slow, NULL);
+	rig_sleep(rig, 300);
+	CHECK(rig_counter(rig, "threads-left-behind") == 0 && rig_counter(rig, "images") == 0);
+	CHECK(untouched());
+	CHECK(passes(rig, rig_flash(rig, phone->slot, fd, NULL, 0)));
+	close(fd);
+	rig_package_free(&pack);
+}
+
+/* In the middle of the work: of the check of the whole, and of what a phone waits for. */
+static void slow_read(struct rig *rig)
+{
+	struct phone_setup waits = { .faults = "late at end of l_modem for 1s" };
+	const char *job;
+	int fd;
+
+	CHECK(set_slow(rig, &waits));
+	fd = open(SLOWDISK_FILE, O_RDONLY | O_CLOEXEC);
+	slow->hold_read = pack.size - 5000;
+	CHECK(fd >= 0);
+	/* structure and loaders are in front, the end of it is not there: nothing is erased */
+	job = rig_flash(rig, phone->slot, fd, NULL, 0);
+	if (job) {
+		CHECK(!strcmp(rig_wait(rig, job, 10000), ERR("PackageReadStalled")));
+		CHECK(!strcmp(rig_get(rig, job, JOB, "CancelLeaves"), "unchanged"));
+	} else {
+		CHECK(is_error(rig, ERR("PackageReadStalled")));
+	}
+	CHECK(phone_counters(phone->phone)->erases == 0);
+	slowdisk_reset(slow, NULL);
+	bed_phone_unplug(phone->bp, true);
+	CHECK(rig_expect(rig, 5000, phone->slot, SLOT, "State", "empty"));
+	CHECK(rig_plug(rig, phone));
+	job = rig_flash(rig, phone->slot, fd, NULL, 0);
+	CHECK(job && rig_expect(rig, 20000, job, JOB, "Entry", "l_modem"));
+	slow->hold_read = 0;
+	CHECK(serves(rig));
+	CHECK(!strcmp(rig_wait(rig, job, 10000), ERR("PackageReadStalled")));
+	CHECK(!strcmp(rig_get(rig, job, JOB, "CancelLeaves"), "needs-flash"));
+	CHECK(serves(rig));
+	slowdisk_reset(slow, NULL);
+	close(fd);
+	rig_package_free(&pack);
+}
+
+/* The file system lets go of nothing: all is done, and closing the file hangs. */
+static void slow_close(struct rig *rig)
+{
+	const char *job;
+	int fd;
+
+	CHECK(set_slow(rig, NULL));
+	fd = open(SLOWDISK_FILE, O_RDONLY | O_CLOEXEC);
+	CHECK(fd >= 0);
+	job = rig_flash(rig, phone->slot, fd, NULL, 0);
+	CHECK(job);
+	/* ours too: it would hang there as well, so not before the end */
+	slow->hold_close = true;
+	CHECK(passes(rig, job));
+	rig_sleep(rig, 200);
+	CHECK(slow->held > 0 && rig_counter(rig, "images") == 0);
+	CHECK(serves(rig));
+	slowdisk_reset(slow, NULL);
+	close(fd);
+	rig_package_free(&pack);
+}
+
+static const struct rig_test tests[] = {
+	{ "a disk that does not answer: opening", slow_open },
+	{ "a disk that does not answer: reading", slow_read },
+	{ "a disk that does not answer: closing", slow_close },
+};
+
+int main(void)
+{
+	if (geteuid() || !slowdisk_prepare()) {
+		tap_skip("a disk that does not answer", "it takes root and /dev/fuse");
+		return tap_end();
+	}
+	return rig_run(tests, sizeof(tests) / sizeof(tests[0]));
+}
