@@ -35,6 +35,8 @@ struct backup_fact {
 struct device_facts {
 	char rom_version[64], fdl1_version[64];
 	bool autodownloader; /* SPRD4: the boot loader plays the ROM */
+	bool left_unsaid;    /* it left the bus as FDL1 started although the loader does not say so, and came
+				back */
 	/* capability block (bsl-protocol 6) */
 	bool has_capabilities, transcode_off_offered, lk; /* lk: TLV 5 or 7 seen */
 	uint8_t raw_level;

@@ -145,6 +145,7 @@ struct reader {
 	uint64_t size, pos; /* end offset announced; bytes read so far */
 	size_t asked;
 	bool again;	     /* the one repetition is used up */
+	bool sequential;     /* the phone counts by itself: a piece asked for again would be the next one */
 	bool end_after_fail; /* READER_END follows a refusal */
 	enum doing doing_open, doing_read;
 	unsigned when;
@@ -303,8 +304,6 @@ enum phase {
 	PHASE_OVER
 };
 
-#define OWED_MAX 32
-
 struct session {
 	struct session_config config;
 	const struct plan *plan;
@@ -363,7 +362,7 @@ struct session {
 	char *intent;
 	size_t intent_len;
 
-	struct owed_backup owed[OWED_MAX];
+	struct owed_backup *owed;
 	uint32_t owed_count;
 	bool owed_used;
 

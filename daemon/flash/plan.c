@@ -98,6 +98,7 @@ static int loader(struct plan *p, const struct pac_item *item, const struct load
 	out->base = (uint32_t)item->address;
 	out->size = item->size;
 	out->second_enum = info->second_enum;
+	out->may_leave = out == &p->fdl1 && !info->second_enum && p->family == PLAN_TWO_STAGE;
 	snprintf(out->text, sizeof(out->text), "%s", info->family ? info->family->name : info->family_text);
 	return 0;
 }
@@ -259,6 +260,12 @@ int plan_head(struct plan *p, struct failure *why)
 	if (rc)
 		return rc;
 	p->old_ids = !any_by_name(p);
+	if (p->fdl1.second_enum)
+		plan_doubt(p, "departure=announced: the phone leaves the bus and returns as %s starts",
+			   plan_item(p, p->fdl1.item)->file->id);
+	else if (p->fdl1.may_leave)
+		plan_doubt(p, "departure=possible: some phones leave the bus for a moment as %s starts",
+			   plan_item(p, p->fdl1.item)->file->id);
 	p->keep_charge = p->family == PLAN_TWO_STAGE && !p->old_ids;
 	return 0;
 }

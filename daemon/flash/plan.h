@@ -136,8 +136,11 @@ struct plan_backup {
 struct plan_loader {
 	int32_t item; /* -1: none (single FDL has no second) */
 	uint32_t base;
-	uint64_t size; /* bytes of the payload */
-	bool second_enum;
+	uint64_t size;	  /* bytes of the payload */
+	bool second_enum; /* the phone leaves the bus as it starts, and returns: the loader says so itself */
+	/* It says nothing, but some chips leave for a moment all the same (device-behaviour 3.6): once, and
+	 * what comes back must be this loader. */
+	bool may_leave;
 	char text[64]; /* family as far as told by the image */
 };
 

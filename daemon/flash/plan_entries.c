@@ -71,6 +71,10 @@ static int erase(struct builder *b, size_t i, enum boundary boundary)
 	s->item = (int32_t)item->index;
 	plan_target_of(s, item);
 	s->size = item->block_size;
+	/* an area is erased by whole words (pac-and-flow 4); the size field of a format names a file system
+	 */
+	if (!s->by_name && s->size & 1 && s->size != ERASE_EVERYTHING && !rule_write_only(s->address))
+		s->size++;
 	/* without such a row the phone would take the second boot area for it (device-behaviour 7.2) */
 	if (s->by_name && !strcmp(s->target, "uboot"))
 		s->guard = GUARD_IN_TABLE;

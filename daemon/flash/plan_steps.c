@@ -184,6 +184,8 @@ struct plan_step *plan_add_verify(struct plan *p, uint32_t of, bool lk)
 		whole(v, "this address only takes data, it cannot be read");
 	} else if (overrun) {
 		whole(v, overrun);
+	} else if (w->op == OP_WRITE && item && item->image.hollow) {
+		whole(v, "the image has holes only: nothing of it is written");
 	} else if (w->op == OP_WRITE_NV) {
 		v->boundary = BOUNDARY_BOUND;
 		skip(v, 0, 4);

@@ -173,7 +173,9 @@ static void print_loader(const struct plan *p, const struct plan_loader *l, uint
 		return;
 	snprintf(text, sizeof(text), "%s at 0x%08" PRIx32 " (%s%s%s)%s", item->file->id, l->base,
 		 bytes_text(l->size, amount, sizeof(amount)), l->text[0] ? ", " : "", l->text,
-		 l->second_enum ? ", the phone leaves the bus and returns" : "");
+		 l->second_enum ? ", the phone leaves the bus and returns"
+		 : l->may_leave ? ", the phone may leave the bus for a moment"
+				: "");
 	line(ctx, "loader", index, text);
 }
 

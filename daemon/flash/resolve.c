@@ -110,6 +110,12 @@ static int decide_nv(struct resolver *r, struct plan_step *s, bool *drop)
 
 	if (s->backup < 0) {
 		plan_doubt(r->to, "nv=package: %s is written from the package as it is", s->target);
+		for (uint32_t i = 0; i < r->facts->backup_count && i < FACTS_BACKUPS_MAX; i++)
+			if (r->facts->backups[i].from_owed && r->from->backup[i].kind == BACKUP_NV)
+				plan_doubt(
+					r->to,
+					"nv=package: the backup of %s stays stored, but is owed no more after this",
+					r->from->backup[i].target);
 		return 0;
 	}
 	if (s->item < 0 && !f->from_owed && (!endangered(r, s) || absent(r, s))) {
@@ -255,6 +261,11 @@ static int resolve(struct resolver *r)
 {
 	bool repartition = false;
 	int rc = check_storage(r);
+
+	if (r->facts->left_unsaid)
+		plan_doubt(
+			r->to,
+			"departure=unannounced: the phone left the bus and came back as its first loader started");
 
 	if (!rc && !r->from->old_ids)
 		rc = resolver_table(r, &repartition);

@@ -55,6 +55,7 @@ void session_free(struct session *s)
 	free(s->table.bytes);
 	probe_free(s);
 	free(s->intent);
+	free(s->owed);
 	free(s->entries);
 	free(s->written);
 	plan_free(s->resolved);

@@ -76,10 +76,12 @@ struct session_result {
 	struct failure failure;	 /* !pass */
 	bool changed;		 /* the phone's storage was touched */
 	bool cancelled;
-	const char *leaves;   /* "unchanged", "needs-flash", "complete" */
-	bool nv_written_back; /* written and read back: nothing is owed any more */
-	bool nv_owed;	      /* NV was erased or overwritten and not confirmed: this job's backup is owed */
-	char nv[16];	      /* "kept", "blank", "package", "none", "owed" */
+	const char *leaves; /* "unchanged", "needs-flash", "complete" */
+	/* NV were written and read back, the phone's own or, if asked for in so many words, the package's:
+	 * nothing is owed to this unit any more */
+	bool nv_written_back;
+	bool nv_owed; /* NV was erased or overwritten and not confirmed: this job's backup is owed */
+	char nv[16];  /* "kept", "blank", "package", "none", "owed" */
 	const struct device_facts *facts;
 	const struct plan *resolved; /* NULL if it did not come to it */
 	const struct entry_result *entries;

@@ -43,6 +43,12 @@ static void cancel_now(struct session *s, const char *how)
 	step_fail(s, ERR_CANCELLED, "%s", how);
 }
 
+static bool same_place(const struct plan_backup *b, const struct plan_step *p)
+{
+	return b->by_name == p->by_name &&
+	       (b->by_name ? !strcmp(b->target, p->target) : b->address == p->address);
+}
+
 /* Backups whose original a step endangers: until they are back they are owed to the unit (design, promise 5).
  */
 static void threaten(struct session *s, const struct plan_step *p)
@@ -50,8 +56,7 @@ static void threaten(struct session *s, const struct plan_step *p)
 	for (uint32_t i = 0; i < s->plan->backup_count; i++) {
 		const struct plan_backup *b = &s->plan->backup[i];
 		bool all = p->op == OP_ERASE_ALL || p->op == OP_REPARTITION;
-		bool same = b->by_name == p->by_name &&
-			    (b->by_name ? !strcmp(b->target, p->target) : b->address == p->address);
+		bool same = same_place(b, p);
 
 		if (i >= s->facts.backup_count || s->facts.backups[i].state != BACKUP_VALID)
 			continue;
@@ -85,6 +90,20 @@ static const struct step_kind *run_next(struct session *s)
 	return step_of(p);
 }
 
+/*
+ * The backups that this step's NV answers for: the one it was made from; or, where the operator has said in
+ * so many words that the package's NV are to be this phone's, whatever was kept of the same place.
+ */
+static bool answers_for(const struct session *s, const struct plan_step *p, uint32_t k)
+{
+	if (p->op != OP_WRITE_NV)
+		return false;
+	if (p->backup >= 0)
+		return p->backup == (int32_t)k;
+	return s->plan->options.nv == NV_PACKAGE && s->plan->backup[k].kind == BACKUP_NV &&
+	       same_place(&s->plan->backup[k], p);
+}
+
 static void close_books(struct session *s)
 {
 	if (s->running < 0)
@@ -97,13 +116,10 @@ static void close_books(struct session *s)
 	s->result.last_confirmed = s->running;
 	if (p->op == OP_RESTORE && p->backup >= 0)
 		s->nv_threat &= ~(1ull << p->backup);
-	if (p->op == OP_VERIFY && p->of >= 0 && s->resolved->step[p->of].op == OP_WRITE_NV &&
-	    s->entries[s->running].verdict == ENTRY_VERIFIED) {
-		int32_t backup = s->resolved->step[p->of].backup;
-
-		if (backup >= 0)
-			s->nv_threat &= ~(1ull << backup);
-	}
+	if (p->op == OP_VERIFY && p->of >= 0 && s->entries[s->running].verdict == ENTRY_VERIFIED)
+		for (uint32_t k = 0; k < s->plan->backup_count; k++)
+			if (answers_for(s, &s->resolved->step[p->of], k))
+				s->nv_threat &= ~(1ull << k);
 }
 
 void flow_done(struct session *s)
@@ -186,7 +202,9 @@ static const struct step_kind *work_phase(struct session *s)
 		       s->resolved->step[s->merge_at].op != OP_WRITE_NV)
 			s->merge_at++;
 		return s->merge_at < s->resolved->step_count ? &step_merge : NULL;
-	case PHASE_INTENT: s->intended = plan_destroys(s->resolved); return s->intended ? &step_intent : NULL;
+	case PHASE_INTENT:
+		s->intended = plan_destroys(s->resolved); /* else there is nothing to be gone on with */
+		return s->intended ? &step_intent : NULL;
 	case PHASE_RUN: return run_next(s);
 	case PHASE_JOURNAL: return &step_journal;
 	default: return NULL;
@@ -296,19 +314,18 @@ static bool all_compared(const struct session *s)
 /* Whether this job put the area that backup k holds back, and saw it there. */
 static bool put_back(const struct session *s, uint32_t k)
 {
-	if (!s->facts.backups[k].from_owed)
-		return false;
-	if (s->facts.backups[k].state == BACKUP_BLANK) /* fill is nothing that could be missing */
+	if (s->facts.backups[k].from_owed &&
+	    s->facts.backups[k].state == BACKUP_BLANK) /* fill is nothing that could be missing */
 		return true;
 	for (uint32_t i = 0; i < s->resolved->step_count; i++) {
 		const struct plan_step *p = &s->resolved->step[i];
 		enum entry_verdict v = s->entries[i].verdict;
+		bool package = p->op == OP_WRITE_NV && p->backup < 0;
 
-		if (p->backup != (int32_t)k)
-			continue;
-		if (p->op == OP_WRITE_NV && v == ENTRY_VERIFIED)
+		if (answers_for(s, p, k) && (package || s->facts.backups[k].from_owed) && v == ENTRY_VERIFIED)
 			return true;
-		if (p->op == OP_RESTORE && (v == ENTRY_VERIFIED || v == ENTRY_ACKNOWLEDGED))
+		if (p->op == OP_RESTORE && p->backup == (int32_t)k && s->facts.backups[k].from_owed &&
+		    (v == ENTRY_VERIFIED || v == ENTRY_ACKNOWLEDGED))
 			return true;
 	}
 	return false;
@@ -362,8 +379,9 @@ void flow_finish(struct session *s)
 	r->nv_written_back = false;
 	if (s->resolved && !r->nv_owed && s->entries && owed_put_back(s))
 		for (uint32_t i = 0; i < s->resolved->step_count; i++)
-			if (s->resolved->step[i].op == OP_WRITE_NV && s->resolved->step[i].backup >= 0 &&
-			    s->entries[i].verdict == ENTRY_VERIFIED)
+			if (s->resolved->step[i].op == OP_WRITE_NV &&
+			    s->entries[i].verdict == ENTRY_VERIFIED &&
+			    (s->resolved->step[i].backup >= 0 || s->plan->options.nv == NV_PACKAGE))
 				r->nv_written_back = true;
 	say_nv(s);
 	if (!r->changed)

@@ -6,51 +6,28 @@
 
 #include "common/util.h"
 
-#define CHUNK_RAW   0xCAC1u
-#define CHUNK_FILL  0xCAC2u
-#define CHUNK_HOLE  0xCAC3u
-#define CHUNK_CRC32 0xCAC4u
-
-int sparse_chunk_parse(const struct sparse_header *h, const uint8_t *bytes, size_t len, uint64_t at,
-		       uint64_t out, struct sparse_chunk_head *head)
+int sparse_piece_parse(const struct sparse_header *h, const uint8_t *bytes, size_t len, uint32_t number,
+		       uint64_t at, uint64_t left, uint64_t out, struct sparse_chunk *chunk,
+		       struct sparse_piece *piece)
 {
-	uint16_t type;
-	uint64_t body;
-
-	memset(head, 0, sizeof(*head));
-	if (len < SPARSE_CHUNK)
+	memset(piece, 0, sizeof(*piece));
+	if (len < SPARSE_CHUNK || out > h->expanded)
 		return -EBADMSG;
-	type = get_le16(bytes);
-	head->out = (uint64_t)get_le32(bytes + 4) * h->block;
-	head->bytes = get_le32(bytes + 8);
-	if (head->bytes < h->chunk_size || out + head->out > h->expanded)
+	if (sparse_chunk_parse(h, bytes, number, at, left, h->expanded - out, chunk, NULL))
 		return -EBADMSG;
-	body = head->bytes - h->chunk_size;
-	switch (type) {
-	case CHUNK_RAW:
-		if (body != head->out)
-			return -EBADMSG;
-		head->piece = (struct sparse_piece){
-			.kind = head->out ? PIECE_RAW : PIECE_NONE,
-			.offset = out,
-			.length = head->out,
-			.source = at + h->chunk_size,
-		};
+	if (!chunk->length || (chunk->kind != SPARSE_RAW && chunk->kind != SPARSE_FILL))
 		return 0;
-	case CHUNK_FILL:
-		if (body != 4 || len < (size_t)h->chunk_size + 4)
-			return -EBADMSG;
-		head->piece = (struct sparse_piece){
-			.kind = head->out ? PIECE_FILL : PIECE_NONE,
-			.offset = out,
-			.length = head->out,
-		};
-		memcpy(head->piece.fill, bytes + h->chunk_size, 4);
+	piece->kind = chunk->kind == SPARSE_RAW ? PIECE_RAW : PIECE_FILL;
+	piece->offset = out;
+	piece->length = chunk->length;
+	if (chunk->kind == SPARSE_RAW) {
+		piece->source = at + h->chunk_size;
 		return 0;
-	case CHUNK_HOLE: return 0;
-	case CHUNK_CRC32: head->out = 0; return 0;
-	default: return -EBADMSG;
 	}
+	if (len < (size_t)h->chunk_size + 4)
+		return -EBADMSG;
+	memcpy(piece->fill, bytes + h->chunk_size, 4);
+	return 0;
 }
 
 void sparse_scan_begin(struct sparse_scan *scan, uint64_t body)
@@ -62,7 +39,8 @@ void sparse_scan_begin(struct sparse_scan *scan, uint64_t body)
 
 static void whole(struct sparse_scan *scan)
 {
-	struct sparse_chunk_head head;
+	struct sparse_chunk chunk;
+	struct sparse_piece piece;
 
 	scan->have = 0;
 	if (!scan->headed) {
@@ -76,14 +54,16 @@ static void whole(struct sparse_scan *scan)
 		scan->next += scan->header.header_size;
 		return;
 	}
-	if (sparse_chunk_parse(&scan->header, scan->part, sizeof(scan->part), scan->next, scan->out, &head)) {
+	if (sparse_piece_parse(&scan->header, scan->part, sizeof(scan->part),
+			       scan->header.chunks - scan->left, scan->next, UINT64_MAX, scan->out, &chunk,
+			       &piece)) {
 		scan->bad = true;
 		return;
 	}
-	if (head.piece.kind != PIECE_NONE)
-		scan->last = head.piece;
-	scan->out += head.out;
-	scan->next += head.bytes;
+	if (piece.kind != PIECE_NONE)
+		scan->last = piece;
+	scan->out += chunk.length;
+	scan->next += chunk.bytes;
 	scan->left--;
 }
 
@@ -95,7 +75,7 @@ void sparse_scan_take(struct sparse_scan *scan, uint64_t offset, const uint8_t *
 		size_t n;
 
 		/* the word of a fill chunk stands behind its header */
-		if (scan->headed && scan->have >= 2 && get_le16(scan->part) == CHUNK_FILL)
+		if (scan->headed && scan->have >= 2 && get_le16(scan->part) == SPARSE_TYPE_FILL)
 			need += 4;
 		if (scan->have >= need) {
 			whole(scan);

@@ -22,16 +22,14 @@ struct sparse_piece {
 	uint8_t fill[4]; /* FILL: the word in memory order */
 };
 
-/* One chunk header. */
-struct sparse_chunk_head {
-	struct sparse_piece piece; /* NONE for holes and checksums */
-	uint64_t out;		   /* expanded bytes it stands for */
-	uint64_t bytes;		   /* of the file: header and data */
-};
-
-/* Decodes the chunk header at file offset `at`. FILL needs 4 bytes more than the header. 0 or -EBADMSG. */
-int sparse_chunk_parse(const struct sparse_header *h, const uint8_t *bytes, size_t len, uint64_t at,
-		       uint64_t out, struct sparse_chunk_head *head);
+/*
+ * What the chunk header at file offset `at` means for comparing: *piece (NONE for holes and checksums), and
+ * the chunk itself. number: of the chunk, from 0; left: bytes of the file from `at` on; out: its place in the
+ * expanded image. FILL needs 4 bytes more than the header. 0 or -EBADMSG.
+ */
+int sparse_piece_parse(const struct sparse_header *h, const uint8_t *bytes, size_t len, uint32_t number,
+		       uint64_t at, uint64_t left, uint64_t out, struct sparse_chunk *chunk,
+		       struct sparse_piece *piece);
 
 struct sparse_scan {
 	struct sparse_header header;

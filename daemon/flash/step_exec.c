@@ -9,7 +9,7 @@
 
 #define LEAVE_WAIT	 (8 * SEC) /* for a departure that the loader announces (bsl-protocol 2.5) */
 #define RETURN_ANNOUNCED (60 * SEC)
-#define RETURN_SUDDEN	 (5 * SEC)    /* some chips do it without a word (device-behaviour 3.6) */
+#define RETURN_SUDDEN	 (5 * SEC)    /* where the plan says that it is possible (device-behaviour 3.6) */
 #define SUDDEN_PROBES	 8	      /* so many calls long a sudden departure is taken for that */
 #define QUIET_VERSION	 (100 * MSEC) /* an ACK may follow a version (device-behaviour 13) */
 #define QUIET_DOUBLE	 (300 * MSEC) /* old FDL2 may answer EXEC twice (bsl-protocol 4.3) */
@@ -25,6 +25,13 @@ static bool single(const struct session *s)
 static bool announced(const struct session *s)
 {
 	return s->plan->fdl1.second_enum && !s->facts.autodownloader;
+}
+
+/* What the plan said before: by the loader's own word, or as a possibility. No other departure is outlived.
+ */
+static bool may_leave(const struct session *s)
+{
+	return announced(s) || (s->plan->fdl1.may_leave && !s->facts.autodownloader);
 }
 
 static enum step_says exec1_next(struct session *s, struct ask *ask)
@@ -87,6 +94,7 @@ static enum step_says came_back(struct session *s, const struct answer *a)
 	bsl_link_arrived(s->link, single(s) ? BSL_STAGE_FDL : BSL_STAGE_FDL1, s->max_packet);
 	session_note(s, RECORD_USB, "back");
 	st->returned = true;
+	s->facts.left_unsaid = !announced(s);
 	st->probes = 0;
 	st->at = EXEC_PROBE;
 	return STEP_ASK;
@@ -124,8 +132,9 @@ static enum step_says exec1_take(struct session *s, const struct answer *a)
 {
 	struct exec_state *st = &s->st.exec;
 
-	/* it left: announced by the loader, or within the moment in which some chips do */
-	if (a->kind == ANSWER_GONE && st->at != EXEC_RETURN && !st->returned && st->probes <= SUDDEN_PROBES) {
+	/* it left: announced by the loader, or within the moment in which the plan takes that for possible */
+	if (a->kind == ANSWER_GONE && may_leave(s) && st->at != EXEC_RETURN && !st->returned &&
+	    st->probes <= SUDDEN_PROBES) {
 		st->at = EXEC_RETURN;
 		return STEP_ASK;
 	}

@@ -132,7 +132,12 @@ static enum step_says owed_take(struct session *s, const struct answer *a)
 	if (a->kind != ANSWER_GOOD)
 		return step_refused(s, a);
 	s->st.load.pos = 1;
-	for (uint32_t i = 0; i < a->in->awaited.count && s->owed_count < OWED_MAX; i++) {
+	free(s->owed);
+	s->owed_count = 0;
+	s->owed = calloc(a->in->awaited.count ? a->in->awaited.count : 1, sizeof(*s->owed));
+	if (!s->owed)
+		return step_fail(s, ERR_INTERNAL, "no memory for what is owed");
+	for (uint32_t i = 0; i < a->in->awaited.count; i++) {
 		const struct owed_backup *b = &a->in->awaited.list[i];
 		struct owed_backup *kept = &s->owed[s->owed_count];
 

@@ -2,11 +2,13 @@
 /*
  * Reading in pieces: by partition name READ_START, READ_MIDST, READ_END; by address or id one READ_FLASH for
  * each piece (bsl-protocol 7, 11.1). A piece that stayed unanswered or arrived damaged is asked for once
- * more, since reads by offset change nothing; a START or END is not.
+ * more, since reads by offset change nothing; a START or END is not, nor a piece of what a loader hands out
+ * in order whatever offset it is asked for (bsl-protocol 16.2: NV of an 8910 or 8850).
  */
 #include "flash/inner.h"
 
 #define QUIET_AGAIN (200 * MSEC)
+#define NV_IN_ORDER 0xFE000003u
 
 void reader_open(struct reader *r, bool by_name, const char *name, uint64_t address, uint64_t size)
 {
@@ -15,6 +17,7 @@ void reader_open(struct reader *r, bool by_name, const char *name, uint64_t addr
 	if (by_name)
 		memccpy(r->name, name, 0, sizeof(r->name) - 1);
 	r->address = address;
+	r->sequential = !by_name && address == NV_IN_ORDER;
 	r->size = size;
 	r->at = by_name ? READER_START : READER_DATA;
 }
@@ -73,7 +76,7 @@ static enum step_says piece_lost(struct session *s, struct reader *r, const stru
 {
 	bool lost = a->kind == ANSWER_SILENT || a->kind == ANSWER_GARBLED;
 
-	if (!lost || r->again || !bsl_command_repeats(s->ask.command.code, s->where))
+	if (!lost || r->again || r->sequential || !bsl_command_repeats(s->ask.command.code, s->where))
 		return step_refused(s, a);
 	r->again = true;
 	r->at = READER_DRAIN;

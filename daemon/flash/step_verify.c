@@ -83,8 +83,9 @@ static enum step_says verify_begin(struct session *s)
 		end = scan->header.expanded;
 		st->chunk_at = scan->body + scan->header.header_size;
 		st->chunks = scan->header.chunks;
+		/* holes only: the plan has said so, unless a checksum hid it */
 		if (scan->last.kind == PIECE_NONE)
-			return nothing_to_do(s); /* holes only */
+			return step_fail(s, ERR_VERIFY_UNREADABLE, "%s has no data to compare", p->target);
 	}
 	if (!end)
 		return step_fail(s, ERR_INTERNAL, "nothing to compare for %s", p->target);
@@ -144,17 +145,17 @@ static enum spot next_chunk(struct session *s)
 	struct verify_state *st = &s->st.verify;
 	const struct sparse_header *h = &left_by(s)->scan.header;
 	size_t need = (size_t)MIN((uint64_t)h->chunk_size + 4, s->feed.size - st->chunk_at);
-	struct sparse_chunk_head head;
+	struct sparse_chunk chunk;
 	const uint8_t *bytes = feed_at(&s->feed, st->chunk_at, need);
 
 	if (!bytes)
 		return SPOT_FETCH;
-	if (sparse_chunk_parse(h, bytes, need, st->chunk_at, st->out, &head))
+	if (sparse_piece_parse(h, bytes, need, h->chunks - st->chunks, st->chunk_at,
+			       s->feed.size - st->chunk_at, st->out, &chunk, &st->extent))
 		return SPOT_BAD;
-	st->extent = head.piece;
 	st->pos = 0;
-	st->out += head.out;
-	st->chunk_at += head.bytes;
+	st->out += chunk.length;
+	st->chunk_at += chunk.bytes;
 	st->chunks--;
 	return SPOT_READ;
 }

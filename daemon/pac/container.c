@@ -121,17 +121,24 @@ static int check_size(struct opening *o)
 int pac_read_header(struct opening *o)
 {
 	struct pac_header *out = &o->pac->header;
+	static const uint8_t version[] = { 'B', 0, 'P', 0, '_', 0 }; /* UTF-16LE */
 	uint8_t h[PAC_HEADER_SIZE];
+	size_t have;
 	bool known;
 	int r;
 
-	if (o->src->size < sizeof(h))
+	have = (size_t)MIN(o->src->size, (uint64_t)sizeof(h));
+	memset(h, 0, sizeof(h));
+	r = source_read(o->src, 0, h, have);
+	if (r < 0)
+		return pac_fail_read(o->why, NULL, 0, have, r);
+	/* cut short is only what begins as a package does */
+	if (have < sizeof(h) && memcmp(h, version, MIN(have, sizeof(version))))
+		return not_pac(o, h);
+	if (have < sizeof(h))
 		return pac_fail(o->why, ERR_PACKAGE_SIZE, NULL, o->src->size,
 				"%llu bytes, the header alone has %u", (unsigned long long)o->src->size,
 				PAC_HEADER_SIZE);
-	r = source_read(o->src, 0, h, sizeof(h));
-	if (r < 0)
-		return pac_fail_read(o->why, NULL, 0, sizeof(h), r);
 	decode_header(h, out);
 	known = !strcmp(out->version, "BP_R1.0.0") || !strcmp(out->version, "BP_R2.0.1");
 	if (!out->checked && !text_begins(out->version, "BP_"))

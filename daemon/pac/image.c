@@ -133,6 +133,8 @@ int image_peek(const struct source *src, uint64_t offset, uint64_t size, bool vb
 		}
 		out->kind = IMAGE_SPARSE;
 		out->expanded = h.expanded;
+		/* a chunk with data is longer than its header */
+		out->hollow = size - out->body_at == h.header_size + (uint64_t)h.chunks * h.chunk_size;
 	} else if (left >= 0xc0 && !memcmp(body, SIHR_MAGIC, 4)) {
 		out->kind = IMAGE_SIHR;
 		out->load = get_le64(body + 0xb0);

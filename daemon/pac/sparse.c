@@ -7,7 +7,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 
-enum { CHUNK_RAW = 0xcac1, CHUNK_FILL = 0xcac2, CHUNK_DONT_CARE = 0xcac3, CHUNK_CRC32 = 0xcac4 };
+enum { CHUNK_RAW = 0xcac1, CHUNK_FILL = SPARSE_TYPE_FILL, CHUNK_DONT_CARE = 0xcac3, CHUNK_CRC32 = 0xcac4 };
 
 bool sparse_is(const void *data, size_t len)
 {
@@ -50,6 +50,58 @@ int sparse_header_parse(const void *data, size_t len, struct sparse_header *h, s
 		return pac_fail(why, ERR_PACKAGE_SPARSE, NULL, 16, "%u blocks of %u bytes are absurd",
 				h->blocks, h->block);
 	return 0;
+}
+
+int sparse_chunk_parse(const struct sparse_header *h, const uint8_t head[SPARSE_CHUNK], uint32_t number,
+		       uint64_t at, uint64_t left, uint64_t room, struct sparse_chunk *out,
+		       struct failure *why)
+{
+	uint32_t blocks = get_le32(head + 4), total = get_le32(head + 8);
+	uint16_t type = get_le16(head);
+	uint64_t data;
+
+	*out = (struct sparse_chunk){ .bytes = total, .length = (uint64_t)blocks * h->block };
+	if (total < h->chunk_size || total > left)
+		return pac_fail(why, ERR_PACKAGE_SPARSE, NULL, at,
+				"chunk %u of %u says %u bytes, %llu are left", number, h->chunks, total,
+				(unsigned long long)left);
+	data = total - h->chunk_size;
+	if (type != CHUNK_CRC32 && out->length > room)
+		return pac_fail(why, ERR_PACKAGE_SPARSE, NULL, at,
+				"chunk %u of %u: %u blocks lead past the %u of the image", number, h->chunks,
+				blocks, h->blocks);
+	switch (type) {
+	case CHUNK_RAW:
+		out->kind = SPARSE_RAW;
+		if (data == out->length)
+			return 0;
+		return pac_fail(why, ERR_PACKAGE_SPARSE, NULL, at,
+				"raw chunk %u has %llu bytes of data for %llu", number,
+				(unsigned long long)data, (unsigned long long)out->length);
+	case CHUNK_FILL:
+		out->kind = SPARSE_FILL;
+		if (data == 4)
+			return 0;
+		return pac_fail(why, ERR_PACKAGE_SPARSE, NULL, at,
+				"fill chunk %u has %llu bytes of data, expected 4", number,
+				(unsigned long long)data);
+	case CHUNK_DONT_CARE:
+		out->kind = SPARSE_HOLE;
+		if (!data)
+			return 0;
+		return pac_fail(why, ERR_PACKAGE_SPARSE, NULL, at, "hole chunk %u has %llu bytes of data",
+				number, (unsigned long long)data);
+	case CHUNK_CRC32:
+		out->length = 0;
+		if (data == 4 && !blocks)
+			return 0;
+		return pac_fail(why, ERR_PACKAGE_SPARSE, NULL, at,
+				"checksum chunk %u has %llu bytes of data and %u blocks", number,
+				(unsigned long long)data, blocks);
+	default: break;
+	}
+	return pac_fail(why, ERR_PACKAGE_SPARSE, NULL, at, "chunk %u of %u has type 0x%04x", number,
+			h->chunks, type);
 }
 
 struct walk {
@@ -117,56 +169,23 @@ static int add(struct walk *w, enum sparse_kind kind, uint64_t len, uint64_t sou
 static int chunk(struct walk *w, uint32_t number)
 {
 	const struct sparse_header *h = &w->map->header;
-	uint8_t head[SPARSE_CHUNK], word[4];
-	uint64_t total, data, len;
-	uint32_t blocks;
+	uint8_t head[SPARSE_CHUNK], word[4] = { 0 };
+	struct sparse_chunk c;
 	int r;
 
 	if (w->size - w->at < h->chunk_size)
 		return bad(w, w->at, "chunk %u of %u: %llu bytes left, its header has %u", number, h->chunks,
 			   (unsigned long long)(w->size - w->at), h->chunk_size);
 	r = take(w, w->at, head, sizeof(head));
-	if (r < 0)
-		return r;
-	blocks = get_le32(head + 4);
-	total = get_le32(head + 8);
-	if (total < h->chunk_size || total > w->size - w->at)
-		return bad(w, w->at, "chunk %u of %u says %llu bytes, %llu are left", number, h->chunks,
-			   (unsigned long long)total, (unsigned long long)(w->size - w->at));
-	data = total - h->chunk_size;
-	len = (uint64_t)blocks * h->block;
-	if (get_le16(head) != CHUNK_CRC32 && len > h->expanded - w->out)
-		return bad(w, w->at, "chunk %u of %u: %u blocks lead past the %u of the image", number,
-			   h->chunks, blocks, h->blocks);
-	switch (get_le16(head)) {
-	case CHUNK_RAW:
-		if (data != len)
-			return bad(w, w->at, "raw chunk %u has %llu bytes of data for %llu", number,
-				   (unsigned long long)data, (unsigned long long)len);
-		r = add(w, SPARSE_RAW, len, w->base + w->at + h->chunk_size, 0);
-		break;
-	case CHUNK_FILL:
-		if (data != 4)
-			return bad(w, w->at, "fill chunk %u has %llu bytes of data, expected 4", number,
-				   (unsigned long long)data);
+	if (r == 0)
+		r = sparse_chunk_parse(h, head, number, w->at, w->size - w->at, h->expanded - w->out, &c,
+				       w->why);
+	if (r == 0 && c.kind == SPARSE_FILL)
 		r = take(w, w->at + h->chunk_size, word, sizeof(word));
-		if (r == 0)
-			r = add(w, SPARSE_FILL, len, 0, get_le32(word));
-		break;
-	case CHUNK_DONT_CARE:
-		if (data)
-			return bad(w, w->at, "hole chunk %u has %llu bytes of data", number,
-				   (unsigned long long)data);
-		r = add(w, SPARSE_HOLE, len, 0, 0);
-		break;
-	case CHUNK_CRC32:
-		if (data != 4 || blocks)
-			return bad(w, w->at, "checksum chunk %u has %llu bytes of data and %u blocks", number,
-				   (unsigned long long)data, blocks);
-		break;
-	default: return bad(w, w->at, "chunk %u of %u has type 0x%04x", number, h->chunks, get_le16(head));
-	}
-	w->at += total;
+	if (r == 0 && c.kind)
+		r = add(w, c.kind, c.length, c.kind == SPARSE_RAW ? w->base + w->at + h->chunk_size : 0,
+			get_le32(word));
+	w->at += r == 0 ? c.bytes : 0;
 	return r;
 }
 

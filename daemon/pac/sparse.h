@@ -16,6 +16,7 @@
 #define SPARSE_MAGIC	   0xED26FF3Au
 #define SPARSE_HEADER	   28u
 #define SPARSE_CHUNK	   12u
+#define SPARSE_TYPE_FILL   0xCAC2u /* type of a chunk whose data is one word */
 #define SPARSE_EXTENTS_MAX 262144u /* merged extents kept for one image; more is refused */
 
 struct sparse_header {
@@ -51,6 +52,22 @@ bool sparse_is(const void *data, size_t len);
 
 /* Decodes and checks a header of >= 28 bytes. 0 or PackageSparse in *why (offset relative to the image). */
 int sparse_header_parse(const void *data, size_t len, struct sparse_header *h, struct failure *why);
+
+/* One chunk header. */
+struct sparse_chunk {
+	enum sparse_kind kind; /* 0: a checksum, which stands for no bytes */
+	uint64_t bytes;	       /* of the file: header and data */
+	uint64_t length;       /* expanded bytes it stands for */
+};
+
+/*
+ * Decodes and checks the chunk header in head, which stands at byte `at` of the image with `left` bytes of it
+ * from there on and `room` expanded bytes still to come. number: its own, from 0, for the text. 0 or
+ * PackageSparse in *why (offset relative to the image).
+ */
+int sparse_chunk_parse(const struct sparse_header *h, const uint8_t head[SPARSE_CHUNK], uint32_t number,
+		       uint64_t at, uint64_t left, uint64_t room, struct sparse_chunk *out,
+		       struct failure *why);
 
 /*
  * Walks the image at [offset, offset + size) of src. Fills *map (release with sparse_map_free) on 0.

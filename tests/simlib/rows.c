@@ -34,6 +34,9 @@ static const struct sim_row rows[] = {
 
 	/* FDL1 */
 	{ BSL "after FDL1 EXEC, port disappears: announced", "sc7731g", "F15 for 2s", ERR_NONE, NULL, NULL },
+	{ DEV "F15, not announced but possible", "sc9863a", "F15 for 2s", ERR_NONE, NULL, NULL },
+	{ DEV "F15, longer than a moment", "sc9863a", "F15 for 9s", ERR_PHONE_NOT_BACK, "fdl1", "start-fdl1" },
+	{ "design, promise 9: a departure that no plan spoke of", "uic8850", "F15 for 1s", ERR_DEVICE_VANISHED, "fdl", "start-fdl1" },
 	{ BSL "after FDL1 EXEC, port disappears for good", "sc7731g", "F15 for 90s", ERR_PHONE_NOT_BACK, "rom", "start-fdl1" },
 	{ BSL "after FDL1 EXEC, VER CRC16 again", "sc7731g", "restart at exec of fdl1", ERR_PHONE_SWAPPED, "fdl1", "start-fdl1" },
 	{ "design, promise 9: another phone in the window", "sc7731g", "", ERR_PHONE_SWAPPED, "fdl1", "start-fdl1", ROW_SWAP },

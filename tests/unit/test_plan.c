@@ -8,6 +8,7 @@
 #include <string.h>
 #include <cmocka.h>
 
+#include "common/util.h"
 #include "flash/plan.h"
 #include "tests/compose/compose.h"
 #include "tests/compose/compose.h"
@@ -521,6 +522,80 @@ static void prints(void **state)
 	sim_package_free(&p);
 }
 
+/* pac-and-flow 4: an odd size is rounded up, the size field of a format is a name and left alone. */
+static void erases_by_address_are_even(void **state)
+{
+	static const struct {
+		const char *base, *size;
+		uint64_t want;
+	} rows[] = { { "0x60000000", "0x20001", 0x20002 },
+		     { "0x60000000", "0x20000", 0x20000 },
+		     { "0x90000003", "0xFFFFFFFF", 0xFFFFFFFF },
+		     { "0xFE000006", "0x53595347", 0x53595347 } };
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		char extra[400];
+		struct bend b = { .partitions = usual_table, .extra = extra, .extra_id = "Wipe" };
+		struct sim_package p;
+		struct plan *plan;
+		bool found = false;
+
+		snprintf(
+			extra, sizeof(extra),
+			"<File><ID>Wipe</ID><IDAlias>Wipe</IDAlias><Type>EraseFlash</Type><Block><Base>%s</Base>"
+			"<Size>%s</Size></Block><Flag>0</Flag><CheckFlag>2</CheckFlag></File>",
+			rows[i].base, rows[i].size);
+		make(&b, &p);
+		plan = compile(&p, NULL);
+		for (uint32_t k = 0; k < plan->step_count; k++) {
+			if (plan->step[k].op != OP_ERASE || plan->step[k].by_name)
+				continue;
+			found = true;
+			assert_int_equal(plan->step[k].size, rows[i].want);
+		}
+		assert_true(found);
+		plan_free(plan);
+		sim_package_free(&p);
+	}
+}
+
+/* A sparse image without any data: that there is nothing to compare stands in the plan from the start. */
+static void says_that_holes_are_not_compared(void **state)
+{
+	static uint8_t holes[28 + 3 * 12];
+	struct plan_options o = { .level = LEVEL_VERIFIED };
+	struct bend b = { .partitions = usual_table, .boot_size = sizeof(holes) };
+	struct sim_package p;
+	struct plan *plan;
+	uint8_t keep[sizeof(holes)];
+
+	memset(holes, 0, sizeof(holes));
+	put_le32(holes, 0xED26FF3A);
+	put_le16(holes + 4, 1);
+	put_le16(holes + 8, 28);
+	put_le16(holes + 10, 12);
+	put_le32(holes + 12, 4096);
+	put_le32(holes + 16, 30);
+	put_le32(holes + 20, 3);
+	for (int i = 0; i < 3; i++) {
+		put_le16(holes + 28 + 12 * i, 0xCAC3);
+		put_le32(holes + 28 + 12 * i + 4, 10);
+		put_le32(holes + 28 + 12 * i + 8, 12);
+	}
+	memcpy(keep, image, sizeof(keep));
+	memcpy(image, holes, sizeof(holes));
+	make(&b, &p);
+	memcpy(image, keep, sizeof(keep));
+	plan = compile(&p, &o);
+	for (uint32_t k = 0; k < plan->step_count; k++)
+		if (plan->step[k].op == OP_VERIFY && !strcmp(plan->step[k].target, "boot")) {
+			assert_int_equal(plan->step[k].size, 0);
+			assert_non_null(strstr(plan->step[k].no_verify, "holes"));
+		}
+	plan_free(plan);
+	sim_package_free(&p);
+}
+
 /* Every kind of phone that the simulation knows. */
 static void compiles_all_profiles(void **state)
 {
@@ -783,6 +858,8 @@ int main(void)
 		cmocka_unit_test(says_what_slots_do),
 		cmocka_unit_test(prints),
 		cmocka_unit_test(compiles_all_profiles),
+		cmocka_unit_test(erases_by_address_are_even),
+		cmocka_unit_test(says_that_holes_are_not_compared),
 		cmocka_unit_test(keeps_the_order_of_one_loader),
 		cmocka_unit_test(picks_spl_by_storage),
 		cmocka_unit_test(real_sc9863a),

@@ -319,6 +319,130 @@ static void tables_that_cannot_be_sent(void **state)
 	free(out);
 }
 
+/*
+ * The operator said in so many words that the package's NV are to be this phone's. Once they are there and
+ * read back no earlier backup may return: neither this job's own nor one that was owed before.
+ */
+static void nv_of_the_package_settle(void **state)
+{
+	struct scenario_want want = { .tiny = true, .other_table = true };
+	struct plan_options package = { .nv = NV_PACKAGE };
+	size_t room = 1 << 20, len = room;
+	uint8_t *before = malloc(room), *after = malloc(room);
+
+	(void)state;
+	assert_true(before && after);
+	for (int owed_before = 0; owed_before < 2; owed_before++) {
+		struct sim_records *records = sim_records_new();
+		struct job j;
+
+		assert_non_null(records);
+		job_make(&j, "sc9863a", want, (struct plan_options){ 0 });
+		plug(&j, NULL);
+		j.config.records = records;
+		for (uint32_t at = 80; owed_before && !sim_records_owed(records); at += 2) {
+			assert_true(at < 600);
+			j.config.breaks.kill_at = at;
+			job_run(&j);
+			again(&j);
+		}
+		j.options = package;
+		compile(&j);
+		job_run(&j);
+		assert_true(j.out.pass);
+		assert_string_equal(j.out.nv, "package");
+		assert_true(j.out.nv_written_back);
+		assert_false(j.out.nv_owed);
+		assert_int_equal(sim_records_owed(records), 0);
+		len = room;
+		assert_true(phone_nv_read(j.phone, j.sc.nv_place, before, &len));
+
+		/* and the next job keeps what is there now */
+		again(&j);
+		j.options = (struct plan_options){ 0 };
+		compile(&j);
+		job_run(&j);
+		assert_true(j.out.pass);
+		assert_string_equal(j.out.nv, "kept");
+		len = room;
+		assert_true(phone_nv_read(j.phone, j.sc.nv_place, after, &len));
+		assert_memory_equal(before + 4, after + 4, j.sc.nv_len - 4);
+		job_free(&j);
+		sim_records_free(records);
+	}
+	free(before);
+	free(after);
+}
+
+/* Until they are read back, the phone's own stay owed: the job that was to write the package's was cut off.
+ */
+static void nv_of_the_package_do_not_settle_unseen(void **state)
+{
+	struct plan_options package = { .nv = NV_PACKAGE };
+	struct sim_records *records = sim_records_new();
+	struct job j;
+
+	(void)state;
+	assert_non_null(records);
+	job_make(&j, "sc9863a", (struct scenario_want){ .tiny = true }, package);
+	plug(&j, "lie-nv");
+	j.config.records = records;
+	job_run(&j);
+	assert_int_equal(j.out.failure.error, ERR_VERIFY_MISMATCH);
+	assert_true(j.out.nv_owed);
+	assert_true(sim_records_owed(records) > 0);
+	job_free(&j);
+	sim_records_free(records);
+}
+
+/* A loader that counts by itself would give the next piece for the same one (bsl-protocol 16.2). */
+static void a_piece_in_order_is_not_asked_for_again(void **state)
+{
+	struct order order = { 0 };
+	struct job j;
+
+	(void)state;
+	job_make(&j, "uic8850", (struct scenario_want){ .tiny = true }, (struct plan_options){ 0 });
+	plug(&j, "lose at read 1");
+	j.config.watch = watch_reads;
+	j.config.watch_arg = &order;
+	job_run(&j);
+	assert_int_equal(j.out.failure.error, ERR_READ_UNANSWERED);
+	assert_false(j.out.changed);
+	assert_int_equal(order.reads, 1);
+	job_free(&j);
+}
+
+/* However much is owed to a port: nothing of it is overlooked. */
+static void everything_owed_is_seen(void **state)
+{
+	struct sim_records *records = sim_records_new();
+	struct plan_options from = { .nv_from = "50" };
+	struct job j;
+
+	(void)state;
+	assert_non_null(records);
+	for (uint32_t i = 0; i < 50; i++) {
+		struct sim_backup *b = calloc(1, sizeof(*b));
+
+		assert_non_null(b);
+		b->job = i + 1;
+		b->owed = true;
+		b->kept = calloc(1, 16);
+		b->kept_size = 16;
+		snprintf(b->name, sizeof(b->name), "area%u", i);
+		records->backup[records->count++] = b;
+	}
+	records->job = 50;
+	job_make(&j, "sc9863a", (struct scenario_want){ .tiny = true }, from);
+	plug(&j, NULL);
+	j.config.records = records;
+	job_run(&j);
+	assert_true(j.out.pass); /* job 50 was found among them */
+	job_free(&j);
+	sim_records_free(records);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -327,6 +451,10 @@ int main(void)
 		cmocka_unit_test(nv_by_address_in_order),
 		cmocka_unit_test(transcode_is_on_record_first),
 		cmocka_unit_test(tables_that_cannot_be_sent),
+		cmocka_unit_test(nv_of_the_package_settle),
+		cmocka_unit_test(nv_of_the_package_do_not_settle_unseen),
+		cmocka_unit_test(a_piece_in_order_is_not_asked_for_again),
+		cmocka_unit_test(everything_owed_is_seen),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
