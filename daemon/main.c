@@ -13,9 +13,12 @@
 #include "common/names.h"
 #include "common/util.h"
 #include "host/ending.h"
+#include "host/files.h"
+#include "host/hook.h"
 #include "host/inhibit.h"
 #include "host/log.h"
 #include "host/logcontrol.h"
+#include "host/metrics.h"
 #include "host/notify.h"
 #include "host/reload.h"
 #include "host/renew.h"
@@ -45,6 +48,9 @@ struct fdld {
 	struct host_watchdog *watchdog;
 	struct host_inhibit *inhibit;
 	struct host_logcontrol *logcontrol;
+	struct host_files *files;
+	struct host_metrics *metrics;
+	struct host_hook *hook;
 };
 
 static const char usage[] =
@@ -162,7 +168,7 @@ static void choose_directories(struct station_config *config)
 	if (!config->runtime_dir)
 		config->runtime_dir = runtime ? runtime : "/run/fdld";
 	/* gone with each boot; whether it can be used is the station's to say */
-	(void)mkdir(config->runtime_dir, 0700);
+	(void)mkdir(config->runtime_dir, 0711);
 }
 
 static void on_ready(void *user)
@@ -201,12 +207,14 @@ static void on_up(void *user, sd_bus *conn)
 	struct fdld *fdld = user;
 
 	host_inhibit_up(fdld->inhibit, conn);
+	host_hook_up(fdld->hook, conn);
 }
 
 static void on_down(void *user)
 {
 	struct fdld *fdld = user;
 
+	host_hook_down(fdld->hook);
 	host_inhibit_down(fdld->inhibit);
 	host_logcontrol_down(fdld->logcontrol);
 }
@@ -243,8 +251,14 @@ static int wire(struct fdld *fdld, struct failure *why)
 	fdld->reload = host_reload_new(fdld->loop, fdld->station);
 	fdld->inhibit = host_inhibit_new(fdld->loop, fdld->station);
 	fdld->logcontrol = host_logcontrol_new();
+	fdld->files = host_files_new(fdld->loop, fdld->station_config.runtime_dir);
+	if (fdld->files) {
+		fdld->metrics = host_metrics_new(fdld->loop, fdld->station, fdld->files);
+		fdld->hook = host_hook_new(fdld->loop, fdld->station, fdld->files);
+	}
 	if (!fdld->bus || !fdld->log || !fdld->status || !fdld->ending || !fdld->renew || !fdld->reload ||
-	    !fdld->inhibit || !fdld->logcontrol || host_watchdog_new(fdld->loop, &fdld->watchdog) < 0)
+	    !fdld->inhibit || !fdld->logcontrol || !fdld->metrics || !fdld->hook ||
+	    host_watchdog_new(fdld->loop, &fdld->watchdog) < 0)
 		return failure_set(why, ERR_INTERNAL, "no memory");
 	host_status_ask(fdld->status, fdld->ending, fdld->inhibit, fdld->renew);
 	return 0;
@@ -259,6 +273,9 @@ static void unwire(struct fdld *fdld)
 	host_ending_free(fdld->ending);
 	host_log_free(fdld->log);
 	bus_stop(fdld->bus);
+	host_hook_free(fdld->hook);
+	host_metrics_free(fdld->metrics);
+	host_files_free(fdld->files);
 	host_inhibit_free(fdld->inhibit);
 	host_logcontrol_free(fdld->logcontrol);
 	station_free(fdld->station);

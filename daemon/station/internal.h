@@ -23,7 +23,7 @@
 #include "usb/pipe.h"
 #include "usb/watcher.h"
 
-#define STATION_LISTENERS 8
+#define STATION_LISTENERS 12
 #define STATION_FOREVER	  UINT64_MAX
 
 struct runner;

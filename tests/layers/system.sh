@@ -121,6 +121,46 @@ for action in org.freedesktop.login1.power-off org.freedesktop.login1.inhibit-bl
 done
 verdict "polkit's rule grants fdld the lock it asks for, and nothing else to nobody else" "$left"
 
+# ---- hooks ----
+rules=$root/usr/share/polkit-1/rules.d/61-fdld-hook.rules
+start() { # start USER UNIT VERB: what the rule says of it
+	{
+		echo 'var rule, polkit = { Result: { YES: "yes" }, addRule: function (f) { rule = f; } };'
+		cat "$rules"
+		echo "var a = { unit: \"$2\", verb: \"$3\" };"
+		echo "print(rule({ id: \"org.freedesktop.systemd1.manage-units\", lookup: function (k) { return a[k]; } }, { user: \"$1\" }));"
+	} >"$work/rule.js"
+	duk "$work/rule.js" 2>&1
+}
+left=
+[ "$(start fdld fdld-hook@17.service start)" = yes ] || left+="fdld may not start its hook"$'\n'
+while read -r who what how; do
+	said=$(start "$who" "$what" "$how")
+	[ "$said" = undefined ] || left+="$who, $what, $how: $said"$'\n'
+done <<END
+nobody fdld-hook@17.service start
+fdld fdld-hook@17.service stop
+fdld fdld-hook@x.service start
+fdld fdld-hook@1.service.d start
+fdld xfdld-hook@1.service start
+fdld fdld.service start
+fdld ssh.service start
+END
+verdict "polkit's rule lets fdld start its hooks, and nothing else" "$left"
+cp "$root/usr/lib/systemd/system/fdld-hook@.service" "$work/fdld-hook@1.service"
+said=$(systemd-analyze verify --man=no "$work/fdld-hook@1.service" 2>&1) || said+=" (status $?)"
+verdict "systemd-analyze verify has nothing to say of the hook's unit" "$(grep -i fdld <<<"$said")"
+# what the unit does, done by hand: scripts in the order of their names, with the facts
+mkdir -p "$work/hooks.d"
+for i in 20-b 10-a; do
+	# shellcheck disable=SC2016 # the hook expands it
+	printf '#!/bin/sh\necho "$FDLD_EVENT %s"\n' "$i" >"$work/hooks.d/$i"
+	chmod +x "$work/hooks.d/$i"
+done
+said=$(FDLD_EVENT=pass sh -c "$(sed -n "s|^ExecStart=\(.*\)/etc/fdld/hooks.d|\1 $work/hooks.d|p" "$root/usr/lib/systemd/system/fdld-hook@.service")" 2>&1)
+left=$(grep -o 'pass .*' <<<"$said")
+verdict "the hook's unit runs each script with the facts" "$([ "$left" = $'pass 10-a\npass 20-b' ] || echo "$said")"
+
 # ---- the bus ----
 # a bus with our policy and activation files only, on which fdld (here: whoever we are) is started by a caller
 mkdir -p "$work/services" "$work/state" "$work/runtime"
