@@ -178,7 +178,13 @@ mkdir -p /precious/nv && echo "not ours" >/precious/nv/file && echo "not ours" >
 jobs
 pid=$(service_pid)
 : >"$calls"
-left=$(fails dpkg --remove fdld)
+# there is no phone here; two jobs run as far as anybody can tell
+printf '#!/bin/sh\ncase "$*" in *Counters*) echo "a{st} 2 \\"jobs-queued\\" 1 \\"jobs-running\\" 2" ;; *) exec /usr/bin/busctl "$@" ;; esac\n' >/usr/local/sbin/busctl
+chmod 755 /usr/local/sbin/busctl
+left=
+said=$(dpkg --remove fdld 2>&1) || left=$said
+rm /usr/local/sbin/busctl
+grep -q 'waiting for 2 running job' <<<"$said" || left+=" it does not say what it waits for: $said"
 until_true 100 ended "$pid" || left+=" the service goes on"
 left+=$(order "systemctl mask --runtime --quiet fdld.service" "invoke stop fdld.service" "ended with 0" "systemctl unmask --runtime --quiet fdld.service")
 [ -e /var/lib/fdld/job/2/nv/nr_fixnv1 ] || left+=" the state is gone"
