@@ -35,6 +35,16 @@ trap 'rm -rf "$work"' EXIT
 left=$(tar -tf "$out/fdld_$version.tar.xz" | sed -n 's|^[^/]*/||p' | grep -E '^(build|\.git)/|\.o$|\.deb$')
 verdict "the source package holds no build" "$left"
 
+# what is linked has to be asked for, though this machine may have it anyway
+left=
+wants=$(dpkg-query -W -f '${binary:Package}\n' | sed 's/:.*//' | grep -Fxf <(sed -n '/^Build-Depends:/,/^[^ B]/p' debian/control | grep -oE '[a-z0-9][a-z0-9.+-]+'))
+# shellcheck disable=SC2016 # make expands it
+for pc in $(make -s -f Makefile --eval='print-pkgs:; @echo $(PKGS)' print-pkgs); do
+	owner=$(dpkg -S "$(pkg-config --variable=pcfiledir "$pc")/$pc.pc" 2>/dev/null | sed 's/[:].*//')
+	grep -Fqx "${owner:-nobody}" <<<"$wants" || left+="$pc is in ${owner:-no package}, which Build-Depends does not name"$'\n'
+done
+verdict "every library is in Build-Depends" "$left"
+
 # ---- looked at ----
 said=$(lintian --pedantic --display-info --allow-root "$out"/*.changes 2>&1 | grep -E '^[EWIPX]: ')
 verdict "lintian, pedantic, has nothing to say" "$said"
