@@ -166,7 +166,8 @@ struct job {
 	char sender[64];
 	bool cancelling;
 	bool announced;	 /* job_added() was told: nothing of it is told before */
-	bool granted;	 /* its memory was there while nothing was to begin (station_hold) */
+	bool next_up;	 /* its phone is there, but nothing is to begin (station_hold) */
+	bool granted;	 /* the same of its memory */
 	uint64_t lively; /* monotonic: last sign of life */
 
 	char **lines; /* of the plan */

@@ -58,13 +58,19 @@ void job_take_progress(struct job *job, const struct session *session)
 
 /* ---- views ---- */
 
+/* Its result is being stored, and it never had a phone. */
+static bool never_begun(const struct job *job)
+{
+	return job->state == JOB_ENDING && !job->record.started_at;
+}
+
 static const char *stage_of(const struct job *job)
 {
 	switch (job->state) {
 	case JOB_WAITING: return "waiting-for-device";
 	case JOB_QUEUED: return "queued";
 	case JOB_RUNNING:
-	case JOB_ENDING: return session_stage_name(job->at.stage);
+	case JOB_ENDING: return never_begun(job) ? "queued" : session_stage_name(job->at.stage);
 	case JOB_ENDED: break;
 	}
 	return "finished";
@@ -76,7 +82,7 @@ static const char *state_of(const struct job *job)
 	case JOB_WAITING: return "waiting-for-device";
 	case JOB_QUEUED: return "queued";
 	case JOB_RUNNING:
-	case JOB_ENDING: return "running";
+	case JOB_ENDING: return never_begun(job) ? "queued" : "running";
 	case JOB_ENDED: break;
 	}
 	return job->record.result;

@@ -135,21 +135,10 @@ static bool free_phone(const struct slot *s)
 	return !s->job && s->device && s->device->present && !s->device->spent;
 }
 
-/* Its phone is there and could be had, were it not for the whole machine. */
-static const char *held_back(const struct job *job)
-{
-	const char *why = full(job->st);
-
-	for (const struct slot *s = job->st->slots; why && s; s = s->next)
-		if (free_phone(s) && job_may_use(job, s))
-			return why;
-	return NULL;
-}
-
 static struct job *first_for(struct station *st, struct slot *slot)
 {
 	for (struct job *j = st->jobs; j; j = j->next)
-		if (job_may_use(j, slot))
+		if (!j->next_up && job_may_use(j, slot))
 			return j;
 	return NULL;
 }
@@ -171,10 +160,9 @@ static struct slot *next_place(struct station *st, struct job **job)
 }
 
 /* Pinned jobs behind another one are queued, the first of them waits for a phone. */
-static void name_state(struct job *job)
+static void name_state(struct job *job, const char *full_for)
 {
 	const struct slot *slot = job->slot;
-	const char *held = held_back(job);
 	bool behind = slot && slot->job;
 
 	if (slot && slot->job == job)
@@ -183,8 +171,8 @@ static void name_state(struct job *job)
 		behind = j->pinned && j->slot == slot && (j->state == JOB_WAITING || j->state == JOB_QUEUED);
 	if (behind)
 		job_state(job, JOB_QUEUED, "slot");
-	else if (held)
-		job_state(job, JOB_QUEUED, held);
+	else if (job->next_up && full_for)
+		job_state(job, JOB_QUEUED, full_for);
 	else if (slot && slot->device && slot->device->spent)
 		job_state(job, JOB_WAITING, "phone");
 	else
@@ -194,10 +182,12 @@ static void name_state(struct job *job)
 void queue_run(struct station *st)
 {
 	struct job *next = NULL;
+	const char *full_for;
 	struct slot *place;
 
 	/* jobs end in here, but none is freed before the loop's next turn */
 	for (struct job *j = st->jobs; j; j = j->next) {
+		j->next_up = false;
 		if (j->state != JOB_WAITING && j->state != JOB_QUEUED)
 			continue;
 		if (expected_gone(j))
@@ -209,7 +199,12 @@ void queue_run(struct station *st)
 	}
 	while (!full(st) && (place = next_place(st, &next)))
 		bind(next, place);
+	/* what could begin, were it not for the whole machine: one for each phone */
+	full_for = full(st);
+	for (struct slot *s = st->slots; s && full_for; s = s->next)
+		if (free_phone(s) && (next = first_for(st, s)))
+			next->next_up = true;
 	for (struct job *j = st->jobs; j; j = j->next)
 		if (j->state == JOB_WAITING || j->state == JOB_QUEUED)
-			name_state(j);
+			name_state(j, full_for);
 }
