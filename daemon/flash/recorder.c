@@ -13,6 +13,7 @@
 static const char *const kinds[] = {
 	[RECORD_OUT] = "out",	      [RECORD_IN] = "in",   [RECORD_BAD] = "bad",
 	[RECORD_TIMEOUT] = "timeout", [RECORD_USB] = "usb", [RECORD_NOTE] = "note",
+	[RECORD_STREAM] = "stream",
 };
 
 static bool is_text(uint8_t kind)

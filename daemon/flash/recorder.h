@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Flight recorder: the last frames and USB events of a session. Never NV or image content: of a data
- * frame only type, length and check are kept. The text form is what `fdlctl jobs trace` prints and what the
- * simulation replays as the phone's side.
+ * Flight recorder: the last frames, unframed streams and USB events of a session. Never NV or image content:
+ * of a data frame only type, length and check are kept, of a stream its length. The text form is what `fdlctl
+ * jobs trace` prints and what the simulation replays as the phone's side.
  */
 #ifndef FDLD_FLASH_RECORDER_H
 #define FDLD_FLASH_RECORDER_H
@@ -21,6 +21,7 @@ enum record_kind {
 	RECORD_TIMEOUT, /* deadline passed */
 	RECORD_USB,	/* open, gone, back, stall ...: text in head */
 	RECORD_NOTE,	/* stage or step entered: text in head */
+	RECORD_STREAM,	/* unframed bytes to the phone (raw mode): length only, always secret */
 };
 
 struct record {

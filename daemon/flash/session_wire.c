@@ -234,6 +234,10 @@ static const struct want *want_stream(struct session *s, const struct ask *ask)
 	w->usual_usec = t.usual_usec;
 	w->deadline_usec = t.deadline_usec;
 	w->silence = SILENCE_WRITING;
+	recorder_add(&s->recorder, &(struct record){ .at_usec = s->now,
+						     .kind = RECORD_STREAM,
+						     .secret = true,
+						     .length = (uint32_t)ask->stream.len });
 	return w;
 }
 

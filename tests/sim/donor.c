@@ -131,21 +131,33 @@ void donor_pass(struct donor *d, uint64_t usec)
 	hear(d, d->now + usec, false);
 }
 
+static bool push(struct donor *d, const uint8_t *bytes, size_t len, bool zlp, uint64_t until)
+{
+	while (phone_out(d->phone, d->now, bytes, len, zlp) == PHONE_NAK) {
+		uint64_t due = phone_due(d->phone);
+
+		if (due > until)
+			return false;
+		d->now = due > d->now ? due : d->now + 1;
+		event(d);
+	}
+	return true;
+}
+
+void donor_stream(struct donor *d, const uint8_t *bytes, size_t len, bool zlp, uint64_t usec)
+{
+	if (push(d, bytes, len, zlp, d->now + 10000000) && usec)
+		hear(d, d->now + usec, true);
+}
+
 void donor_ask(struct donor *d, const uint8_t *bytes, size_t len, bool zlp, bool plain, uint64_t usec)
 {
 	uint64_t until = d->now + usec;
 
 	donor_pass(d, 1000); /* what it still has to say belongs to an earlier question */
 	bsl_deframer_mode(&d->deframer, BSL_CHECK_EITHER, plain ? BSL_FRAMING_PLAIN : BSL_FRAMING_ESCAPED);
-	while (phone_out(d->phone, d->now, bytes, len, zlp) == PHONE_NAK) {
-		uint64_t due = phone_due(d->phone);
-
-		if (due > until)
-			return;
-		d->now = due > d->now ? due : d->now + 1;
-		event(d);
-	}
-	hear(d, until, true);
+	if (push(d, bytes, len, zlp, until))
+		hear(d, until, true);
 }
 
 const uint8_t *donor_find(const struct donor *d, const struct record *like)

@@ -15,7 +15,7 @@ bool recording_is(const struct record *e, enum record_kind kind, const char *tex
 
 bool recording_words(const struct record *e)
 {
-	return e->kind != RECORD_OUT && e->kind != RECORD_IN;
+	return e->kind != RECORD_OUT && e->kind != RECORD_IN && e->kind != RECORD_STREAM;
 }
 
 uint16_t recording_crc(const uint8_t *body, size_t len)
@@ -51,6 +51,8 @@ static const char *damage_of(const struct record *e)
 
 	if (recording_words(e))
 		return NULL;
+	if (e->kind == RECORD_STREAM)
+		return e->secret && e->length ? NULL : "a stream that shows its bytes, or has none";
 	if (e->length > BSL_PAYLOAD_MAX)
 		return "longer than a frame can be";
 	if (!e->secret && e->head_len != MIN(e->length, (uint32_t)RECORDER_HEAD) &&
@@ -98,9 +100,11 @@ bool replay_read(const char *text, struct replay_list *list, char *why, size_t s
 			return refuse(why, size, n, damage_of(e));
 		if (list->count && e->at_usec < e[-1].at_usec)
 			return refuse(why, size, n, "time runs back");
-		if (e->kind == RECORD_OUT && open)
+		bool asks = e->kind == RECORD_OUT || e->kind == RECORD_STREAM;
+
+		if (asks && open)
 			return refuse(why, size, n, "a request before the one ahead of it was settled");
-		open = e->kind == RECORD_OUT || (open && e->kind == RECORD_NOTE);
+		open = asks || (open && e->kind == RECORD_NOTE);
 		list->count++;
 	}
 	if (!list->count)

@@ -64,10 +64,12 @@ static const struct record *next_event(const struct replay *r)
 
 static void tell(const struct record *e, char *buf, size_t size)
 {
-	static const char *const kinds[] = { "out", "in", "bad", "timeout", "usb", "note" };
+	static const char *const kinds[] = { "out", "in", "bad", "timeout", "usb", "note", "stream" };
 
 	if (recording_words(e))
 		snprintf(buf, size, "%s '%.*s'", kinds[e->kind], e->head_len, (const char *)e->head);
+	else if (e->kind == RECORD_STREAM)
+		snprintf(buf, size, "stream, %u bytes", e->length);
 	else
 		snprintf(buf, size, "%s %s, %u bytes", kinds[e->kind],
 			 e->kind == RECORD_OUT ? bsl_command_name(e->type) : bsl_reply_name(e->type),
@@ -88,7 +90,8 @@ static void compare(struct replay *r, uint64_t from)
 			same = a->head_len == b->head_len && !memcmp(a->head, b->head, a->head_len);
 		else if (same)
 			same = a->type == b->type && a->length == b->length;
-		r->out->requests += same && a->kind == RECORD_OUT;
+		r->out->requests += same && (a->kind == RECORD_OUT || a->kind == RECORD_STREAM);
+		r->out->streams += same && a->kind == RECORD_STREAM;
 		r->executed |= same && a->kind == RECORD_OUT && a->type == BSL_CMD_EXEC;
 		if (same)
 			continue;
@@ -386,6 +389,32 @@ static void house(struct replay *r)
 	differs(r, "event %" PRIu64 ": the session waits for an answer, recorded is %s", seen(r) + 1, text);
 }
 
+/* The donor takes the bytes of a stream as the phone did: else it would not understand what comes after. */
+static void stream(struct replay *r)
+{
+	const struct want *w = r->w;
+	uint8_t *piece = malloc(w->stream.piece ? w->stream.piece : 1);
+	size_t count;
+	const struct pac_item *it = pac_items(r->config->session->plan->pac, &count);
+
+	if (!piece || w->stream.source.kind != SOURCE_ITEM || w->stream.source.index >= count) {
+		differs(r, "a stream from nowhere");
+		free(piece);
+		return;
+	}
+	it += w->stream.source.index;
+	for (uint64_t at = 0; at < w->stream.len && !r->broken;) {
+		size_t n = (size_t)MIN(w->stream.len - at, (uint64_t)w->stream.piece);
+
+		if (source_read(r->config->package, it->offset + w->stream.offset + at, piece, n))
+			differs(r, "a stream from behind its source");
+		at += n;
+		donor_stream(r->donor, piece, n, at == w->stream.len && w->stream.zlp,
+			     at == w->stream.len ? w->deadline_usec : 0);
+	}
+	free(piece);
+}
+
 /* Some waits end by what the phone does, the rest by the house; a phone that speaks is heard in both. */
 static void turn(struct replay *r)
 {
@@ -396,6 +425,8 @@ static void turn(struct replay *r)
 	if (r->fresh && k == WANT_SEND)
 		donor_ask(r->donor, r->w->send.bytes, r->w->send.len, r->w->send.zlp, plain_framing(r),
 			  r->w->deadline_usec);
+	if (r->fresh && k == WANT_STREAM)
+		stream(r);
 	r->fresh = false;
 	if (e && e->kind == RECORD_USB && !recording_is(e, RECORD_USB, "back"))
 		usb(r, e);

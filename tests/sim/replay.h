@@ -56,6 +56,7 @@ struct replay_config {
 struct replay_outcome {
 	bool same;
 	size_t requests;	/* that went out again, in the recorded order */
+	size_t streams;		/* of these, unframed */
 	size_t answers;		/* that were given; of these: */
 	size_t found;		/* completed from the donor */
 	size_t unknown;		/* completed with zeros */
@@ -75,6 +76,8 @@ struct donor *donor_new(struct phone *phone);
 void donor_free(struct donor *d);
 /* Sends it what the session sends and hears it out, at most usec long. plain: the framing in force. */
 void donor_ask(struct donor *d, const uint8_t *bytes, size_t len, bool zlp, bool plain, uint64_t usec);
+/* Unframed bytes; the answer is waited for behind the last of them (usec not 0). */
+void donor_stream(struct donor *d, const uint8_t *bytes, size_t len, bool zlp, uint64_t usec);
 /* Lets its time pass; it may leave and come back meanwhile. */
 void donor_pass(struct donor *d, uint64_t usec);
 struct phone_usb donor_usb(const struct donor *d);

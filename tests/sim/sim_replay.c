@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * sim_replay FILE [--package PROFILE[:SEED[:verified]]]: a trace of a job (`fdlctl jobs trace ID`) as the
- * phone's side of a real session; says whether the session goes the same way. The package and the donor of
- * what a trace leaves out are the simulation's, of that profile (sc9863a) and seed (7).
- * Without arguments: the same as a test, with recordings of failing simulations and damaged ones. TAP.
+ * sim_replay FILE [--package PROFILE[:SEED[:verified|:raw]]]: a trace of a job (`fdlctl jobs trace ID`) as
+ * the phone's side of a real session; says whether the session goes the same way. The package and the donor
+ * of what a trace leaves out are the simulation's, of that profile (sc9863a) and seed (7). Without arguments:
+ * the same as a test, with recordings of failing simulations and damaged ones. TAP.
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -19,7 +19,7 @@
 struct spec {
 	char profile[32];
 	uint64_t seed;
-	bool verified;
+	bool verified, raw; /* raw: raw data mode, with one image of more than a block */
 };
 
 struct stage { /* what a spec stands for */
@@ -32,13 +32,14 @@ struct stage { /* what a spec stands for */
 static bool stage_make(const struct spec *spec, struct stage *st)
 {
 	const struct phone_profile *p = phone_profile_by_name(spec->profile);
-	struct scenario_want want = { .tiny = true };
+	struct scenario_want want = { .tiny = true, .huge = spec->raw };
 	struct failure why = { 0 };
 
 	memset(st, 0, sizeof(*st));
 	if (!p || scenario_make(spec->seed, p, &want, &st->sc, &why))
 		return false;
 	st->options.level = spec->verified ? LEVEL_VERIFIED : LEVEL_ACKNOWLEDGED;
+	st->options.raw = spec->raw;
 	if (plan_compile(st->sc.package.pac, &st->options, &st->plan, &why)) {
 		scenario_free(&st->sc);
 		return false;
@@ -106,7 +107,10 @@ static int spec_read(const char *text, struct spec *spec)
 	int n = sscanf(text, "%31[^:]:%" SCNu64 ":%15s", spec->profile, &spec->seed, level);
 
 	spec->verified = !strcmp(level, "verified");
-	return n < 1 || (level[0] && !spec->verified) || !phone_profile_by_name(spec->profile) ? -EINVAL : 0;
+	spec->raw = !strcmp(level, "raw");
+	return n < 1 || (level[0] && !spec->verified && !spec->raw) || !phone_profile_by_name(spec->profile)
+		       ? -EINVAL
+		       : 0;
 }
 
 static int file(const char *path, const struct spec *spec)
@@ -153,30 +157,37 @@ static const struct {
 	const char *error; /* the recorded session must have ended so */
 	bool hidden;	   /* what made it so stands behind the 16 bytes that a recording keeps */
 } cases[] = {
-	{ { "sc9863a", 7, false }, "stall at probe", { 0 }, "PhoneSilent", false },
-	{ { "sc9863a", 7, false }, "damage at probe 0", { 0 }, "VersionUnexpected", false },
-	{ { "sc9863a", 7, false }, "refuse at connect * with 0x84", { 0 }, "RomConnectFailed", false },
-	{ { "sc9863a", 8, false }, "stall at midst 3 of fdl1", { 0 }, "Fdl1TransferFailed", false },
-	{ { "sc9863a", 8, false }, "damage at midst 2 of fdl1", { 0 }, "Fdl1TransferFailed", false },
-	{ { "ums9230", 9, false }, "F14 with 0", { 0 }, "Fdl1Rejected", false },
-	{ { "sc9863a", 9, false }, "restart at exec", { 0 }, "PhoneSwapped", false },
-	{ { "sc7731g", 7, false }, "refuse at connect 2 with 0x84", { 0 }, "Fdl1ConnectFailed", false },
-	{ { "sc9863a", 7, false }, "U34 with 0x97", { 0 }, "StorageFailed", false },
-	{ { "ums9230", 7, false }, "F57", { 0 }, "HandshakeRequired", true },
-	{ { "ums512", 7, false }, "unplug at erase", { 0 }, "DeviceVanished", false },
-	{ { "ums512", 7, false }, "damage at erase", { 0 }, "LinkGarbled", false },
-	{ { "sc9863a", 7, false }, "F36 on boot", { 0 }, "WriteUnanswered", false },
-	{ { "sc9863a", 7, false }, "F34", { 0 }, "NvChecksumRefused", false },
-	{ { "sc9863a", 7, false }, "halt at midst of boot", { 0 }, "UsbStall", false },
-	{ { "sc9863a", 7, true }, "U15 on boot", { 0 }, "VerifyMismatch", false },
-	{ { "uic8850", 7, true }, "U14 on ap", { 0 }, "VerifyMismatch", false },
-	{ { "sc8830", 7, false }, "stall at end of boot", { 0 }, "WriteUnanswered", false },
-	{ { "sc6531e", 7, false }, "unplug at midst 2 of fdl1", { 0 }, "DeviceVanished", false },
-	{ { "uic8850", 7, false }, "refuse at end 2 with 0xaa", { 0 }, "SignatureRefused", false },
-	{ { "ums9117", 7, false }, "", { .unplug_at = 40 }, "DeviceVanished", false },
-	{ { "ums9620", 7, false }, "", { .force_at = 30 }, "Cancelled", false },
-	{ { "sc9863a", 7, false }, "", { .store_fails_at = 2 }, "StoreFailed", false },
-	{ { "sc9863a", 7, false }, "", { .gate_fails = true }, "PackageBodyCrc", false },
+	{ { "sc9863a", 7, false, false }, "stall at probe", { 0 }, "PhoneSilent", false },
+	{ { "sc9863a", 7, false, false }, "damage at probe 0", { 0 }, "VersionUnexpected", false },
+	{ { "sc9863a", 7, false, false }, "refuse at connect * with 0x84", { 0 }, "RomConnectFailed", false },
+	{ { "sc9863a", 8, false, false }, "stall at midst 3 of fdl1", { 0 }, "Fdl1TransferFailed", false },
+	{ { "sc9863a", 8, false, false }, "damage at midst 2 of fdl1", { 0 }, "Fdl1TransferFailed", false },
+	{ { "ums9230", 9, false, false }, "F14 with 0", { 0 }, "Fdl1Rejected", false },
+	{ { "sc9863a", 9, false, false }, "restart at exec", { 0 }, "PhoneSwapped", false },
+	{ { "sc7731g", 7, false, false },
+	  "refuse at connect 2 with 0x84",
+	  { 0 },
+	  "Fdl1ConnectFailed",
+	  false },
+	{ { "sc9863a", 7, false, false }, "U34 with 0x97", { 0 }, "StorageFailed", false },
+	{ { "ums9230", 7, false, false }, "F57", { 0 }, "HandshakeRequired", true },
+	{ { "ums512", 7, false, false }, "unplug at erase", { 0 }, "DeviceVanished", false },
+	{ { "ums512", 7, false, false }, "damage at erase", { 0 }, "LinkGarbled", false },
+	{ { "sc9863a", 7, false, false }, "F36 on boot", { 0 }, "WriteUnanswered", false },
+	{ { "sc9863a", 7, false, false }, "F34", { 0 }, "NvChecksumRefused", false },
+	{ { "sc9863a", 7, false, false }, "halt at midst of boot", { 0 }, "UsbStall", false },
+	{ { "sc9863a", 7, true, false }, "U15 on boot", { 0 }, "VerifyMismatch", false },
+	{ { "uic8850", 7, true, false }, "U14 on ap", { 0 }, "VerifyMismatch", false },
+	{ { "sc8830", 7, false, false }, "stall at end of boot", { 0 }, "WriteUnanswered", false },
+	{ { "sc6531e", 7, false, false }, "unplug at midst 2 of fdl1", { 0 }, "DeviceVanished", false },
+	{ { "uic8850", 7, false, false }, "refuse at end 2 with 0xaa", { 0 }, "SignatureRefused", false },
+	{ { "ums9117", 7, false, false }, "", { .unplug_at = 40 }, "DeviceVanished", false },
+	{ { "ums9620", 7, false, false }, "", { .force_at = 30 }, "Cancelled", false },
+	{ { "sc9863a", 7, false, false }, "", { .store_fails_at = 2 }, "StoreFailed", false },
+	{ { "sc9863a", 7, false, false }, "", { .gate_fails = true }, "PackageBodyCrc", false },
+	{ { "sc9863a", 7, false, true }, "stall at chunk of boot", { 0 }, "WriteUnanswered", false },
+	{ { "sc9863a", 7, false, true }, "F42 on boot", { 0 }, "StorageWriteFailed", false },
+	{ { "sc9863a", 7, false, true }, "unplug at end of boot", { 0 }, "DeviceVanished", false },
 };
 
 static unsigned count, failed, whole;
@@ -246,6 +257,8 @@ static void one(size_t i, bool only)
 	} else {
 		good = replay(&st, &cases[i].spec, &list, &out) && out.failure.error == o.failure.error;
 		whole += list.whole;
+		/* what went out unframed is a part of the recording */
+		good = good && (out.streams > 0) == cases[i].spec.raw;
 		if (cases[i].hidden) /* named as unknown, not passed off as the same */
 			good = !good && out.unknown == 1 && out.answers > 10;
 		snprintf(text, sizeof(text), "%zu requests, %zu answers, %zu from the donor, %zu unknown%s%s",
@@ -285,6 +298,9 @@ static const struct {
 	{ "time runs back", "1.010000 in", "0.990000 in", "line 4: time runs back" },
 	{ "a line lost", "1.010000 in 0081 len 6 check 570a 535052443300\n", "",
 	  "line 4: a request before the one ahead of it was settled" },
+	{ "a stream that shows its bytes", "1.010000 out 0000 len 0 check 0000 -",
+	  "1.010000 stream 0000 len 4 check 0000 01020304",
+	  "line 5: a stream that shows its bytes, or has none" },
 	{ "an empty line", "3.010000 timeout no answer\n", "3.010000 timeout no answer\n\n",
 	  "line 7: not a recorded event" },
 	{ "cut inside a line", " 0000 -\n3.010000 timeout", NULL, "line 5: cut off" },
@@ -309,7 +325,7 @@ static void damage(size_t i)
 static void another(void)
 {
 	static struct replay_list list;
-	const struct spec first = { "sc9863a", 7, false }, other = { "uic8850", 7, false };
+	const struct spec first = { "sc9863a", 7, false, false }, other = { "uic8850", 7, false, false };
 	const struct sim_breaks none = { 0 };
 	char text[400] = "", why[160] = "";
 	struct replay_outcome out = { 0 };
@@ -335,7 +351,7 @@ static void tail(void)
 {
 	static struct replay_list list;
 	char text[400] = "", why[160] = "";
-	const struct spec spec = { "sc9863a", 7, true };
+	const struct spec spec = { "sc9863a", 7, true, false };
 	const struct sim_breaks none = { 0 };
 	struct sim_outcome o;
 	struct stage st;
@@ -353,7 +369,7 @@ static void tail(void)
 
 int main(int argc, char **argv)
 {
-	struct spec spec = { "sc9863a", 7, false };
+	struct spec spec = { "sc9863a", 7, false, false };
 	const char *path = NULL;
 
 	for (int i = 1; i < argc; i++) {
@@ -362,7 +378,8 @@ int main(int argc, char **argv)
 		} else if (argv[i][0] != '-' && !path) {
 			path = argv[i];
 		} else {
-			fprintf(stderr, "usage: %s [FILE [--package PROFILE[:SEED[:verified]]]]\n", argv[0]);
+			fprintf(stderr, "usage: %s [FILE [--package PROFILE[:SEED[:verified|:raw]]]]\n",
+				argv[0]);
 			return 2;
 		}
 	}

@@ -421,9 +421,7 @@ static void reads_that_cannot_be(void)
 		{ { .target = "misc", .size = 4096 }, ERR_READ_SHORT, "read-short on misc" },
 		{ { .target = "misc", .size = 4096 }, ERR_READ_UNANSWERED, "stall at read * of misc" },
 		{ { .target = "misc", .size = 4096 }, ERR_NONE, "lose at read of misc" },
-		{ { .target = "misc", .size = 4096 },
-		  ERR_READ_FAILED,
-		  "refuse at read-start 2 with 0x84" },
+		{ { .target = "misc", .size = 4096 }, ERR_READ_FAILED, "refuse at read-start 2 with 0x84" },
 	};
 	static const struct plan_read refused[] = {
 		{ .target = "erase_all" },

@@ -71,10 +71,11 @@ static void reads_back(void **state)
 		  .length = 65535,
 		  .check = 1,
 		  .secret = true },
+		{ .at_usec = 5, .kind = RECORD_STREAM, .length = 2 << 20, .secret = true },
 	};
 	static struct recorder r;
 
-	for (size_t i = 0; i < 3; i++) {
+	for (size_t i = 0; i < sizeof(events) / sizeof(events[0]); i++) {
 		struct record got;
 		char text[400];
 
