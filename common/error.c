@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "common/error.h"
 #include "common/names.h"
+#include "common/utf8.h"
 
 #include <errno.h>
 #include <stdarg.h>
@@ -64,6 +65,7 @@ int failure_set(struct failure *why, enum error_id error, const char *fmt, ...)
 	if (vsnprintf(detail, sizeof(detail), fmt, ap) < 0)
 		detail[0] = '\0';
 	va_end(ap);
+	utf8_tame(detail); /* it may have been cut in the middle of a character */
 	if (why->error != error) {
 		memset(why, 0, sizeof(*why));
 		why->error = error;

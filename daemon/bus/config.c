@@ -65,7 +65,7 @@ static int append_files(sd_bus_message *m, const struct settings_book *book)
 	int r = sd_bus_message_open_container(m, 'a', "s");
 
 	for (size_t i = 0; r >= 0 && i < book->files.count; i++)
-		r = sd_bus_message_append_basic(m, 's', book->files.path[i]);
+		r = reply_text(m, book->files.path[i]);
 	return r < 0 ? r : sd_bus_message_close_container(m);
 }
 

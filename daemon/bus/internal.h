@@ -287,6 +287,13 @@ void reply_failure_to(sd_bus_message *m, const struct failure *why);
 /* Appends the a{sv} of a failure as Job.ErrorDetails describes it; empty for ERR_NONE. */
 int reply_details(sd_bus_message *m, const struct failure *why);
 const char *reply_error_name(const struct failure *why); /* "" for none */
+/*
+ * Appends a string of anybody's: names and texts of callers, packages and phones may hold, or be cut to, what
+ * no message takes; such bytes become '?'. One string that is refused would take every reply with it in which
+ * it stands.
+ */
+int reply_text(sd_bus_message *m, const char *text);
+void reply_text_to(sd_bus_message *call, const char *text); /* the whole answer */
 int reply_entry(sd_bus_message *m, const char *key, char type,
 		const void *value); /* {sv}; s: const char *,
 				       else pointer to the value */

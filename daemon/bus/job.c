@@ -54,9 +54,14 @@ static int append_entries(struct job *job, sd_bus_message *m)
 	if (r >= 0)
 		r = sd_bus_message_open_container(m, 'a', "a{sv}");
 	for (uint32_t i = 0; r >= 0 && job_entry(job, i, &e); i++)
-		r = sd_bus_message_append(m, "a{sv}", 6, "entry", "s", e.entry, "op", "s", e.op, "verdict",
-					  "s", e.verdict, "bytes_sent", "t", e.bytes_sent, "bytes_compared",
-					  "t", e.bytes_compared, "note", "s", e.note);
+		if ((r = sd_bus_message_open_container(m, 'a', "{sv}")) >= 0 &&
+		    (r = reply_entry(m, "entry", 's', e.entry)) >= 0 &&
+		    (r = reply_entry(m, "op", 's', e.op)) >= 0 &&
+		    (r = reply_entry(m, "verdict", 's', e.verdict)) >= 0 &&
+		    (r = reply_entry(m, "bytes_sent", 't', &e.bytes_sent)) >= 0 &&
+		    (r = reply_entry(m, "bytes_compared", 't', &e.bytes_compared)) >= 0 &&
+		    (r = reply_entry(m, "note", 's', e.note)) >= 0)
+			r = sd_bus_message_close_container(m);
 	for (int i = 0; r >= 0 && i < 3; i++)
 		r = sd_bus_message_close_container(m);
 	return r;

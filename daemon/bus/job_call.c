@@ -122,7 +122,7 @@ static void on_trace(void *user, const char *text, const struct failure *why)
 	if (why)
 		reply_failure_to(m, why);
 	else
-		(void)sd_bus_reply_method_return(m, "s", text);
+		reply_text_to(m, text);
 	sd_bus_message_unref(m);
 }
 

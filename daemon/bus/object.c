@@ -53,8 +53,8 @@ static int prop_append(struct bus *bus, const struct bus_prop *prop, void *handl
 	int flag;
 
 	switch (prop->type) {
-	case 's':
-	case 'o': return sd_bus_message_append_basic(m, prop->type, *(const char *const *)at);
+	case 's': return reply_text(m, *(const char *const *)at);
+	case 'o': return sd_bus_message_append_basic(m, 'o', *(const char *const *)at);
 	case 'b': flag = *(const bool *)at; return sd_bus_message_append_basic(m, 'b', &flag);
 	case 'a': return prop->append(bus, handle, m);
 	default: return sd_bus_message_append_basic(m, prop->type, at);

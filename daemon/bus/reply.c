@@ -3,7 +3,10 @@
 #include "bus/internal.h"
 
 #include <errno.h>
+#include <stdlib.h>
+#include <string.h>
 
+#include "common/utf8.h"
 #include "common/util.h"
 
 static sd_bus_error_map error_map[ERR_COUNT];
@@ -31,16 +34,40 @@ int reply_failure(sd_bus_error *error, const struct failure *why)
 {
 	char text[1024];
 
-	return sd_bus_error_set(error, error_entry(why->error)->bus_name,
-				failure_text(why, text, sizeof(text)));
+	failure_text(why, text, sizeof(text));
+	utf8_tame(text);
+	return sd_bus_error_set(error, error_entry(why->error)->bus_name, text);
 }
 
 void reply_failure_to(sd_bus_message *m, const struct failure *why)
 {
 	char text[1024];
 
-	(void)sd_bus_reply_method_errorf(m, error_entry(why->error)->bus_name, "%s",
-					 failure_text(why, text, sizeof(text)));
+	failure_text(why, text, sizeof(text));
+	utf8_tame(text);
+	(void)sd_bus_reply_method_errorf(m, error_entry(why->error)->bus_name, "%s", text);
+}
+
+int reply_text(sd_bus_message *m, const char *text)
+{
+	_cleanup_free_ char *tamed = NULL;
+
+	if (!utf8_good(text)) {
+		tamed = strdup(text);
+		if (!tamed)
+			return -ENOMEM;
+		utf8_tame(tamed);
+		text = tamed;
+	}
+	return sd_bus_message_append_basic(m, 's', text);
+}
+
+void reply_text_to(sd_bus_message *call, const char *text)
+{
+	_cleanup_(sd_bus_message_unrefp) sd_bus_message *m = NULL;
+
+	if (sd_bus_message_new_method_return(call, &m) >= 0 && reply_text(m, text) >= 0)
+		(void)sd_bus_send(NULL, m, NULL);
 }
 
 int reply_entry(sd_bus_message *m, const char *key, char type, const void *value)
@@ -53,7 +80,7 @@ int reply_entry(sd_bus_message *m, const char *key, char type, const void *value
 	if (r >= 0)
 		r = sd_bus_message_open_container(m, 'v', types);
 	if (r >= 0)
-		r = sd_bus_message_append_basic(m, type, value);
+		r = type == 's' ? reply_text(m, value) : sd_bus_message_append_basic(m, type, value);
 	if (r >= 0)
 		r = sd_bus_message_close_container(m);
 	return r < 0 ? r : sd_bus_message_close_container(m);
@@ -75,7 +102,7 @@ int reply_strings(sd_bus_message *m, const char *key, const char *(*next)(const 
 
 		if (!line[0])
 			break;
-		r = sd_bus_message_append_basic(m, 's', line);
+		r = reply_text(m, line);
 	}
 	if (r >= 0)
 		r = sd_bus_message_close_container(m);
