@@ -54,9 +54,11 @@ struct text_field {
 #member, offsetof(struct job_record, member), sizeof(((struct job_record *)0)->member) \
 	}
 static const struct text_field texts[] = {
-	TEXT(kind),   TEXT(result),	 TEXT(level),	   TEXT(leaves),	 TEXT(nv),
-	TEXT(slot),   TEXT(unit),	 TEXT(storage),	   TEXT(product),	 TEXT(firmware),
-	TEXT(digest), TEXT(rom_version), TEXT(image_name), TEXT(last_confirmed),
+	TEXT(kind),    TEXT(result),	  TEXT(level),	    TEXT(leaves),	  TEXT(nv),
+	TEXT(slot),    TEXT(unit),	  TEXT(storage),    TEXT(product),	  TEXT(firmware),
+	TEXT(digest),  TEXT(rom_version), TEXT(image_name), TEXT(last_confirmed), TEXT(fdl1),
+	TEXT(fdl2),    TEXT(work_order),  TEXT(operator),   TEXT(serial),	  TEXT(host),
+	TEXT(version),
 };
 
 #define NUM(member)                                             \
@@ -64,7 +66,8 @@ static const struct text_field texts[] = {
 #member, offsetof(struct job_record, member), 0 \
 	}
 static const struct text_field numbers[] = {
-	NUM(created_at), NUM(started_at), NUM(finished_at), NUM(bytes_sent), NUM(bytes_compared),
+	NUM(created_at), NUM(started_at),     NUM(finished_at),
+	NUM(bytes_sent), NUM(bytes_compared), NUM(run_usec),
 };
 
 static char *text_at(struct job_record *r, const struct text_field *f)
@@ -146,6 +149,8 @@ int records_result_text(const struct job_record *r, char **text, size_t *len)
 		snprintf(line, sizeof(line), "%s|%s|%s|%" PRIu64 "|%" PRIu64 "|%s", e->op, e->verdict,
 			 e->entry, e->bytes_sent, e->bytes_compared, e->note);
 		kv_str(&kv, "entry", line);
+		if (e->usec) /* of the entry before */
+			kv_num(&kv, "entry_usec", e->usec);
 	}
 	return finish(&kv, text, len);
 }
@@ -288,6 +293,8 @@ static void get_line(void *user, const char *key, char *value)
 		(void)job_record_note(r, value);
 	else if (!strcmp(key, "entry"))
 		get_entry(r, value);
+	else if (!strcmp(key, "entry_usec") && r->entry_count)
+		r->entries[r->entry_count - 1].usec = kv_u64(value, 0);
 }
 
 static int get_file(int dir, const char *name, const char *what, struct job_record *r)
@@ -408,16 +415,16 @@ static int by_number(const void *a, const void *b)
 	return (x > y) - (x < y);
 }
 
-int records_scan(struct records *rec, int (*fn)(void *user, struct job_record *record), void *user)
+int records_list(struct records *rec, uint64_t **out, size_t *found)
 {
 	_cleanup_free_ uint64_t *list = NULL;
 	size_t count = 0, cap = 0;
 	int fd = openat(rec->jobs, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	DIR *dir = fd < 0 ? NULL : fdopendir(fd);
-	int r = 0;
 
 	if (!dir) {
-		r = -errno;
+		int r = -errno;
+
 		if (fd >= 0)
 			close(fd);
 		return r;
@@ -441,6 +448,17 @@ int records_scan(struct records *rec, int (*fn)(void *user, struct job_record *r
 	closedir(dir);
 	if (count)
 		qsort(list, count, sizeof(*list), by_number);
+	*out = TAKE_PTR(list);
+	*found = count;
+	return 0;
+}
+
+int records_scan(struct records *rec, int (*fn)(void *user, struct job_record *record), void *user)
+{
+	_cleanup_free_ uint64_t *list = NULL;
+	size_t count = 0;
+	int r = records_list(rec, &list, &count);
+
 	for (size_t i = 0; i < count && !r; i++) {
 		struct job_record record;
 

@@ -42,6 +42,8 @@ struct station {
 	struct usb_budget *budget;
 	struct records *records;
 	struct worker *files; /* a small pool: records of jobs, whole-file things */
+	struct history *history;
+	char host[65]; /* name of this machine */
 	struct owed_index owed;
 	struct listener listener[STATION_LISTENERS];
 
@@ -181,10 +183,13 @@ struct job {
 	struct pace pace;
 	uint64_t silent_since, silent_until; /* monotonic, 0: the phone is not overdue */
 	char why[160];
-	uint64_t entry_began;	 /* bytes done when the current entry began */
-	uint64_t entry_bytes;	 /* of the current entry, 0 unknown */
-	uint64_t bound_bytes;	 /* to the end of its group */
-	uint64_t changed, moved; /* serials */
+	uint64_t *step_usec; /* by step of the resolved plan: how long it had the phone; job_time_step() */
+	uint32_t step_count;
+	uint64_t step_since, run_since; /* monotonic; run_since 0: no phone yet */
+	uint64_t entry_began;		/* bytes done when the current entry began */
+	uint64_t entry_bytes;		/* of the current entry, 0 unknown */
+	uint64_t bound_bytes;		/* to the end of its group */
+	uint64_t changed, moved;	/* serials */
 
 	struct job_record record;
 	char *trace; /* until it is stored */
@@ -212,6 +217,8 @@ void job_end_session(struct job *job, const struct session *session, const struc
 		     uint32_t backup_count);
 void job_free_all(struct station *st);
 void job_expire(struct station *st, uint64_t now, uint64_t *next);
+/* Time goes to the step that runs (job->at) until now. */
+void job_time_step(struct job *job);
 /* The time to keep results has changed from the one to the other. */
 void job_keep(struct station *st, uint64_t was_usec, uint64_t is_usec);
 

@@ -81,6 +81,7 @@ static void job_free(struct job *job)
 	plan_free(job->plan);
 	job_record_clear(&job->record);
 	free(job->places);
+	free(job->step_usec);
 	free(job->trace);
 	free(job);
 }
@@ -301,6 +302,11 @@ static struct job *job_from_request(struct station *st, const struct job_request
 	kv_copy(r->image_name, sizeof(r->image_name), q->image->name);
 	kv_copy(r->product, sizeof(r->product), h->product);
 	kv_copy(r->firmware, sizeof(r->firmware), h->product_version);
+	kv_copy(r->digest, sizeof(r->digest), q->image->digest);
+	kv_copy(r->fdl1, sizeof(r->fdl1), package_loader(q->image->package, 1));
+	kv_copy(r->fdl2, sizeof(r->fdl2), package_loader(q->image->package, 2));
+	kv_copy(r->host, sizeof(r->host), st->host);
+	kv_copy(r->version, sizeof(r->version), FDLD_VERSION);
 	r->uid = q->caller.uid;
 	r->created_at = station_wall();
 	return job;

@@ -8,6 +8,7 @@
 #include <stdio.h>
 
 #include "common/util.h"
+#include "station/history.h"
 #include "station/internal.h"
 #include "station/kv.h"
 
@@ -59,6 +60,7 @@ static void finished(struct job *job)
 		st->counts.jobs_cancelled++;
 	else
 		st->counts.jobs_failed++;
+	history_ended(st->history, job->number);
 	pace_finish(&job->pace, !strcmp(how, "succeeded"));
 	plan_free(TAKE_PTR(job->plan));
 	job_moved(job);
@@ -84,6 +86,17 @@ static void store_done(void *arg, int status)
 	finished(job);
 }
 
+/* What the record says of the job as a whole, beside the verdict. */
+static void complete(struct job *job)
+{
+	struct job_record *r = &job->record;
+
+	r->finished_at = station_wall();
+	r->run_usec = job->run_since ? loop_now() - job->run_since : 0;
+	if (job->image && *job->image->digest)
+		kv_copy(r->digest, sizeof(r->digest), job->image->digest);
+}
+
 static void store(struct job *job)
 {
 	struct station *st = job->st;
@@ -95,7 +108,7 @@ static void store(struct job *job)
 	job->state = JOB_ENDING;
 	job->silent_since = 0;
 	job->lively = loop_now();
-	job->record.finished_at = station_wall();
+	complete(job);
 	queue_leave(job);
 	if (s && records_result_text(&job->record, &s->result, &s->result_len) == 0) {
 		s->job = job;
@@ -136,8 +149,10 @@ static const char *verdict_name(enum entry_verdict verdict)
 	return verdict <= ENTRY_FAILED ? names[verdict] : "failed";
 }
 
-static void take_entries(struct job_record *r, const struct session_result *res)
+static void take_entries(struct job *job, const struct session_result *res)
 {
+	struct job_record *r = &job->record;
+
 	if (!res->resolved || !res->entry_count)
 		return;
 	r->entries = calloc(res->entry_count, sizeof(*r->entries));
@@ -157,6 +172,7 @@ static void take_entries(struct job_record *r, const struct session_result *res)
 		kv_copy(to->note, sizeof(to->note), from->note);
 		to->bytes_sent = from->bytes_sent;
 		to->bytes_compared = from->bytes_compared;
+		to->usec = from->step < job->step_count ? job->step_usec[from->step] : 0;
 		r->bytes_sent += from->bytes_sent;
 		r->bytes_compared += from->bytes_compared;
 		r->entry_count++;
@@ -224,7 +240,8 @@ void job_end_session(struct job *job, const struct session *session, const struc
 			       : "unchanged");
 	kv_copy(r->nv, sizeof(r->nv), res->nv);
 	take_facts(r, res->facts);
-	take_entries(r, res);
+	job_time_step(job);
+	take_entries(job, res);
 	if (body && !body->crc_ok)
 		(void)job_record_note(
 			r, "the check sums of the package are wrong or missing; accepted as asked");

@@ -25,6 +25,26 @@ static void measure(struct job *job, const struct plan *resolved)
 		job->bound_bytes += resolved->step[i].size;
 }
 
+void job_time_step(struct job *job)
+{
+	uint32_t step = job->at.entry_index;
+	uint64_t now = loop_now();
+
+	if (step && step <= PLAN_STEPS_MAX) {
+		if (step > job->step_count) {
+			uint64_t *grown = realloc(job->step_usec, step * sizeof(*grown));
+
+			if (!grown)
+				return;
+			memset(grown + job->step_count, 0, (step - job->step_count) * sizeof(*grown));
+			job->step_usec = grown;
+			job->step_count = step;
+		}
+		job->step_usec[step - 1] += now - job->step_since;
+	}
+	job->step_since = now;
+}
+
 void job_take_progress(struct job *job, const struct session *session)
 {
 	const struct session_progress *p = session_progress(session);
@@ -36,6 +56,8 @@ void job_take_progress(struct job *job, const struct session *session)
 
 	if (!told && !moved)
 		return;
+	if (entry)
+		job_time_step(job);
 	job->at = *p;
 	job->at_serial = p->serial;
 	pace_update(&job->pace, loop_now(), p->bytes_done, p->bytes_total);

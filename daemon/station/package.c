@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <pthread.h>
+#include <stdio.h>
 #include <sys/random.h>
 #include <sys/stat.h>
 
@@ -17,6 +18,9 @@
 #define CACHE_IDLE_MAX	96u
 #define CACHE_IDLE_MIN	4u
 #define CACHE_IDLE_EACH 6u
+
+/* No loader comes near it; one that says so is left without a name. */
+#define LOADER_MAX (16u << 20)
 
 struct chunk {
 	struct chunk *next;
@@ -37,6 +41,7 @@ struct package {
 	struct source source;
 	struct pac_options options;
 	struct pac *pac;
+	char loader[2][2 * DIGEST_SIZE + 1];
 	_Atomic(struct pac_body *) body;
 	atomic_uint_fast64_t checked;
 	atomic_bool stop, cut; /* cut: a read came to the end before the size of the file */
@@ -182,6 +187,29 @@ static int name_cut(struct package *p, int r, struct failure *why)
 	return r;
 }
 
+/* Names the loaders for whoever looks back at what was sent; what is sent is proved on its own. */
+static int name_loader(struct package *p, const struct pac_item *item, char out[65], struct failure *why)
+{
+	uint8_t sum[DIGEST_SIZE];
+	_cleanup_free_ uint8_t *bytes = NULL;
+	int r;
+
+	if (!item || !item->has_file || item->size > LOADER_MAX)
+		return 0;
+	bytes = malloc(item->size);
+	if (!bytes)
+		return failure_set(why, ERR_INTERNAL, "out of memory");
+	r = read_at(p, item->offset, bytes, item->size);
+	if (r < 0)
+		return failure_set(why, ERR_PACKAGE_READ_FAILED, "at %" PRIu64 ": %s", item->offset,
+				   strerror(-r));
+	if (digest_bytes(bytes, item->size, sum) < 0)
+		return failure_set(why, ERR_INTERNAL, "libcrypto failed");
+	for (size_t i = 0; i < sizeof(sum); i++)
+		snprintf(out + 2 * i, 3, "%02x", sum[i]);
+	return 0;
+}
+
 /* Asks the file system, which may be one that does not answer. */
 static int look(struct package *p, struct failure *why)
 {
@@ -207,7 +235,17 @@ int package_parse(struct package *p, struct failure *why)
 
 	if (r < 0)
 		return r;
-	return name_cut(p, pac_open(&p->source, &p->options, &p->pac, why), why);
+	r = pac_open(&p->source, &p->options, &p->pac, why);
+	if (!r)
+		r = name_loader(p, pac_fdl1(p->pac), p->loader[0], why);
+	if (!r)
+		r = name_loader(p, pac_fdl2(p->pac), p->loader[1], why);
+	return name_cut(p, r, why);
+}
+
+const char *package_loader(const struct package *p, int which)
+{
+	return p->loader[which - 1];
 }
 
 static bool on_progress(void *ctx, uint64_t done, uint64_t total)

@@ -36,6 +36,7 @@ static void start(struct job *job)
 
 	job->granted = false;
 	job->record.started_at = station_wall();
+	job->run_since = job->step_since = loop_now();
 	job_state(job, JOB_RUNNING, "");
 	if (runner_start(job, &why) < 0)
 		job_end_failed(job, &why);

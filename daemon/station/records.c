@@ -303,6 +303,16 @@ int records_new_job(struct records *rec, uint64_t *number, struct failure *why)
 	return 0;
 }
 
+uint64_t records_next(struct records *rec)
+{
+	uint64_t next;
+
+	pthread_mutex_lock(&rec->mutex);
+	next = rec->next;
+	pthread_mutex_unlock(&rec->mutex);
+	return next;
+}
+
 int records_write(struct records *rec, uint64_t job, const char *name, const char *text, size_t len,
 		  struct failure *why)
 {
@@ -429,6 +439,14 @@ int record_sink_sync(struct records *rec, struct record_sink *sink, struct failu
 	if (is_backup(sink))
 		record_sink_close(sink);
 	return 0;
+}
+
+bool records_has_backups(struct records *rec, uint64_t job)
+{
+	char path[40];
+
+	snprintf(path, sizeof(path), "%" PRIu64 "/nv", job);
+	return faccessat(rec->jobs, path, F_OK, AT_SYMLINK_NOFOLLOW) == 0;
 }
 
 int records_backup_read(struct records *rec, uint64_t job, const char *name, uint64_t offset, void *buf,

@@ -38,6 +38,9 @@ void records_unref(struct records *rec); /* NULL is fine; the last one closes */
 /* Any thread, one after the other: takes the next job number durably and makes its folder. StoreFailed. */
 int records_new_job(struct records *rec, uint64_t *number, struct failure *why);
 
+/* The number that the next job will have: what is told from it on has not begun. Any thread. */
+uint64_t records_next(struct records *rec);
+
 /* Whole file of a job: temporary, fsync, rename, fsync of the folder. StoreFailed names the file. */
 int records_write(struct records *rec, uint64_t job, const char *name, const char *text, size_t len,
 		  struct failure *why);
@@ -62,6 +65,8 @@ int record_sink_append(struct records *rec, struct record_sink *sink, const void
 int record_sink_sync(struct records *rec, struct record_sink *sink, struct failure *why);
 void record_sink_close(struct record_sink *sink);
 
+/* There is a folder of backups; it may hold none. */
+bool records_has_backups(struct records *rec, uint64_t job);
 /* Reads exactly len bytes of a backup of any job. PackageReadFailed is never used here: StoreFailed. */
 int records_backup_read(struct records *rec, uint64_t job, const char *name, uint64_t offset, void *buf,
 			size_t len, struct failure *why);
@@ -71,6 +76,7 @@ int records_backup_read(struct records *rec, uint64_t job, const char *name, uin
 struct record_entry {
 	char entry[48], op[16], verdict[16];
 	uint64_t bytes_sent, bytes_compared;
+	uint64_t usec; /* that it took, waits of the phone included; 0 not measured */
 	char note[96];
 };
 
@@ -88,8 +94,12 @@ struct job_record {
 	char slot[RECORD_SLOT_MAX];
 	char unit[65], storage[12], rom_version[64];
 	char image_name[256], product[128], firmware[128], digest[65];
+	char fdl1[65], fdl2[65];		       /* SHA-256 of the loaders, hex; "" unknown or none */
+	char work_order[64], operator[64], serial[64]; /* as bound to the job; "" none */
+	char host[65], version[32];		       /* where it ran, and the fdld that ran it */
 	uint32_t uid;
 	uint64_t created_at, started_at, finished_at; /* usec since 1970 */
+	uint64_t run_usec; /* from its first touch of the phone to its end, by a clock that nobody sets */
 	struct failure failure;
 	uint64_t bytes_sent, bytes_compared;
 	char last_confirmed[128];
@@ -123,6 +133,9 @@ int records_write_identity(struct records *rec, uint64_t job, const char *unit, 
 			   struct failure *why);
 /* One job from its folder. 0 (with whatever could be read), -ENOENT no such folder, -ENOMEM. */
 int records_load(struct records *rec, uint64_t job, struct job_record *out);
+/* The numbers of all job folders, rising; *numbers is the caller's, NULL if there are none. 0 or negative
+ * errno. */
+int records_list(struct records *rec, uint64_t **numbers, size_t *count);
 /* Start-up: every job folder by rising number; record is the callee's to clear. 0 or negative errno. */
 int records_scan(struct records *rec, int (*fn)(void *user, struct job_record *record), void *user);
 /*

@@ -9,6 +9,7 @@
 
 #include "common/util.h"
 #include "station/config.h"
+#include "station/history.h"
 #include "station/internal.h"
 #include "station/kv.h"
 
@@ -107,6 +108,7 @@ static int interrupted(struct scan *s, struct job_record *r)
 		kv_copy(r->nv, sizeof(r->nv), "owed");
 	r->finished_at = s->now;
 	s->st->counts.jobs_interrupted++;
+	history_ended(s->st->history, r->number);
 	return records_write_result(s->st->records, r, s->why);
 }
 
@@ -151,6 +153,9 @@ int station_new(struct loop *loop, const struct station_config *config, struct s
 	else
 		settings_preset(&st->set);
 	st->probing = true;
+	if (gethostname(st->host, sizeof(st->host)) < 0)
+		*st->host = 0;
+	st->host[sizeof(st->host) - 1] = 0;
 	r = records_open(config->state_dir, config->runtime_dir, &st->records, why);
 	if (r < 0)
 		goto fail;
@@ -162,6 +167,11 @@ int station_new(struct loop *loop, const struct station_config *config, struct s
 		goto fail;
 	}
 	usb_budget_share(st->budget, st->set.usb_percent);
+	st->history = history_new(st, config->state_dir);
+	if (!st->history) {
+		r = failure_set(why, ERR_INTERNAL, "out of memory");
+		goto fail;
+	}
 	r = records_scan(st->records, on_record, &scan);
 	if (r < 0) {
 		if (scan.why->error == ERR_NONE)
@@ -170,6 +180,7 @@ int station_new(struct loop *loop, const struct station_config *config, struct s
 		goto fail;
 	}
 	config_attach(st->config, st);
+	history_start(st->history);
 	*out = st;
 	return 0;
 fail:
@@ -204,6 +215,7 @@ void station_configure(struct station *st, const struct settings *settings)
 	kv_copy(st->set.udev_tag, sizeof(st->set.udev_tag), old.udev_tag);
 	job_keep(st, old.keep_usec, st->set.keep_usec);
 	usb_budget_share(st->budget, st->set.usb_percent);
+	history_configure(st->history);
 	station_told(st);
 	station_poke(st);
 }
@@ -304,13 +316,14 @@ void station_free(struct station *st)
 		busy = false;
 		for (struct job *j = st->jobs; j; j = j->next)
 			busy |= j->runner && !runner_drop(j->runner);
-		busy |= st->writing || st->asking;
+		busy |= st->writing || st->asking || history_busy(st->history);
 		if (!busy || loop_now() >= until)
 			break;
 		loop_turn(st->loop, until - loop_now());
 	}
 	loop_forget(st->loop, st);
 	worker_abandon(st->files);
+	history_free(st->history);
 	job_free_all(st);
 	image_free_all(st);
 	slot_free_all(st);

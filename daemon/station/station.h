@@ -72,6 +72,7 @@ void station_free(struct station *st);
  */
 struct station_events {
 	void (*station_changed)(void *user); /* draining, counts, configuration */
+	void (*history_changed)(void *user); /* what station_history() shows, but for the number of jobs */
 	void (*config_reading)(void *user);  /* the files are being read anew: config_read() follows */
 	void (*config_read)(void *user,
 			    const struct failure *why); /* NULL: in force; else all is as before */
@@ -347,5 +348,72 @@ int job_cancel(struct job *job, bool force, const struct station_caller *caller,
  * was kept. */
 typedef void (*station_text_fn)(void *user, const char *text, const struct failure *why);
 int job_trace(struct job *job, station_text_fn done, void *user, struct failure *why);
+
+/* ---- history ------------------------------------------------------------------------------------------ */
+
+struct history_view {
+	const char *state;	/* "starting", "ready", "failed" */
+	struct failure failure; /* state failed: HistoryUnusable */
+	uint64_t jobs;		/* in it */
+	uint32_t rebuilt;	/* how often a damaged database was replaced since the start */
+	const char *damage;	/* what was wrong with the last one; "" none */
+};
+void station_history(const struct station *st, struct history_view *view);
+/* False: what ends now is not in the history until it can be written again. For whoever starts jobs unasked.
+ */
+bool station_history_ok(const struct station *st);
+
+#define HISTORY_LINES_MAX 10000u     /* of one answer */
+#define HISTORY_BYTES_MAX (16 << 20) /* about; of one answer */
+
+/* "" or NULL: any. Copied. */
+struct history_filter {
+	const char *slot;
+	const char *unit;      /* the first hexadecimal digits; without full at most 8 of them count */
+	const char *result;    /* "succeeded", ... */
+	const char *error;     /* as the error table names it */
+	const char *image;     /* its name, or the first 8 and more digits of its digest */
+	uint64_t since, until; /* when it ended, usec since 1970; since counts, until does not. 0: any */
+	uint64_t before;       /* only jobs of a lower number: to go on. 0: all */
+	uint64_t limit;	       /* lines; 0: as many as go into one answer */
+	bool full;	       /* identities in full */
+	bool steps;	       /* each job with its entries */
+};
+
+/* An answer. fd: a sealed anonymous file of JSON lines, lent for the call; -1: the answer has none. */
+struct station_sheet {
+	int fd;
+	uint64_t more;	      /* ask again with before = this; 0: that was all */
+	uint64_t jobs;	      /* compared, or in the history now */
+	uint64_t differences; /* lines of a comparison */
+	uint64_t bytes;	      /* exported */
+};
+typedef void (*station_sheet_fn)(void *user, const struct station_sheet *sheet, const struct failure *why);
+
+/*
+ * The following answer once through done(), never from within: a sheet, or NULL and why. Negative errno with
+ * *why: done() is not called (LimitsExceeded, Internal).
+ *
+ * The jobs that ended, latest first. HistoryUnusable.
+ */
+int station_history_select(struct station *st, const struct history_filter *filter, station_sheet_fn done,
+			   void *user, struct failure *why);
+/* Database against job folders, a line for each difference. HistoryUnusable. One at a time. */
+int station_history_verify(struct station *st, station_sheet_fn done, void *user, struct failure *why);
+/* The database made anew from the job folders; until that is done the old one stays. HistoryUnusable. */
+int station_history_rebuild(struct station *st, station_sheet_fn done, void *user, struct failure *why);
+
+/* NV backups: those owed first, oldest first, then the others, latest first. Of the filter slot, unit, limit
+ * and full count. */
+int station_backups(struct station *st, const struct history_filter *filter, station_sheet_fn done,
+		    void *user, struct failure *why);
+/*
+ * Copies a backup's file into fd, which is taken (on success and failure): a regular file, empty, open for
+ * writing, else InvalidArgs. NoSuchBackup, StoreFailed (which of the two disks: in the detail).
+ */
+int station_backup_export(struct station *st, uint64_t job, const char *name, int fd, station_sheet_fn done,
+			  void *user, struct failure *why);
+/* Where the phone of that job was or is, as far as it is known without looking into files; "" unknown. */
+const char *station_backup_slot(const struct station *st, uint64_t job);
 
 #endif

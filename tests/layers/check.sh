@@ -19,18 +19,18 @@ verdict() { # verdict "name" "text of what is wrong, empty if nothing"
 io='open|openat|read|write|pread|pwrite|close|socket|ioctl|fopen|poll|epoll_wait|select|mmap'
 clock='clock_gettime|gettimeofday|time|nanosleep|usleep'
 threads='pthread_.*|thrd_.*'
-libs='sd_.*|libusb_.*|udev_.*|event_.*|evtimer_.*|XML_.*|EVP_.*|json_.*'
+libs='sqlite3_.*|sd_.*|libusb_.*|udev_.*|event_.*|evtimer_.*|XML_.*|EVP_.*|json_.*'
 rules=(
-	"common|common|systemd/sd-journal\.h|sd_bus_.*|libusb_.*|udev_.*|event_.*|XML_.*|EVP_.*|json_.*|$threads"
+	"common|common|systemd/sd-journal\.h|sd_bus_.*|libusb_.*|udev_.*|event_.*|XML_.*|EVP_.*|json_.*|sqlite3_.*|$threads"
 	"daemon/bsl|common bsl||$io|$clock|$threads|$libs"
-	"daemon/pac|common pac|expat\.h|openssl/.*|$io|$clock|$threads|sd_.*|libusb_.*|udev_.*|event_.*|json_.*"
+	"daemon/pac|common pac|expat\.h|openssl/.*|$io|$clock|$threads|sd_.*|libusb_.*|udev_.*|event_.*|json_.*|sqlite3_.*"
 	"daemon/flash|common bsl pac flash||$io|$clock|$threads|$libs"
-	"daemon/loop|common loop|event2/.*|pthread\.h|sd_.*|libusb_.*|udev_.*|XML_.*|EVP_.*|json_.*"
-	"daemon/usb|common loop usb|libusb.*|libudev\.h|linux/usb.*|pthread\.h|sd_.*|XML_.*|EVP_.*|json_.*"
+	"daemon/loop|common loop|event2/.*|pthread\.h|sd_.*|libusb_.*|udev_.*|XML_.*|EVP_.*|json_.*|sqlite3_.*"
+	"daemon/usb|common loop usb|libusb.*|libudev\.h|linux/usb.*|pthread\.h|sd_.*|XML_.*|EVP_.*|json_.*|sqlite3_.*"
 	"daemon/station|common loop usb pac flash station|openssl/.*|sqlite3\.h|archive.*|pthread\.h|sd_.*|libusb_.*|udev_.*|event_.*|XML_.*|json_.*"
-	"daemon/host|common loop station host|systemd/.*|libusb_.*|udev_.*|event_.*|XML_.*|EVP_.*|json_.*"
-	"daemon/bus|common loop station bus|systemd/.*|libusb_.*|udev_.*|event_.*|XML_.*|EVP_.*|json_.*"
-	"client|common pac flash client|systemd/.*|json-c/.*|ncurses.*|libusb_.*|udev_.*|event_.*|XML_.*"
+	"daemon/host|common loop station host|systemd/.*|libusb_.*|udev_.*|event_.*|XML_.*|EVP_.*|json_.*|sqlite3_.*"
+	"daemon/bus|common loop station bus|systemd/.*|libusb_.*|udev_.*|event_.*|XML_.*|EVP_.*|json_.*|sqlite3_.*"
+	"client|common pac flash client|systemd/.*|json-c/.*|ncurses.*|libusb_.*|udev_.*|event_.*|XML_.*|sqlite3_.*"
 	"tests/phone|tests/phone||$io|$clock|$threads|$libs"
 	"tests/compose|tests/compose tests/phone|openssl/.*|expat\.h|$clock|$threads|sd_.*|libusb_.*|udev_.*|event_.*|json_.*"
 )
