@@ -449,7 +449,8 @@ static void ends_soon(struct rig *rig)
 	struct phone_setup waits = { .faults = "late at end of l_modem for 2s" };
 	struct rig_phone *p = rig_phone(rig, "sc9863a", "1", &waits);
 	struct rig_package pack;
-	char job[64], again[64];
+	unsigned int started;
+	char job[64];
 	const char *s;
 
 	rig_package(rig, &pack, "sc9863a", 13, 4096);
@@ -461,14 +462,23 @@ static void ends_soon(struct rig *rig)
 	CHECK(rig_expect(rig, 20000, job, JOB, "Entry", "l_modem"));
 	CHECK(!strcmp(rig_get(rig, job, JOB, "CancelBoundary"), "entry"));
 	CHECK(!strcmp(rig_get(rig, job, JOB, "CancelLeaves"), "needs-flash"));
+	rig_sleep(rig, 200); /* the phone is at it now */
+	started = (unsigned int)phone_counters(p->phone)->starts;
 	kill(rig->daemon, SIGTERM);
 	CHECK(rig_expect(rig, 3000, ROOT, MANAGER, "Draining", "true"));
-	CHECK(rig_down(rig, SIGTERM, 30000) == 0);
-	/* what came of it is on record */
+	rig_sleep(rig, 300);
+	CHECK(!strcmp(rig_get(rig, job, JOB, "Cancelling"), "false")); /* the first is no cancel */
+	kill(rig->daemon, SIGTERM);
+	CHECK(rig_expect(rig, 3000, job, JOB, "Cancelling", "true"));
+	CHECK(!strcmp(rig_get(rig, job, JOB, "State"), "running"));
+	CHECK(rig_down(rig, 0, 30000) == 0);
+	/* the entry that was under way was finished, and no other begun; what came of it is on record */
+	CHECK(phone_counters(p->phone)->starts == started);
 	CHECK(rig_up(rig, NULL));
-	snprintf(again, sizeof(again), "%s", rig_get(rig, p->slot, SLOT, "State"));
-	CHECK(!strcmp(again, "ready"));
-	CHECK(phone_counters(p->phone)->starts < 20);
+	CHECK(!strcmp(rig_get(rig, p->slot, SLOT, "State"), "ready"));
+	CHECK(!strcmp(rig_get(rig, job, JOB, "State"), "cancelled"));
+	CHECK(!strcmp(rig_get(rig, job, JOB, "CancelLeaves"), "needs-flash"));
+	CHECK(!strcmp(rig_get(rig, job, JOB, "ErrorName"), ERR("Cancelled")));
 	rig_package_free(&pack);
 }
 
