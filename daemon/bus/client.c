@@ -99,7 +99,7 @@ static bool one_too_many(const struct client *client)
 
 	for (const struct client *c = client->bus->clients; c; c = c->next)
 		n += c->known && c->uid == client->uid;
-	return n > BUS_USER_CLIENTS_MAX && !client_trusted(client->uid);
+	return n > station_settings(client->bus->station)->user_clients && !client_trusted(client->uid);
 }
 
 static int on_uid(sd_bus_message *m, void *user, sd_bus_error *error)
@@ -119,7 +119,7 @@ static int on_uid(sd_bus_message *m, void *user, sd_bus_error *error)
 	client->known = true;
 	if (one_too_many(client) && !forget_one(client->bus, client)) {
 		failure_set(&why, ERR_LIMITS_EXCEEDED, "uid %u has %u connections that hold something", uid,
-			    BUS_USER_CLIENTS_MAX);
+			    station_settings(client->bus->station)->user_clients);
 		turn_away(client, &why);
 		return 0;
 	}
@@ -239,13 +239,14 @@ static unsigned int open_images(const struct bus *bus, uint32_t uid)
 int client_may_begin(const struct client *client, bool flash, struct failure *why)
 {
 	const struct bus *bus = client->bus;
+	const struct settings *set = station_settings(bus->station);
 	unsigned int n;
 
 	if (client_trusted(client->uid))
 		return 0;
 	n = work_pending(bus, client->uid, flash) +
 	    (flash ? open_jobs(bus, client->uid) : open_images(bus, client->uid));
-	if (n <= (flash ? BUS_USER_JOBS_MAX : BUS_USER_IMAGES_MAX))
+	if (n <= (flash ? set->user_jobs : set->user_images))
 		return 0;
 	return failure_set(why, ERR_LIMITS_EXCEEDED,
 			   flash ? "uid %u has %u jobs that have not ended" : "uid %u has opened %u packages",

@@ -33,14 +33,8 @@
 #define BUS_JOB_WAITS_MAX     128u
 /*
  * And over all connections of one user, so that one user's connections cannot take what there is from the
- * others. Not for root and our own user.
+ * others: settings.user_... Not for root and our own user.
  */
-#define BUS_USER_CLIENTS_MAX 64u
-#define BUS_USER_WAITS_MAX   96u
-#define BUS_USER_WORK_MAX    48u
-#define BUS_USER_ASKS_MAX    16u
-#define BUS_USER_IMAGES_MAX  32u  /* opened, whoever holds them now */
-#define BUS_USER_JOBS_MAX    256u /* that have not ended */
 
 /* ---- properties: one table gives the getter and finds what has changed ------------ */
 

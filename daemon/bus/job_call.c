@@ -68,7 +68,8 @@ int job_call_wait(struct call *call)
 	/* who started it is not shut out by those who look on */
 	if ((o->wait_count >= BUS_JOB_WAITS_MAX && view.uid != call->client->uid) ||
 	    call->client->wait_count >= BUS_CLIENT_WAITS_MAX ||
-	    client_sum(call->client, offsetof(struct client, wait_count)) >= BUS_USER_WAITS_MAX) {
+	    client_sum(call->client, offsetof(struct client, wait_count)) >=
+		    station_settings(call->bus->station)->user_waits) {
 		failure_set(&why, ERR_LIMITS_EXCEEDED, "%u calls of Wait are open", call->client->wait_count);
 		return reply_failure(call->error, &why);
 	}

@@ -141,7 +141,8 @@ int polkit_ask(struct client *client, sd_bus_message *call, const struct demand 
 	int r;
 
 	if (client->ask_count >= BUS_CLIENT_ASKS_MAX ||
-	    client_sum(client, offsetof(struct client, ask_count)) >= BUS_USER_ASKS_MAX ||
+	    client_sum(client, offsetof(struct client, ask_count)) >=
+		    station_settings(bus->station)->user_asks ||
 	    bus->question_count >= BUS_ASKS_MAX)
 		return failure_set(why, ERR_LIMITS_EXCEEDED, "%u calls wait for an authorization",
 				   client->ask_count);

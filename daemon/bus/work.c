@@ -275,7 +275,8 @@ int work_begin(struct call *call, struct work_place *place, unsigned int allowed
 	work->next = call->bus->works;
 	call->bus->works = work;
 	if (work->client->work_count > BUS_CLIENT_WORK_MAX ||
-	    client_sum(work->client, offsetof(struct client, work_count)) > BUS_USER_WORK_MAX) {
+	    client_sum(work->client, offsetof(struct client, work_count)) >
+		    station_settings(call->bus->station)->user_calls) {
 		failure_set(&why, ERR_LIMITS_EXCEEDED, "%u calls are being worked on",
 			    work->client->work_count - 1);
 		goto refused;

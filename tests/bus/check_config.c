@@ -643,6 +643,158 @@ static void images(struct rig *rig)
 	rig_package_free(&pack);
 }
 
+/* ---- deadlines: a disk that stands still, made by standing between the daemon and libc ------ */
+
+static const char slow_disk[] = "#define _GNU_SOURCE\n"
+				"#include <stdio.h>\n"
+				"#include <sys/syscall.h>\n"
+				"#include <sys/types.h>\n"
+				"#include <unistd.h>\n"
+				"static int held(const char *what, long at, long len)\n"
+				"{\n"
+				"	long from = 0, to = -1;\n"
+				"	FILE *f = fopen(what, \"r\");\n"
+				"	if (!f)\n"
+				"		return 0;\n"
+				"	if (fscanf(f, \"%ld %ld\", &from, &to) != 2)\n"
+				"		to = -1;\n"
+				"	fclose(f);\n"
+				"	return at < to && at + len > from;\n"
+				"}\n"
+				"ssize_t pread64(int fd, void *buf, size_t len, off64_t at)\n"
+				"{\n"
+				"	while (held(FOLDER \"/read\", at, len))\n"
+				"		usleep(10000);\n"
+				"	return syscall(SYS_pread64, fd, buf, len, at);\n"
+				"}\n"
+				"int fsync(int fd)\n"
+				"{\n"
+				"	while (held(FOLDER \"/sync\", 0, 1))\n"
+				"		usleep(10000);\n"
+				"	return syscall(SYS_fsync, fd);\n"
+				"}\n";
+
+/* Builds it, and starts the daemon on it. */
+static bool up_on_slow_disk(struct rig *rig)
+{
+	const char *argv[] = { NULL,	     "--state-dir",   rig->state, "--runtime-dir",
+			       rig->runtime, "--config-root", rig->conf,  NULL };
+	char path[128], program[256], preload[160], *env[] = { preload, NULL, NULL };
+	static char asan[] = "ASAN_OPTIONS=verify_asan_link_order=0:detect_leaks=0";
+	FILE *f;
+
+	snprintf(path, sizeof(path), "%s/slow.c", rig->dir);
+	f = fopen(path, "w");
+	if (!f || fputs(slow_disk, f) < 0 || fclose(f) != 0)
+		return false;
+	snprintf(program, sizeof(program),
+		 "cd %s && cc -shared -fPIC -DFOLDER='\"%s\"' slow.c -o slow.so 2>&1", rig->dir, rig->dir);
+	if (bed_sh(rig->bed, 30000, ctl_out, sizeof(ctl_out), program) != 0) {
+		tap_note("%s", ctl_out);
+		return false;
+	}
+	snprintf(program, sizeof(program), "%s/fdld", rig->build);
+	snprintf(preload, sizeof(preload), "LD_PRELOAD=%s/slow.so", rig->dir);
+	env[1] = asan;
+	argv[0] = program;
+	rig->daemon = bed_spawn(rig->bed, (char *const *)argv, env, rig->log);
+	return bed_ready(rig->bed, 10000);
+}
+
+/* From now on reads of these bytes (or, "sync", every fsync) do not come back, until from is -1. */
+static void hold(struct rig *rig, const char *what, long from, long to)
+{
+	char path[128], whole[128];
+	FILE *f;
+
+	snprintf(path, sizeof(path), "%s/%s", rig->dir, what);
+	snprintf(whole, sizeof(whole), "%s/new", rig->dir);
+	if (from < 0) {
+		(void)unlink(path);
+		return;
+	}
+	f = fopen(whole, "w");
+	if (!f || fprintf(f, "%ld %ld\n", from, to) < 0 || fclose(f) != 0 || rename(whole, path) < 0) {
+		perror(path);
+		exit(99);
+	}
+}
+
+static bool between(uint64_t began, unsigned int least_ms, unsigned int most_ms)
+{
+	uint64_t ms = (bed_now() - began) / 1000000;
+
+	if (ms < least_ms || ms > most_ms)
+		tap_note("took %" PRIu64 " ms, not %u to %u", ms, least_ms, most_ms);
+	return ms >= least_ms && ms <= most_ms;
+}
+
+static const char *open_image(struct rig *rig, const struct rig_package *pack)
+{
+	static char path[64];
+	sd_bus_message *m = NULL;
+	const char *p = "";
+
+	if (!rig_call(rig, 10000, &m, ROOT, MANAGER, "OpenImage", "ha{sv}", pack->fd, 0) ||
+	    sd_bus_message_read(m, "o", &p) < 0)
+		return NULL;
+	snprintf(path, sizeof(path), "%s", p);
+	sd_bus_message_unref(m);
+	return path;
+}
+
+static void deadlines(struct rig *rig)
+{
+	struct phone_setup slow = { .time_percent = 60 };
+	struct rig_phone *p = rig_phone(rig, "sc9863a", "1", &slow),
+			 *q = rig_phone(rig, "sc9863a", "2", &slow);
+	struct rig_package pack;
+	const char *image, *job;
+	uint64_t began;
+
+	rig_package(rig, &pack, "sc9863a", 17, 300000);
+	put(rig, ETC, "[images]\nopen-timeout=1s\n");
+	CHECK(up_on_slow_disk(rig));
+	CHECK(rig_plug(rig, p));
+	CHECK(rig_plug(rig, q));
+	/* open-timeout: not a byte */
+	hold(rig, "read", 0, 1L << 40);
+	began = bed_now();
+	CHECK(!open_image(rig, &pack) && is_error(rig, "PackageReadStalled") && between(began, 900, 4000));
+	CHECK(strstr(rig->text, "within 1 s"));
+	hold(rig, "read", -1, -1);
+	/* check-timeout: the structure can be read, something in the middle cannot */
+	CHECK(set(rig, "[images]\ncheck-timeout=1s\n"));
+	hold(rig, "read", (long)pack.size / 2, (long)pack.size / 2 + 4096);
+	began = bed_now();
+	image = open_image(rig, &pack);
+	CHECK(image && rig_expect(rig, 6000, image, IMAGE, "State", "bad") && between(began, 900, 4000));
+	CHECK(strstr(rig_dict(rig, image, IMAGE, "ErrorDetails", "message"), "PackageReadStalled"));
+	hold(rig, "read", -1, -1);
+	/* read-timeout: the package is good, and then the disk stands still under the job */
+	CHECK(set(rig, "[images]\nread-timeout=1s\n"));
+	image = open_image(rig, &pack);
+	CHECK(image && rig_expect(rig, 6000, image, IMAGE, "State", "good"));
+	CHECK(rig_call(rig, 5000, NULL, p->slot, SLOT, "FlashImage", "oa{sv}", image, 0));
+	job = ROOT "/job/1";
+	CHECK(rig_expect(rig, 5000, job, JOB, "State", "running"));
+	hold(rig, "read", 0, 1L << 40);
+	began = bed_now();
+	CHECK(!strcmp(rig_wait(rig, job, 20000), ERR("PackageReadStalled")) && between(began, 900, 9000));
+	hold(rig, "read", -1, -1);
+	/* store-timeout: a record does not come back */
+	CHECK(set(rig, "[jobs]\nstore-timeout=1s\n"));
+	CHECK(rig_call(rig, 5000, NULL, q->slot, SLOT, "FlashImage", "oa{sv}", image, 0));
+	job = ROOT "/job/2";
+	CHECK(rig_expect(rig, 5000, job, JOB, "State", "running"));
+	hold(rig, "sync", 0, 1);
+	rig_sleep(rig, 4000); /* its first record is due meanwhile */
+	hold(rig, "sync", -1, -1);
+	CHECK(!strcmp(rig_wait(rig, job, 20000), ERR("StoreFailed")));
+	CHECK(strstr(rig_dict(rig, job, JOB, "ErrorDetails", "detail"), "has not answered for 1 s"));
+	rig_package_free(&pack);
+}
+
 static const struct rig_test tests[] = {
 	{ "which files count, and where each value was said", layers },
 	{ "no file, and the file that is installed: the defaults", defaults },
@@ -658,6 +810,7 @@ static const struct rig_test tests[] = {
 	{ "keep, keep-max", keeping },
 	{ "memory-share", memory },
 	{ "max-images", images },
+	{ "open-, check-, read- and store-timeout", deadlines },
 };
 
 int main(void)
