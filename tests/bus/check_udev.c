@@ -154,6 +154,7 @@ static void make_tty(struct bed_dev *dev, char *tty, size_t room)
 	mkdir(path, 0755);
 	put(path, "uevent", "DEVTYPE=usb_interface\nPRODUCT=1782/4d00/ffff\n");
 	snprintf(path, sizeof(path), "%s/1-4.3:1.0/subsystem", bed_syspath(dev));
+	unlink(path); /* of an earlier test */
 	if (symlink("/sys/bus/usb", path) < 0)
 		exit(99);
 	snprintf(path, sizeof(path), "%s/1-4.3:1.0/ttyUSB0", bed_syspath(dev));
@@ -166,6 +167,7 @@ static void make_tty(struct bed_dev *dev, char *tty, size_t room)
 	put(tty, "dev", "188:0\n");
 	mkdir("/sys/class/tty", 0755);
 	snprintf(path, sizeof(path), "%s/subsystem", tty);
+	unlink(path);
 	if (symlink("/sys/class/tty", path) < 0)
 		exit(99);
 }
@@ -202,6 +204,81 @@ static void a_port_made_of_it_is_left_alone(struct rig *rig)
 	CHECK(has_line("ID_MM_DEVICE_IGNORE=1"));
 	CHECK(has_line("ID_MM_PORT_IGNORE=1"));
 	CHECK(!strstr(out, "fdld:") && !strstr(out, "SYSTEMD_WANTS"));
+}
+
+/* The interface of the phone as a driver has it; the driver's file takes what is written. */
+static void make_driver(const char *interface, const char *driver)
+{
+	char dir[200], path[400];
+
+	snprintf(dir, sizeof(dir), "/sys/bus/usb/drivers/%s", driver);
+	mkdir("/sys/bus/usb/drivers", 0755);
+	mkdir(dir, 0755);
+	put(dir, "unbind", "");
+	snprintf(path, sizeof(path), "%s/driver", interface);
+	unlink(path);
+	if (symlink(dir, path) < 0)
+		exit(99);
+}
+
+static bool let_go(const char *driver, const char *text)
+{
+	char path[200], is[64] = "";
+	FILE *f;
+
+	snprintf(path, sizeof(path), "/sys/bus/usb/drivers/%s/unbind", driver);
+	f = fopen(path, "r");
+	if (f && !fgets(is, sizeof(is), f))
+		is[0] = '\0';
+	if (f)
+		fclose(f);
+	is[strcspn(is, "\n")] = '\0';
+	if (!strcmp(is, text))
+		return true;
+	tap_note("%s was told '%s'", driver, is);
+	return false;
+}
+
+static void serial_drivers_let_go(struct rig *rig)
+{
+	static const char *const taught[] = { "option", "usbserial_generic" };
+	char tty[300], interface[300];
+	struct bed_dev *dev;
+
+	CHECK(install_rule(rig));
+	dev = plug(rig, NULL);
+	make_tty(dev, tty, sizeof(tty));
+	snprintf(interface, sizeof(interface), "%s/1-4.3:1.0", bed_syspath(dev));
+	for (unsigned int i = 0; i < 2; i++) {
+		make_driver(interface, taught[i]);
+		CHECK(udevadm(rig, "bind", interface));
+		CHECK(let_go(taught[i], "1-4.3:1.0"));
+		make_driver(interface, taught[i]);
+		CHECK(udevadm(rig, "unbind", interface));
+		CHECK(let_go(taught[i], ""));
+	}
+	/* we ourselves, when we have claimed it, and who belongs there */
+	make_driver(interface, "usbfs");
+	CHECK(udevadm(rig, "bind", interface));
+	CHECK(let_go("usbfs", "") && let_go("option", "") && let_go("usbserial_generic", ""));
+}
+
+/* The modems of the vendor keep their driver. */
+static void modems_keep_their_driver(struct rig *rig)
+{
+	static uint8_t desc[256];
+	char tty[300], interface[300];
+	struct bed_dev *dev;
+
+	memcpy(desc, bed_unisoc_desc, bed_unisoc_desc_len);
+	desc[10] = 0x01;
+	CHECK(install_rule(rig));
+	dev = plug(rig, desc);
+	make_tty(dev, tty, sizeof(tty));
+	snprintf(interface, sizeof(interface), "%s/1-4.3:1.0", bed_syspath(dev));
+	make_driver(interface, "option");
+	CHECK(udevadm(rig, "bind", interface));
+	CHECK(let_go("option", ""));
 }
 
 static void neighbours_get_nothing(struct rig *rig)
@@ -258,7 +335,8 @@ static void the_daemon_finds_it(struct rig *rig)
 	{             \
 #x, x \
 	}
-static const struct rig_test tests[] = { T(a_phone_gets_all), T(a_port_made_of_it_is_left_alone),
+static const struct rig_test tests[] = { T(a_phone_gets_all),	    T(a_port_made_of_it_is_left_alone),
+					 T(serial_drivers_let_go),  T(modems_keep_their_driver),
 					 T(neighbours_get_nothing), T(nothing_is_set_when_it_leaves),
 					 T(the_daemon_finds_it) };
 
