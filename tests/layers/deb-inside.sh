@@ -200,6 +200,7 @@ for i in 2 3 7; do
 	grep -q "/var/lib/fdld/job/$i .*usb-0:$i" <<<"$said" || left+=" job $i is not named: $said"
 done
 [ "$(cd /var/lib/fdld && echo *)" = "counter job" ] || left+=" beside it: $(ls /var/lib/fdld)"
+[ ! -e /run/fdld ] || left+=" /run/fdld is still there"
 verdict "purged: NV that is owed to a phone is kept and named, the rest is gone" "$left"
 left=$(cat /precious/nv/file /precious/intent 2>&1 | grep -v '^not ours$')
 verdict "purged: no link was followed" "$left"
