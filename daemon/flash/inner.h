@@ -20,8 +20,9 @@
 #include "flash/feed.h"
 #include "flash/probe.h"
 #include "flash/session.h"
-#include "flash/sparse_scan.h"
+#include "pac/image_check.h"
 #include "pac/nv.h"
+#include "pac/sparse_scan.h"
 
 #define MSEC 1000ull
 #define SEC  1000000ull
@@ -199,6 +200,11 @@ struct backup_state_inner {
 	bool closing;	  /* everything is read: READ_END comes after the last STORE */
 };
 
+struct check_state {
+	struct image_check *check;
+	uint64_t size, pos;
+};
+
 struct merge_state {
 	struct feed feed;
 	uint8_t *image;
@@ -296,6 +302,7 @@ enum phase {
 	PHASE_TABLE_AGAIN,
 	PHASE_RESOLVE,
 	PHASE_GATE,
+	PHASE_CHECK,
 	PHASE_MERGE,
 	PHASE_INTENT,
 	PHASE_RUN,
@@ -355,7 +362,7 @@ struct session {
 	/* flow */
 	enum phase phase;
 	const struct step_kind *step;
-	uint32_t backup_at, merge_at, run_at;
+	uint32_t backup_at, check_at, merge_at, run_at;
 	int32_t running; /* resolved step that runs or ran last, -1 none */
 	bool cancelling;
 	bool intended; /* something is going to be destroyed: intent and journal are kept */
@@ -380,6 +387,7 @@ struct session {
 		struct exec_state exec;
 		struct table_state table;
 		struct backup_state_inner backup;
+		struct check_state check;
 		struct merge_state merge;
 		struct journal_state journal;
 		struct erase_state erase;
@@ -445,6 +453,9 @@ enum step_says probe_next(struct session *s, struct ask *ask);
 enum step_says probe_take(struct session *s, const struct answer *a);
 void probe_free(struct session *s);
 
+/* Whether the package's own check has left out what this step writes. */
+bool check_needed(const struct session *s, const struct plan_step *p);
+
 /* A sink name for NV bytes that are no valid NV: kept, but nothing that could be owed. */
 bool session_is_raw(const char *name);
 
@@ -453,9 +464,9 @@ const struct nv_kept *session_nv(const struct session *s, int32_t step);
 
 extern const struct step_kind step_connect, step_load_fdl1, step_exec_fdl1, step_connect_fdl1, step_charge,
 	step_load_fdl2, step_exec_fdl2, step_setup, step_uid, step_owed, step_table, step_backup,
-	step_resolve, step_gate, step_merge, step_intent, step_journal, step_erase_all, step_erase,
-	step_repartition, step_enable, step_write, step_write_nv, step_restore, step_verify, step_read,
-	step_reset, step_power_off;
+	step_resolve, step_gate, step_check, step_merge, step_intent, step_journal, step_erase_all,
+	step_erase, step_repartition, step_enable, step_write, step_write_nv, step_restore, step_verify,
+	step_read, step_reset, step_power_off;
 
 /* session_flow.c */
 const struct step_kind *flow_next(struct session *s);

@@ -101,6 +101,9 @@ static int check_file(struct builder *b, const struct pac_item *item)
 	if (!item->has_file)
 		return builder_refuse(b, item, ERR_PACKAGE_ENTRY_MISSING,
 				      "it is to be flashed but the package has no file for it");
+	if (item->image.broken)
+		return builder_refuse(b, item, ERR_PACKAGE_IMAGE_DAMAGED,
+				      "the header of its image makes no sense");
 	if (item->file->sel_by_flash)
 		return builder_refuse(b, item, ERR_PACKAGE_TYPE,
 				      "its file is to be chosen by the flash chip: not supported");

@@ -52,6 +52,8 @@ void session_free(struct session *s)
 		nv_free_kept(&s->package_nv[i]);
 	if (s->step == &step_merge)
 		free(s->st.merge.image);
+	if (s->step == &step_check)
+		image_check_free(s->st.check.check);
 	free(s->table.bytes);
 	probe_free(s);
 	free(s->intent);

@@ -129,6 +129,10 @@ void flow_done(struct session *s)
 		if (++s->backup_at < s->plan->backup_count)
 			return;
 		break;
+	case PHASE_CHECK:
+		if (++s->check_at < s->resolved->step_count)
+			return;
+		break;
 	case PHASE_MERGE:
 		if (++s->merge_at < s->resolved->step_count)
 			return;
@@ -197,6 +201,11 @@ static const struct step_kind *work_phase(struct session *s)
 			return &step_reset;
 		}
 		return plan_destroys(s->resolved) ? &step_gate : NULL;
+	case PHASE_CHECK:
+		while (s->check_at < s->resolved->step_count &&
+		       !check_needed(s, &s->resolved->step[s->check_at]))
+			s->check_at++;
+		return s->check_at < s->resolved->step_count ? &step_check : NULL;
 	case PHASE_MERGE:
 		while (s->merge_at < s->resolved->step_count &&
 		       s->resolved->step[s->merge_at].op != OP_WRITE_NV)

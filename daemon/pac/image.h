@@ -50,6 +50,7 @@ struct image_info {
 	uint64_t body_at;  /* where the image proper begins: 0x200 behind a DHTB header, else 0 */
 	uint64_t expanded; /* bytes on the device if sparse (from its header), else the file's length */
 	uint64_t load;	   /* SIHR, uImage: load address from the header; else 0 */
+	bool broken;	   /* of an entry that is not ticked: its header makes no sense; not to be flashed */
 	bool hollow;	   /* sparse, and all of its chunks are holes: nothing of it is written */
 	bool spl_header;   /* carries the eMMC boot header magic at 0x20 (6.5) */
 };

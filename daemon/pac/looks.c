@@ -91,6 +91,25 @@ static int look_at_nv(struct opening *o, struct pac_item *item, bool only_one)
 	return only_one ? r : 0;
 }
 
+/* It is not flashed unless somebody names it: what is wrong with it is no reason to refuse the package. */
+static int look_at_unticked(struct opening *o, struct pac_item *item)
+{
+	struct failure why = { 0 };
+	int r;
+
+	if (is_nv_class(item))
+		return 0;
+	r = image_peek(o->src, item->offset, item->size, text_begins(item->partition, "vbmeta"), &item->image,
+		       &why);
+	if (r < 0 && why.error != ERR_PACKAGE_IMAGE_DAMAGED && why.error != ERR_PACKAGE_SPARSE) {
+		if (o->why)
+			*o->why = why;
+		return in_package(o, item, r);
+	}
+	item->image.broken = r < 0;
+	return 0;
+}
+
 int pac_look_at_images(struct opening *o)
 {
 	size_t nvs = 0, i;
@@ -101,9 +120,11 @@ int pac_look_at_images(struct opening *o)
 	for (i = 0; i < o->pac->items; i++) {
 		struct pac_item *item = &o->pac->item[i];
 
-		if (!item->has_file || !item->ticked)
+		if (!item->has_file)
 			continue;
-		if (is_nv_class(item)) {
+		if (!item->ticked) {
+			r = look_at_unticked(o, item);
+		} else if (is_nv_class(item)) {
 			r = look_at_nv(o, item, nvs == 1);
 		} else {
 			r = image_peek(o->src, item->offset, item->size,

@@ -90,6 +90,11 @@ static const struct sim_row rows[] = {
 	{ "pac-and-flow 9: incompatible partition", "sc9863a", "", ERR_REPARTITION_NOT_ALLOWED, "fdl2", "resolve", ROW_NEVER | ROW_NO_BOOT },
 	{ "design, promise 6: the gate", "sc9863a", "", ERR_PACKAGE_BODY_CRC, "fdl2", "check-package", ROW_GATE },
 
+	{ "pac-and-flow 6.2: an unticked entry that was named", "sc9863a", "", ERR_NONE, NULL, NULL, ROW_UNTICKED, "SPLLoader" },
+	{ "pac-and-flow 6.2: a damaged one", "sc9863a", "", ERR_PACKAGE_IMAGE_DAMAGED, "package", "check-entry", ROW_UNTICKED | ROW_DAMAGED, "SPLLoader" },
+	{ "pac-and-flow 6.1: an unticked sparse one", "sc9863a", "", ERR_NONE, NULL, NULL, ROW_UNTICKED, "System" },
+	{ "pac-and-flow 6.1: a damaged one", "sc9863a", "", ERR_PACKAGE_SPARSE, "package", "check-entry", ROW_UNTICKED | ROW_DAMAGED, "System" },
+
 	/* erasing, table */
 	{ DEV "F44", "sc9863a", "F44 on uboot", ERR_ERASE_FAILED, "fdl2", "erase" },
 	{ BSL "0x0A, timeout", "sc9863a", "stall at erase", ERR_ERASE_UNANSWERED, "fdl2", "erase" },
@@ -207,6 +212,8 @@ static bool prepare(struct row_run *r)
 		.large = row->how & ROW_LARGE,
 		.huge = row->how & ROW_RAW,
 		.nv_blank = row->how & ROW_NV_BLANK,
+		.untick = row->how & ROW_UNTICKED ? row->without : NULL,
+		.damaged = row->how & ROW_DAMAGED,
 	};
 	struct failure why = { 0 };
 	const char *reason = "";
@@ -217,7 +224,10 @@ static bool prepare(struct row_run *r)
 	r->options.erase_all = row->how & ROW_ERASE_ALL;
 	r->options.repartition = row->how & ROW_NEVER ? REPARTITION_NEVER : REPARTITION_ON_MISMATCH;
 	r->options.end = row->how & ROW_POWER_OFF ? END_POWER_OFF : END_RESET;
-	if (row->without) {
+	if (row->how & ROW_UNTICKED) {
+		snprintf(r->options.only[0], sizeof(r->options.only[0]), "%s", row->without);
+		r->options.only_count = 1;
+	} else if (row->without) {
 		snprintf(r->options.without[0], sizeof(r->options.without[0]), "%s", row->without);
 		r->options.without_count = 1;
 	}

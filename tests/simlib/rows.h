@@ -33,6 +33,8 @@ struct sim_row {
 		ROW_DIRTY = 32768,
 		ROW_UNPLUG = 65536,	/* before the first want is carried out */
 		ROW_SWAP = 8192,	/* another phone comes back */
+		ROW_UNTICKED = 262144,	/* `without` was left unticked and is taken alone */
+		ROW_DAMAGED = 524288,	/* and its content is damaged */
 		ROW_ONLY_BOOT = 131072, /* one entry alone: nothing of the phone's is kept */
 	} how;
 	const char *without;

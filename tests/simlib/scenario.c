@@ -36,10 +36,15 @@ static bool by_id(const struct phone_profile *p)
 	return p->second == PHONE_IDS || p->second == PHONE_NORIDS || p->second == PHONE_SINGLE;
 }
 
+static bool unticked(const struct maker *m, const char *id)
+{
+	return m->s->want.untick && !strcmp(m->s->want.untick, id);
+}
+
 static void add_row(struct maker *m, const char *id, const void *data, size_t len)
 {
 	if (m->count < sizeof(m->rows) / sizeof(m->rows[0]))
-		m->rows[m->count++] = (struct sim_image){ id, data, len, false };
+		m->rows[m->count++] = (struct sim_image){ id, data, len, unticked(m, id) };
 }
 
 static size_t pick_size(struct maker *m)
@@ -104,6 +109,8 @@ static void plain_image(struct maker *m, const char *id, const char *type, const
 		im->len = size;
 	}
 	free(body);
+	if (m->s->want.damaged && unticked(m, id))
+		im->data[im->len / 2] ^= 1;
 	im->by_name = !by_id(m->s->profile);
 	sim_xml_file(&m->xml, "", im->id, type, im->by_name ? place : NULL, base, 0, 1, 2);
 	add_row(m, im->id, im->data, im->len);
@@ -122,6 +129,8 @@ static void sparse_image(struct maker *m, const char *id, const char *place)
 		return;
 	}
 	im->len = sim_sparse(sim_random(&m->r), blocks, im->data, (size_t)blocks * 4108 + 28);
+	if (m->s->want.damaged && unticked(m, id))
+		im->data[28] ^= 0x40; /* the type of its first chunk */
 	im->sparse = true;
 	im->by_name = true;
 	im->resized = !strcmp(place, "userdata");

@@ -30,6 +30,8 @@ struct scenario_want {
 	bool no_nv;	    /* the package has no NV entry */
 	bool bad_signature; /* one image of a secure profile is not signed */
 	bool tiny;	    /* as few and as small images as make a package */
+	const char *untick; /* ID of an image that is left unticked */
+	bool damaged;	    /* and whose content is not what it says about itself */
 };
 
 struct scenario {

@@ -11,7 +11,7 @@
 #include <cmocka.h>
 
 #include "flash/feed.h"
-#include "flash/sparse_scan.h"
+#include "pac/sparse_scan.h"
 #include "tests/simlib/package.h"
 
 static void chunks_are_whole_pieces(void **state)

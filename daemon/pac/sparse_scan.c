@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include "flash/sparse_scan.h"
+#include "pac/sparse_scan.h"
 
 #include <errno.h>
 #include <string.h>
@@ -88,4 +88,9 @@ void sparse_scan_take(struct sparse_scan *scan, uint64_t offset, const uint8_t *
 		memcpy(scan->part + scan->have, bytes + (at - offset), n);
 		scan->have += n;
 	}
+}
+
+bool sparse_scan_whole(const struct sparse_scan *scan)
+{
+	return scan->headed && !scan->bad && !scan->left && scan->out == scan->header.expanded;
 }

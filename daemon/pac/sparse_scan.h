@@ -3,8 +3,8 @@
  * Follows the chunk headers of an Android sparse image (pac-and-flow 6.1) while its bytes pass by, and
  * remembers its last data: what comparing begins with. The phone expands the image itself.
  */
-#ifndef FDLD_FLASH_SPARSE_SCAN_H
-#define FDLD_FLASH_SPARSE_SCAN_H
+#ifndef FDLD_PAC_SPARSE_SCAN_H
+#define FDLD_PAC_SPARSE_SCAN_H
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -47,5 +47,7 @@ struct sparse_scan {
 void sparse_scan_begin(struct sparse_scan *scan, uint64_t body);
 /* The bytes at file offset `offset`, in order and without gaps. */
 void sparse_scan_take(struct sparse_scan *scan, uint64_t offset, const uint8_t *bytes, size_t len);
+/* All of its chunks have passed by, and they make what the header says. */
+bool sparse_scan_whole(const struct sparse_scan *scan);
 
 #endif
