@@ -274,5 +274,6 @@ void bus_free(struct bus *bus)
 	if (!bus)
 		return;
 	work_free_all(bus);
+	history_free_all(bus);
 	free(bus);
 }

@@ -154,6 +154,7 @@ enum action {
 	ACTION_CANCEL,
 	ACTION_RELOAD,
 	ACTION_DRAIN,
+	ACTION_MANAGE_HISTORY,
 };
 
 /*
@@ -189,6 +190,9 @@ int demand_cancel(struct call *call, struct demand *demand);
 int demand_trace(struct call *call, struct demand *demand);
 int demand_unit(struct call *call, struct demand *demand);
 int demand_release(struct call *call, struct demand *demand);
+int demand_history(struct call *call, struct demand *demand);
+int demand_backups(struct call *call, struct demand *demand);
+int demand_export(struct call *call, struct demand *demand);
 int demand_whole(struct call *call, struct demand *demand); /* of the service: only options */
 void demand_text(char *to, size_t room, const char *from);
 
@@ -238,6 +242,11 @@ int manager_get_job(struct call *call);
 int manager_drain(struct call *call);
 int manager_get_settings(struct call *call);
 int manager_reload(struct call *call);
+int manager_history(struct call *call);
+int manager_history_verify(struct call *call);
+int manager_history_rebuild(struct call *call);
+int manager_backups(struct call *call);
+int manager_export_backup(struct call *call);
 int slot_flash(struct call *call);
 int slot_flash_image(struct call *call);
 int job_call_cancel(struct call *call);
@@ -249,14 +258,17 @@ int image_call_release(struct call *call);
 
 /* ---- options (options.c) ---------------------------------------------------------- */
 
-#define OPTION_FLASH  1u /* of every flash */
-#define OPTION_IMAGE  2u /* of a file */
-#define OPTION_EXPECT 4u /* of one slot */
-#define OPTION_FORCE  8u /* of Cancel */
+#define OPTION_FLASH   1u    /* of every flash */
+#define OPTION_IMAGE   2u    /* of a file */
+#define OPTION_EXPECT  4u    /* of one slot */
+#define OPTION_FORCE   8u    /* of Cancel */
+#define OPTION_PLACE   1024u /* which jobs: of a slot, of a phone */
+#define OPTION_HISTORY 2048u /* which jobs otherwise */
 
 struct options {
 	struct job_options job;
 	struct image_options image;
+	struct history_filter history;
 	const char **entries, **without; /* owned; the strings are the message's */
 	bool expect_given, dry_run, wait_given, force;
 	uint64_t expect_device, wait_usec;
@@ -321,7 +333,11 @@ void job_answer_waits(struct bus *bus, struct object *o);
 void job_drop_waits(struct bus *bus, struct object *o, const struct client *client); /* NULL: all */
 int job_append_result(struct bus *bus, void *handle, sd_bus_message *m);
 
+/* ---- questions that a disk answers (history.c) ------------------------------------ */
+void history_free_all(struct bus *bus); /* after the station */
+
 struct work;
+struct inquiry;
 
 #define OBJECT_BUCKETS 256
 
@@ -340,6 +356,7 @@ struct bus {
 	unsigned int client_count;
 	uint64_t client_clock;
 	struct work *works;
+	struct inquiry *inquiries;
 	struct question *questions;
 	unsigned int question_count;
 	uint32_t question_number;

@@ -10,7 +10,8 @@
 #include "station/config.h"
 
 struct values {
-	const char *version, *config_error;
+	const char *version, *config_error, *history_state, *history_error;
+	uint64_t history_rebuilt;
 	uint64_t config_read_at;
 	bool probing, draining;
 	uint64_t counters, stall; /* counters: nothing to compare, it is not signalled */
@@ -19,9 +20,14 @@ struct values {
 static void fill(struct bus *bus, void *handle, void *out)
 {
 	struct values *v = out;
+	struct history_view history;
 	struct loop_stats stats;
 
 	loop_stats(bus->loop, &stats);
+	station_history(bus->station, &history);
+	v->history_state = history.state;
+	v->history_error = history.failure->detail;
+	v->history_rebuilt = history.rebuilt;
 	v->version = FDLD_VERSION;
 	v->config_error = config_failure(station_config(bus->station))->detail;
 	v->config_read_at = config_read_at(station_config(bus->station));
@@ -62,6 +68,9 @@ static const struct bus_prop props[] = {
 	PROP("Draining", 'b', draining),
 	PROP("ConfigError", 's', config_error),
 	PROP("ConfigReadAt", 't', config_read_at),
+	PROP("HistoryState", 's', history_state),
+	PROP("HistoryError", 's', history_error),
+	PROP("HistoryRebuilt", 't', history_rebuilt),
 	PROP("Counters", 'a', counters, .quiet = true, .append = append_counters),
 	PROP("LoopStallMaxUsec", 't', stall, .quiet = true),
 };
@@ -86,12 +95,26 @@ static const sd_bus_vtable vtable[] = {
 				bus_method, SD_BUS_VTABLE_UNPRIVILEGED),
 	SD_BUS_METHOD_WITH_ARGS("Reload", SD_BUS_ARGS("a{sv}", options), SD_BUS_NO_RESULT, bus_method,
 				SD_BUS_VTABLE_UNPRIVILEGED),
+	SD_BUS_METHOD_WITH_ARGS("History", SD_BUS_ARGS("a{sv}", filter), SD_BUS_RESULT("h", lines, "t", more),
+				bus_method, SD_BUS_VTABLE_UNPRIVILEGED),
+	SD_BUS_METHOD_WITH_ARGS("HistoryVerify", SD_BUS_ARGS("a{sv}", options),
+				SD_BUS_RESULT("h", differences, "t", jobs, "t", count), bus_method,
+				SD_BUS_VTABLE_UNPRIVILEGED),
+	SD_BUS_METHOD_WITH_ARGS("HistoryRebuild", SD_BUS_ARGS("a{sv}", options), SD_BUS_RESULT("t", jobs),
+				bus_method, SD_BUS_VTABLE_UNPRIVILEGED),
+	SD_BUS_METHOD_WITH_ARGS("Backups", SD_BUS_ARGS("a{sv}", filter), SD_BUS_RESULT("h", lines),
+				bus_method, SD_BUS_VTABLE_UNPRIVILEGED),
+	SD_BUS_METHOD_WITH_ARGS("ExportBackup", SD_BUS_ARGS("t", job, "s", name, "h", file, "a{sv}", options),
+				SD_BUS_RESULT("t", bytes), bus_method, SD_BUS_VTABLE_UNPRIVILEGED),
 	SD_BUS_SIGNAL_WITH_ARGS("JobFinished", SD_BUS_ARGS("o", job, "s", result, "s", error_name), 0),
 	SD_BUS_PROPERTY("Version", "s", bus_get, 0, CONST),
 	SD_BUS_PROPERTY("Probing", "b", bus_get, 0, CHANGES),
 	SD_BUS_PROPERTY("Draining", "b", bus_get, 0, CHANGES),
 	SD_BUS_PROPERTY("ConfigError", "s", bus_get, 0, CHANGES),
 	SD_BUS_PROPERTY("ConfigReadAt", "t", bus_get, 0, CHANGES),
+	SD_BUS_PROPERTY("HistoryState", "s", bus_get, 0, CHANGES),
+	SD_BUS_PROPERTY("HistoryError", "s", bus_get, 0, CHANGES),
+	SD_BUS_PROPERTY("HistoryRebuilt", "t", bus_get, 0, CHANGES),
 	SD_BUS_PROPERTY("Counters", "a{st}", bus_get, 0, 0),
 	SD_BUS_PROPERTY("LoopStallMaxUsec", "t", bus_get, 0, 0),
 	SD_BUS_VTABLE_END,

@@ -38,9 +38,20 @@ static const struct option {
 	{ "name", "s", OPTION_IMAGE, AT(image.name), 0 },
 	{ "accept_bad_crc", "b", OPTION_IMAGE, AT(image.accept_bad_crc), 0 },
 	{ "force", "b", OPTION_FORCE, AT(force), 0 },
+	{ "slot", "s", OPTION_PLACE, AT(history.slot), 0 },
+	{ "unit", "s", OPTION_PLACE, AT(history.unit), 0 },
+	{ "limit", "t", OPTION_PLACE, AT(history.limit), 0 },
+	{ "full", "b", OPTION_PLACE, AT(history.full), 0 },
+	{ "result", "s", OPTION_HISTORY, AT(history.result), 0 },
+	{ "error", "s", OPTION_HISTORY, AT(history.error), 0 },
+	{ "image", "s", OPTION_HISTORY, AT(history.image), 0 },
+	{ "since", "t", OPTION_HISTORY, AT(history.since), 0 },
+	{ "until", "t", OPTION_HISTORY, AT(history.until), 0 },
+	{ "before", "t", OPTION_HISTORY, AT(history.before), 0 },
+	{ "steps", "b", OPTION_HISTORY, AT(history.steps), 0 },
 };
 
-_Static_assert(ARRAY_SIZE(table) <= 32, "the bits of the keys that were seen fit a uint32_t");
+_Static_assert(ARRAY_SIZE(table) <= 64, "the bits of the keys that were seen fit a uint64_t");
 
 static int read_value(sd_bus_message *m, const struct option *option, struct options *options,
 		      struct failure *why)
@@ -91,7 +102,7 @@ static int read_value(sd_bus_message *m, const struct option *option, struct opt
 	return 0;
 }
 
-static int read_option(sd_bus_message *m, unsigned int allowed, uint32_t *seen, struct options *options,
+static int read_option(sd_bus_message *m, unsigned int allowed, uint64_t *seen, struct options *options,
 		       struct failure *why)
 {
 	const char *key, *type;
@@ -105,9 +116,9 @@ static int read_option(sd_bus_message *m, unsigned int allowed, uint32_t *seen, 
 			break;
 	if (i == ARRAY_SIZE(table))
 		return failure_set(why, ERR_INVALID_ARGS, "unknown option '%.64s'", key);
-	if (*seen & 1u << i)
+	if (*seen & UINT64_C(1) << i)
 		return failure_set(why, ERR_INVALID_ARGS, "option '%s' is given twice", key);
-	*seen |= 1u << i;
+	*seen |= UINT64_C(1) << i;
 	if (strcmp(type, table[i].type))
 		return failure_set(why, ERR_INVALID_ARGS, "option '%s' is of type %s, not %.32s", key,
 				   table[i].type, type);
@@ -124,7 +135,7 @@ static int read_option(sd_bus_message *m, unsigned int allowed, uint32_t *seen, 
 int options_read(struct bus *bus, sd_bus_message *m, unsigned int allowed, struct options *options,
 		 struct failure *why)
 {
-	uint32_t seen = 0;
+	uint64_t seen = 0;
 	int r;
 
 	memset(options, 0, sizeof(*options));

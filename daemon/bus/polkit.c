@@ -33,6 +33,7 @@ static const char *const ids[] = {
 	[ACTION_CANCEL] = "org.fdld1.cancel",
 	[ACTION_RELOAD] = "org.fdld1.reload",
 	[ACTION_DRAIN] = "org.fdld1.drain",
+	[ACTION_MANAGE_HISTORY] = "org.fdld1.manage-history",
 };
 
 /* ---- a question's life ------------------------------------------------------------ */

@@ -26,7 +26,9 @@ struct host_log {
 	struct loop_prepare *prepare;
 	struct seen *jobs;
 	uint64_t slow_turns;
-	uint32_t threads_left;
+	uint32_t threads_left, history_rebuilt;
+	bool history_failed;
+	struct failure history_why; /* as last said */
 };
 
 /* Fields that every line of a job has; the texts live as long as this. */
@@ -244,6 +246,31 @@ static void on_config_read(void *user, const struct failure *why)
 			      config_book(config)->files.count, changes[0] ? changes : "nothing has changed");
 }
 
+/* Said once for each reason, not for each try. */
+static void on_history_changed(void *user)
+{
+	struct journal_field fields[JOURNAL_FAILURE_FIELDS];
+	struct host_log *log = user;
+	struct history_view h;
+	bool failed;
+
+	station_history(log->station, &h);
+	failed = !strcmp(h.state, "failed");
+	if (h.rebuilt != log->history_rebuilt)
+		journal_event(EVENT_HISTORY_REBUILT, NULL, 0,
+			      "the history's database was moved aside (%s) and is made anew", h.damage);
+	log->history_rebuilt = h.rebuilt;
+	if (failed && (!log->history_failed || strcmp(h.failure->detail, log->history_why.detail) != 0)) {
+		log->history_why = *h.failure;
+		journal_event(EVENT_HISTORY_FAILED, fields, journal_failure_fields(h.failure, fields),
+			      "the history cannot be written: %s; jobs go on", h.failure->detail);
+	} else if (!failed && log->history_failed) {
+		journal_event(EVENT_HISTORY_RESTORED, NULL, 0,
+			      "the history can be written again: %" PRIu64 " jobs", h.jobs);
+	}
+	log->history_failed = failed;
+}
+
 static void on_prepare(void *arg)
 {
 	struct host_log *log = arg;
@@ -264,6 +291,7 @@ static void on_prepare(void *arg)
 
 static const struct station_events events = {
 	.station_changed = on_station_changed,
+	.history_changed = on_history_changed,
 	.config_read = on_config_read,
 	.device_added = on_device_added,
 	.device_removed = on_device_removed,

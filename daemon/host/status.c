@@ -123,6 +123,8 @@ static void say_state(struct line *line, struct station *st, const char *note)
 		say(line, ", %u waiting for a phone", c.waiting);
 	if (c.running)
 		say(line, "%s", note);
+	if (!station_history_ok(st))
+		say(line, "; the history cannot be written");
 	if (c.owed)
 		say(line, "; an NV backup is owed, see fdlctl jobs");
 }

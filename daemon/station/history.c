@@ -402,7 +402,7 @@ void station_history(const struct station *st, struct history_view *view)
 
 	*view = (struct history_view){
 		.state = states[h->state],
-		.failure = h->failure,
+		.failure = &h->failure,
 		.jobs = h->jobs,
 		.rebuilt = h->rebuilt,
 		.damage = h->damage,

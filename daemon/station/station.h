@@ -352,11 +352,11 @@ int job_trace(struct job *job, station_text_fn done, void *user, struct failure 
 /* ---- history ------------------------------------------------------------------------------------------ */
 
 struct history_view {
-	const char *state;	/* "starting", "ready", "failed" */
-	struct failure failure; /* state failed: HistoryUnusable */
-	uint64_t jobs;		/* in it */
-	uint32_t rebuilt;	/* how often a damaged database was replaced since the start */
-	const char *damage;	/* what was wrong with the last one; "" none */
+	const char *state;	       /* "starting", "ready", "failed" */
+	const struct failure *failure; /* state failed: HistoryUnusable; lent */
+	uint64_t jobs;		       /* in it */
+	uint32_t rebuilt;	       /* how often a damaged database was replaced since the start */
+	const char *damage;	       /* what was wrong with the last one; "" none */
 };
 void station_history(const struct station *st, struct history_view *view);
 /* False: what ends now is not in the history until it can be written again. For whoever starts jobs unasked.

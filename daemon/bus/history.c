@@ -1,0 +1,279 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * History and NV backups on org.fdld1.Manager. What can grow without bound comes as lines in a sealed
+ * anonymous file, page by page; nothing of it is an object.
+ */
+#include "bus/internal.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/util.h"
+
+/* Questions that the disk has not answered yet: of one connection, and in all. */
+#define INQUIRIES_OF_ONE 4u
+#define INQUIRIES_MAX	 32u
+
+struct inquiry {
+	struct inquiry *next;
+	struct bus *bus;
+	sd_bus_message *m; /* whoever asked may be gone by then, and a reply to it is lost in silence */
+	int (*reply)(const struct station_sheet *sheet, sd_bus_message *reply);
+};
+
+static void inquiry_free(struct inquiry *q)
+{
+	struct inquiry **p = &q->bus->inquiries;
+
+	while (*p != q)
+		p = &(*p)->next;
+	*p = q->next;
+	sd_bus_message_unref(q->m);
+	free(q);
+}
+
+void history_free_all(struct bus *bus)
+{
+	while (bus->inquiries)
+		inquiry_free(bus->inquiries);
+}
+
+static struct inquiry *inquiry_new(struct call *call,
+				   int (*reply)(const struct station_sheet *sheet, sd_bus_message *reply),
+				   struct failure *why)
+{
+	const char *sender = sd_bus_message_get_sender(call->m);
+	unsigned int all = 0, own = 0;
+	struct inquiry *q;
+
+	for (q = call->bus->inquiries; q; q = q->next) {
+		const char *other = sd_bus_message_get_sender(q->m);
+
+		all++;
+		own += sender && other && !strcmp(sender, other);
+	}
+	if (all >= INQUIRIES_MAX || own >= INQUIRIES_OF_ONE) {
+		failure_set(why, ERR_LIMITS_EXCEEDED, "%u such questions are being answered", all);
+		return NULL;
+	}
+	q = calloc(1, sizeof(*q));
+	if (!q) {
+		failure_set(why, ERR_INTERNAL, "no memory");
+		return NULL;
+	}
+	q->bus = call->bus;
+	q->m = sd_bus_message_ref(call->m);
+	q->reply = reply;
+	q->next = call->bus->inquiries;
+	call->bus->inquiries = q;
+	return q;
+}
+
+static void on_sheet(void *user, const struct station_sheet *sheet, const struct failure *why)
+{
+	_cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
+	struct inquiry *q = user;
+
+	if (why)
+		reply_failure_to(q->m, why);
+	else if (sd_bus_message_new_method_return(q->m, &reply) >= 0 && q->reply(sheet, reply) >= 0)
+		(void)sd_bus_send(NULL, reply, NULL);
+	inquiry_free(q);
+}
+
+/* For a handler: the question was asked, or it was refused and q is of no more use. */
+static int asked(struct call *call, struct inquiry *q, int r, const struct failure *why)
+{
+	if (r >= 0)
+		return 1;
+	if (q)
+		inquiry_free(q);
+	return reply_failure(call->error, why);
+}
+
+/* ---- filters ---------------------------------------------------------------------- */
+
+static bool one_of(const char *word, const char *const *words)
+{
+	while (*words && strcmp(*words, word) != 0)
+		words++;
+	return *words;
+}
+
+/* The a{sv} that comes next; strings belong to the message. */
+static int read_filter(struct call *call, unsigned int allowed, struct history_filter *filter,
+		       struct failure *why)
+{
+	static const char *const results[] = { "succeeded", "failed", "cancelled", "interrupted", NULL };
+	struct options options;
+	int r = options_read(call->bus, call->m, allowed, &options, why);
+
+	*filter = options.history;
+	options_free(&options);
+	if (r < 0)
+		return r;
+	if (filter->result && *filter->result && !one_of(filter->result, results))
+		return failure_set(why, ERR_INVALID_ARGS, "option 'result': '%.32s' is none", filter->result);
+	if (filter->unit && strspn(filter->unit, "0123456789abcdefABCDEF") != strlen(filter->unit))
+		return failure_set(why, ERR_INVALID_ARGS, "option 'unit': hexadecimal digits");
+	if (filter->error && *filter->error) {
+		enum error_id id = error_by_name(filter->error);
+
+		if (id == ERR_NONE)
+			return failure_set(why, ERR_INVALID_ARGS, "option 'error': '%.48s' is none",
+					   filter->error);
+		filter->error = error_entry(id)->name;
+	}
+	return 0;
+}
+
+/* Identities in full are for few; all else is a read. */
+static int demand_filter(struct call *call, struct demand *demand, unsigned int allowed, const char *word)
+{
+	struct history_filter filter;
+	struct failure why = { 0 };
+	int r = read_filter(call, allowed, &filter, &why);
+
+	if (r < 0)
+		return reply_failure(call->error, &why);
+	if (!filter.full)
+		demand->action = ACTION_OWN;
+	demand_text(demand->slot, sizeof(demand->slot), filter.slot && *filter.slot ? filter.slot : "any");
+	demand_text(demand->operation, sizeof(demand->operation), word);
+	return 0;
+}
+
+int demand_history(struct call *call, struct demand *demand)
+{
+	return demand_filter(call, demand, OPTION_PLACE | OPTION_HISTORY, "history full");
+}
+
+int demand_backups(struct call *call, struct demand *demand)
+{
+	return demand_filter(call, demand, OPTION_PLACE, "backups full");
+}
+
+int demand_export(struct call *call, struct demand *demand)
+{
+	const char *slot, *name;
+	char text[128];
+	uint64_t job;
+	int r = sd_bus_message_read(call->m, "ts", &job, &name);
+
+	if (r < 0)
+		return r;
+	slot = station_backup_slot(call->bus->station, job);
+	snprintf(text, sizeof(text), "export-nv job %" PRIu64 " %s", job, name);
+	demand_text(demand->slot, sizeof(demand->slot), *slot ? slot : "any");
+	demand_text(demand->operation, sizeof(demand->operation), text);
+	return 0;
+}
+
+/* ---- methods ---------------------------------------------------------------------- */
+
+static int reply_lines(const struct station_sheet *sheet, sd_bus_message *reply)
+{
+	return sd_bus_message_append(reply, "ht", sheet->fd, sheet->more);
+}
+
+int manager_history(struct call *call)
+{
+	struct failure why = { 0 };
+	struct history_filter filter;
+	struct inquiry *q = NULL;
+	int r = read_filter(call, OPTION_PLACE | OPTION_HISTORY, &filter, &why);
+
+	if (r >= 0 && !(q = inquiry_new(call, reply_lines, &why)))
+		r = -EDQUOT;
+	if (r >= 0)
+		r = station_history_select(call->bus->station, &filter, on_sheet, q, &why);
+	return asked(call, q, r, &why);
+}
+
+static int reply_verified(const struct station_sheet *sheet, sd_bus_message *reply)
+{
+	return sd_bus_message_append(reply, "htt", sheet->fd, sheet->jobs, sheet->differences);
+}
+
+static int reply_rebuilt(const struct station_sheet *sheet, sd_bus_message *reply)
+{
+	return sd_bus_message_append(reply, "t", sheet->jobs);
+}
+
+static int look(struct call *call, bool verify)
+{
+	struct failure why = { 0 };
+	struct inquiry *q = NULL;
+	struct options options;
+	int r = options_read(call->bus, call->m, 0, &options, &why);
+
+	options_free(&options);
+	if (r >= 0 && !(q = inquiry_new(call, verify ? reply_verified : reply_rebuilt, &why)))
+		r = -EDQUOT;
+	if (r >= 0)
+		r = verify ? station_history_verify(call->bus->station, on_sheet, q, &why)
+			   : station_history_rebuild(call->bus->station, on_sheet, q, &why);
+	return asked(call, q, r, &why);
+}
+
+int manager_history_verify(struct call *call)
+{
+	return look(call, true);
+}
+
+int manager_history_rebuild(struct call *call)
+{
+	return look(call, false);
+}
+
+static int reply_backups(const struct station_sheet *sheet, sd_bus_message *reply)
+{
+	return sd_bus_message_append(reply, "h", sheet->fd);
+}
+
+int manager_backups(struct call *call)
+{
+	struct failure why = { 0 };
+	struct history_filter filter;
+	struct inquiry *q = NULL;
+	int r = read_filter(call, OPTION_PLACE, &filter, &why);
+
+	if (r >= 0 && !(q = inquiry_new(call, reply_backups, &why)))
+		r = -EDQUOT;
+	if (r >= 0)
+		r = station_backups(call->bus->station, &filter, on_sheet, q, &why);
+	return asked(call, q, r, &why);
+}
+
+static int reply_exported(const struct station_sheet *sheet, sd_bus_message *reply)
+{
+	return sd_bus_message_append(reply, "t", sheet->bytes);
+}
+
+int manager_export_backup(struct call *call)
+{
+	struct failure why = { 0 };
+	struct inquiry *q = NULL;
+	struct options options;
+	const char *name;
+	uint64_t job;
+	int fd = -1, r = sd_bus_message_read(call->m, "ts", &job, &name);
+
+	if (r < 0)
+		return r;
+	r = work_take_fd(call->m, &fd, &why);
+	if (r >= 0) {
+		r = options_read(call->bus, call->m, 0, &options, &why);
+		options_free(&options);
+	}
+	if (r >= 0 && !(q = inquiry_new(call, reply_exported, &why)))
+		r = -EDQUOT;
+	if (r >= 0)
+		r = station_backup_export(call->bus->station, job, name, TAKE_FD(fd), on_sheet, q, &why);
+	if (fd >= 0)
+		close(fd);
+	return asked(call, q, r, &why);
+}
