@@ -61,11 +61,14 @@ static int decide_table(struct resolver *r, bool *repartition)
 {
 	const struct device_facts *f = r->facts;
 	enum repartition_policy policy = plan_repartition(r->from);
-	bool agrees = false;
+	/* volumes are a little larger or smaller than their table says: their loader compares by itself
+	 * (bsl-protocol 11.5, 12) */
+	bool agrees = false, comparable;
 
 	r->known = f->table.count && f->table.unit_sure;
+	comparable = r->known && f->storage != STORAGE_NAND;
 	say_source(r);
-	if (r->known && r->to->table.count) {
+	if (comparable && r->to->table.count) {
 		agrees = table_agrees(&f->table, &r->to->table, r->differs, sizeof(r->differs));
 		if (plan_stops_on_mismatch(r->from) && !agrees)
 			return failure_set(r->why, ERR_REPARTITION_NOT_ALLOWED,
@@ -74,7 +77,7 @@ static int decide_table(struct resolver *r, bool *repartition)
 	switch (policy) {
 	case REPARTITION_ALWAYS: *repartition = true; return 0;
 	case REPARTITION_ON_MISMATCH:
-		if (r->known)
+		if (comparable)
 			*repartition = !agrees;
 		else if (f->table_absent || f->storage == STORAGE_NAND)
 			*repartition = true; /* nothing to compare with; NAND loaders compare themselves */

@@ -63,9 +63,9 @@ static bool add_place(struct probe_state *p, const struct flash_table *package, 
 /* What a guard or a fit of this plan will want to know, and no more. */
 static bool names_of_plan(struct session *s, struct probe_state *p)
 {
-	bool good = true;
+	bool good = true, all = plan_compares_table(s->plan) && s->facts.storage != STORAGE_NAND;
 
-	for (uint32_t i = 0; i < s->plan->table.count && plan_compares_table(s->plan); i++)
+	for (uint32_t i = 0; i < s->plan->table.count && all; i++)
 		good = good && add_name(p, &s->plan->table, s->plan->table.entry[i].name);
 	for (uint32_t i = 0; i < s->plan->backup_count; i++)
 		if (s->plan->backup[i].by_name)

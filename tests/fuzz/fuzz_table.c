@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "flash/probe.h"
 #include "flash/recorder.h"
 #include "flash/table.h"
 
@@ -25,6 +26,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 				abort();
 		table_agrees(&list, rc ? &list : &gpt, text, sizeof(text));
 	}
+	uint64_t bytes;
+	uint32_t sector;
+
+	if (probe_text(data, size, "boot", &bytes, &sector) && (!bytes || (sector && bytes % sector)))
+		abort();
 	memcpy(line, data, n);
 	line[n] = 0;
 	if (!recorder_parse(line, &event)) {

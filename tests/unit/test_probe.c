@@ -258,37 +258,102 @@ static void asks_no_more_than_it_needs(void **state)
 	end(&all);
 }
 
+/* As run(), but the phone's boot has so many bytes; 0: there is none. */
+static void run_boot(struct job *j, const char *profile, struct scenario_want want,
+		     struct plan_options options, uint64_t boot, const char *faults)
+{
+	const struct phone_profile *p = phone_profile_by_name(profile);
+	struct phone_part *parts = calloc(p->part_count, sizeof(*parts));
+	struct failure why = { 0 };
+	const char *wrong = NULL;
+	size_t n = 0;
+
+	memset(j, 0, sizeof(*j));
+	j->options = options;
+	assert_non_null(parts);
+	assert_int_equal(scenario_make(11, p, &want, &j->sc, &why), 0);
+	for (size_t i = 0; i < p->part_count; i++) {
+		bool is_boot = !strcmp(p->parts[i].name, "boot");
+
+		if (is_boot && !boot)
+			continue;
+		parts[n] = p->parts[i];
+		if (is_boot)
+			parts[n].size = boot;
+		n++;
+	}
+	j->sc.parts = parts;
+	j->sc.part_count = n;
+	assert_int_equal(plan_compile(j->sc.package.pac, &j->options, &j->plan, &why), 0);
+	j->phone = scenario_phone(&j->sc, 11, faults, &wrong);
+	assert_non_null(j->phone);
+	phone_plug(j->phone, 0);
+	j->config = (struct sim_config){
+		.phone = j->phone,
+		.package = &j->sc.package.source,
+		.session = { .plan = j->plan, .arrival_seen = true, .job = 1 },
+		.seed = 11,
+		.watch = watch,
+		.watch_arg = j,
+	};
+	assert_int_equal(sim_run(&j->config, &j->out), 0);
+	assert_string_equal(j->out.broken, "");
+}
+
 /* An image that does not fit and a partition that is missing are found before the first erase. */
 static void fits_by_probing(void **state)
 {
-	struct scenario_want want = { .large = true };
+	static const char *const profiles[] = { "sc9832e", "ums9620" };
 	struct plan_options never = { .repartition = REPARTITION_NEVER };
-	const struct phone_profile *p = phone_profile_by_name("sc9832e");
+	struct scenario_want want = { .large = true };
 
 	(void)state;
-	for (int missing = 0; missing < 2; missing++) {
-		struct phone_part *parts = calloc(p->part_count, sizeof(*parts));
-		struct failure why = { 0 };
-		const char *wrong = NULL;
-		size_t n = 0;
-		struct job j = { .options = never };
+	for (size_t i = 0; i < 2; i++)
+		for (int missing = 0; missing < 2; missing++) {
+			struct job j;
 
-		assert_non_null(parts);
-		assert_int_equal(scenario_make(11, p, &want, &j.sc, &why), 0);
-		for (size_t i = 0; i < p->part_count; i++) {
-			bool boot = !strcmp(p->parts[i].name, "boot");
-
-			if (boot && missing)
-				continue;
-			parts[n] = p->parts[i];
-			if (boot)
-				parts[n].size = 65536;
-			n++;
+			run_boot(&j, profiles[i], want, never, missing ? 0 : 65536,
+				 "fail-read on user_partition");
+			assert_false(j.out.pass || j.out.changed);
+			/* the package's table has it, so it is the table that may not be changed */
+			if (i == 0)
+				assert_int_equal(j.out.failure.error,
+						 missing ? ERR_REPARTITION_NOT_ALLOWED : ERR_IMAGE_TOO_LARGE);
+			else
+				assert_true(j.out.failure.error == ERR_REPARTITION_NOT_ALLOWED ||
+					    j.out.failure.error == ERR_PARTITION_MISSING ||
+					    j.out.failure.error == ERR_IMAGE_TOO_LARGE);
+			assert_int_equal(phone_counters(j.phone)->starts, 0);
+			end(&j);
 		}
-		j.sc.parts = parts;
-		j.sc.part_count = n;
+}
+
+/* On NAND a START erases: what does not fit there has to be known before it (device-behaviour 7.5). */
+static void fits_on_nand(void **state)
+{
+	const struct phone_profile *was = phone_profile_by_name("nand-9820e");
+	struct phone_profile small = *was;
+	struct phone_part *parts = calloc(was->part_count, sizeof(*parts));
+	struct scenario_want want = { .large = true };
+	struct failure why = { 0 };
+	const char *wrong = NULL;
+
+	(void)state;
+	assert_non_null(parts);
+	memcpy(parts, was->parts, was->part_count * sizeof(*parts));
+	for (size_t i = 0; i < was->part_count; i++)
+		if (!strcmp(parts[i].name, "l_modem") || !strcmp(parts[i].name, "boot"))
+			parts[i].size = 65536;
+	small.parts = parts;
+	for (int fits = 0; fits < 2; fits++) {
+		struct job j = { .options = { .repartition = REPARTITION_NEVER } };
+
+		assert_int_equal(scenario_make(11, was, &want, &j.sc, &why), 0);
 		assert_int_equal(plan_compile(j.sc.package.pac, &j.options, &j.plan, &why), 0);
+		if (!fits)
+			j.sc.profile = &small;
 		j.phone = scenario_phone(&j.sc, 11, NULL, &wrong);
+		assert_non_null(j.phone);
 		phone_plug(j.phone, 0);
 		j.config = (struct sim_config){
 			.phone = j.phone,
@@ -297,13 +362,37 @@ static void fits_by_probing(void **state)
 			.seed = 11,
 		};
 		assert_int_equal(sim_run(&j.config, &j.out), 0);
-		assert_false(j.out.pass || j.out.changed);
-		/* the package's table has it, so it is the table that may not be changed */
-		assert_int_equal(j.out.failure.error,
-				 missing ? ERR_REPARTITION_NOT_ALLOWED : ERR_IMAGE_TOO_LARGE);
-		assert_int_equal(phone_counters(j.phone)->starts, 0);
+		assert_int_equal(j.out.pass, fits);
+		if (!fits) {
+			assert_int_equal(j.out.failure.error, ERR_IMAGE_TOO_LARGE);
+			assert_int_equal(phone_counters(j.phone)->starts, 0);
+		}
 		end(&j);
 	}
+	free(parts);
+}
+
+/*
+ * The list of a phone with eMMC that counts in 8 KiB all the same: storage and package disagree, so one
+ * partition is measured. By the storage alone an image that fits would be refused.
+ */
+static void measures_the_unit(void **state)
+{
+	struct scenario_want want = { .large = true };
+	struct plan_options alone = { .only_count = 1, .only = { "boot" } };
+	struct job j;
+
+	(void)state;
+	run_boot(&j, "ud710", want, alone, 1 << 20, "fail-read on user_partition; F54");
+	assert_true(j.out.pass);
+	assert_int_equal(j.lists, 1);
+	assert_in_range(j.reads, 3, 60);
+	end(&j);
+	/* and one that does not fit is found by it */
+	run_boot(&j, "ud710", want, alone, 65536, "fail-read on user_partition; F54");
+	assert_int_equal(j.out.failure.error, ERR_IMAGE_TOO_LARGE);
+	assert_false(j.out.changed);
+	end(&j);
 }
 
 /* A place that was refused while sizes were asked for is kept all the same if it can be read. */
@@ -378,6 +467,8 @@ int main(void)
 		cmocka_unit_test(compares_by_probing),
 		cmocka_unit_test(asks_no_more_than_it_needs),
 		cmocka_unit_test(fits_by_probing),
+		cmocka_unit_test(fits_on_nand),
+		cmocka_unit_test(measures_the_unit),
 		cmocka_unit_test(a_refusal_is_no_absence),
 		cmocka_unit_test(one_command_of_the_doubtful_kind),
 	};
