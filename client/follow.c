@@ -95,12 +95,14 @@ static void progress_text(json_object *job, json_object *progress, uint64_t sinc
 
 	snprintf(what, sizeof(what), "%s%s%s", *step ? step : prop_text(job, "Stage"), *entry ? " " : "",
 		 entry);
-	if (*prop_str(progress, "Why")) {
-		silence_line(job, progress, what, since, buf, size);
+	if (!strcmp(prop_str(job, "State"), "queued")) {
+		snprintf(buf, size, _("queued: %s"),
+			 *prop_str(progress, "Why") ? prop_text(progress, "Why")
+						    : prop_text(job, "QueuedFor"));
 		return;
 	}
-	if (!strcmp(prop_str(job, "State"), "queued")) {
-		snprintf(buf, size, _("queued: %s"), prop_text(job, "QueuedFor"));
+	if (*prop_str(progress, "Why")) {
+		silence_line(job, progress, what, since, buf, size);
 		return;
 	}
 	bar(cells, sizeof(cells) - 1, fraction);

@@ -175,6 +175,26 @@ static void waiting_view(const struct job *job, uint64_t now, struct job_progres
 			"waiting for a phone: switch it off, hold its download key (usually volume down) and plug it in";
 }
 
+/* In words what queued_for names. */
+static const char *queued_why(const char *queued_for)
+{
+	static const struct {
+		const char *word, *text;
+	} words[] = {
+		{ "slot", "an earlier job has this port" },
+		{ "usb-memory",
+		  "other phones have the memory for USB transfers (usb.memory-share, usbfs_memory_mb)" },
+		{ "limit", "as many jobs run as jobs.max-running allows" },
+		{ "sleep", "the machine is about to sleep" },
+		{ "shutdown", "the machine is about to shut down" },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(words); i++)
+		if (!strcmp(words[i].word, queued_for))
+			return words[i].text;
+	return "";
+}
+
 void job_progress(const struct job *job, struct job_progress *progress)
 {
 	uint64_t now = loop_now();
@@ -199,6 +219,8 @@ void job_progress(const struct job *job, struct job_progress *progress)
 	};
 	if (job->state == JOB_WAITING) {
 		waiting_view(job, now, progress);
+	} else if (job->state == JOB_QUEUED) {
+		progress->why = queued_why(job->queued_for);
 	} else if (running && job->silent_since) {
 		progress->waiting_for_phone = true;
 		progress->silent_usec = now - job->silent_since;

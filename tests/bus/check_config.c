@@ -503,6 +503,7 @@ static void job_limits(struct rig *rig)
 	CHECK(!rig_flash(rig, q->slot, pack.fd, NULL, 0) && is_error(rig, "LimitsExceeded"));
 	CHECK(rig_expect(rig, 3000, a, JOB, "State", "running"));
 	CHECK(rig_expect(rig, 3000, b, JOB, "QueuedFor", "limit"));
+	CHECK(strstr(rig_get(rig, b, PROG, "Why"), "jobs.max-running"));
 	rig_sleep(rig, 1200); /* longer than jobs.wait: being kept out is no waiting for a phone */
 	CHECK(!strcmp(rig_get(rig, b, JOB, "State"), "queued"));
 	CHECK(bed_count(bed_phone_dev(q->bp))->opens == 0);
@@ -516,6 +517,13 @@ static void job_limits(struct rig *rig)
 	b = ROOT "/job/3";
 	CHECK(!strcmp(rig_wait(rig, b, 5000), ERR("WaitExpired")));
 	CHECK(bed_now() - began > 900000000 && bed_now() - began < 3000000000);
+	/* nobody comes, and that may last */
+	CHECK(set(rig, "[jobs]\nwait=infinity\n"));
+	CHECK(rig_call(rig, 5000, NULL, ROOT, MANAGER, "FlashNext", "haoa{sv}", pack.fd, 0, 0));
+	b = ROOT "/job/4";
+	rig_sleep(rig, 1500);
+	CHECK(!strcmp(rig_get(rig, b, JOB, "State"), "waiting-for-device"));
+	CHECK(rig_num(rig, b, PROG, "DeadlineUsec") == UINT64_MAX);
 	rig_package_free(&pack);
 }
 
@@ -647,6 +655,7 @@ static void images(struct rig *rig)
 
 static const char slow_disk[] = "#define _GNU_SOURCE\n"
 				"#include <stdio.h>\n"
+				"#include <sys/stat.h>\n"
 				"#include <sys/syscall.h>\n"
 				"#include <sys/types.h>\n"
 				"#include <unistd.h>\n"
@@ -666,6 +675,14 @@ static const char slow_disk[] = "#define _GNU_SOURCE\n"
 				"	while (held(FOLDER \"/read\", at, len))\n"
 				"		usleep(10000);\n"
 				"	return syscall(SYS_pread64, fd, buf, len, at);\n"
+				"}\n"
+				"ssize_t read(int fd, void *buf, size_t len)\n"
+				"{\n"
+				"	struct stat st;\n"
+				"	if (!fstat(fd, &st) && S_ISREG(st.st_mode))\n"
+				"		while (held(FOLDER \"/files\", 0, 1))\n"
+				"			usleep(10000);\n"
+				"	return syscall(SYS_read, fd, buf, len);\n"
 				"}\n"
 				"int fsync(int fd)\n"
 				"{\n"
@@ -743,8 +760,14 @@ static const char *open_image(struct rig *rig, const struct rig_package *pack)
 	return path;
 }
 
+static bool one_answered(void *arg)
+{
+	return answers == 1;
+}
+
 static void deadlines(struct rig *rig)
 {
+	unsigned int good = 0;
 	struct phone_setup slow = { .time_percent = 60 };
 	struct rig_phone *p = rig_phone(rig, "sc9863a", "1", &slow),
 			 *q = rig_phone(rig, "sc9863a", "2", &slow);
@@ -782,6 +805,18 @@ static void deadlines(struct rig *rig)
 	began = bed_now();
 	CHECK(!strcmp(rig_wait(rig, job, 20000), ERR("PackageReadStalled")) && between(began, 900, 9000));
 	hold(rig, "read", -1, -1);
+	/* the files of the configuration themselves: who asks waits, nobody else does */
+	answers = 0;
+	hold(rig, "files", 0, 1);
+	CHECK(sd_bus_call_method_async(rig_bus(rig), NULL, "org.fdld1", ROOT, MANAGER, "Reload", on_answer,
+				       &good, "a{sv}", 0) >= 0);
+	began = bed_now();
+	for (int i = 0; i < 20; i++)
+		CONFIG("read-timeout", "1s " DROPIN "50-test.conf:2");
+	CHECK(between(began, 0, 5000) && !answers);
+	CHECK(rig_num(rig, ROOT, MANAGER, "LoopStallMaxUsec") < 500000);
+	hold(rig, "files", -1, -1);
+	CHECK(rig_until(rig, 5000, one_answered, NULL) && good == 1);
 	/* store-timeout: a record does not come back */
 	CHECK(set(rig, "[jobs]\nstore-timeout=1s\n"));
 	CHECK(rig_call(rig, 5000, NULL, q->slot, SLOT, "FlashImage", "oa{sv}", image, 0));
