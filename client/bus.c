@@ -79,7 +79,8 @@ static enum error_id id_of(const sd_bus_error *error, int r)
 		id = error_by_name(error->name);
 	if (id != ERR_NONE)
 		return id;
-	if (error && sd_bus_error_has_name(error, SD_BUS_ERROR_ACCESS_DENIED))
+	if (error && (sd_bus_error_has_name(error, SD_BUS_ERROR_ACCESS_DENIED) ||
+		      sd_bus_error_has_name(error, SD_BUS_ERROR_INTERACTIVE_AUTHORIZATION_REQUIRED)))
 		return ERR_NOT_AUTHORIZED;
 	if (error && (sd_bus_error_has_name(error, SD_BUS_ERROR_SERVICE_UNKNOWN) ||
 		      sd_bus_error_has_name(error, SD_BUS_ERROR_NAME_HAS_NO_OWNER) ||
@@ -108,6 +109,16 @@ int client_complain_bus(const struct client *c, const sd_bus_error *error, int r
 	return client_complain(c, &why);
 }
 
+int client_ask(struct client *c, sd_bus_message *m, sd_bus_error *error, sd_bus_message **reply)
+{
+	int r;
+
+	agent_open(c);
+	r = sd_bus_call(c->bus, m, UINT64_MAX, error, reply);
+	agent_close(c); /* the terminal is ours again */
+	return r;
+}
+
 int client_connect(struct client *c)
 {
 	int r;
@@ -132,6 +143,7 @@ int client_connect(struct client *c)
 			 c->address ? c->address : _("the system bus"), strerror(-r));
 		return client_complain(c, &why);
 	}
+	(void)sd_bus_set_allow_interactive_authorization(c->bus, !c->no_ask);
 	return 0;
 }
 

@@ -21,9 +21,10 @@
 struct client {
 	const char *address; /* bus address, NULL: the system bus */
 	bool json;
-	bool color; /* stdout is a terminal that shows colours and the user wants them */
-	bool tty;   /* stdout is a terminal */
-	bool quiet;
+	bool color;  /* stdout is a terminal that shows colours and the user wants them */
+	bool tty;    /* stdout is a terminal */
+	bool no_ask; /* never ask for a password */
+	pid_t agent; /* that asks for it, 0: none */
 	sd_bus *bus;
 	json_object *mirror; /* {path: {interface: {property: value}}}, see mirror.c */
 	uint64_t changes;    /* counts changes of the mirror */
@@ -34,6 +35,11 @@ struct client {
 
 /* Opens the bus once; prints the failure. 0 or an exit code. */
 int client_connect(struct client *c);
+/*
+ * A call that may have to wait for somebody's password: no timeout, and an agent for it on a terminal. reply
+ * may be NULL. Negative errno with *error.
+ */
+int client_ask(struct client *c, sd_bus_message *m, sd_bus_error *error, sd_bus_message **reply);
 /* Prints a failed call as words (or JSON) and gives its exit code: the row of the error table if the name is
  * ours. */
 int client_complain_bus(const struct client *c, const sd_bus_error *error, int r);
@@ -46,6 +52,12 @@ int client_usage(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
  * is gone. */
 int client_turn(struct client *c, uint64_t usec);
 uint64_t client_now(void); /* monotonic, microseconds */
+
+/* ---- passwords (agent.c) ---- */
+
+/* Starts polkit's text agent if one is of use, and waits until it is known; without one: nothing. */
+void agent_open(struct client *c);
+void agent_close(struct client *c);
 
 /* ---- values (value.c) ---- */
 

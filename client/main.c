@@ -14,7 +14,7 @@
 const struct verb *const verbs[] = { &verb_list,   &verb_info,	  &verb_flash,	&verb_jobs,   &verb_attach,
 				     &verb_cancel, &verb_monitor, &verb_config, &verb_errors, NULL };
 
-enum { OPT_BUS = 256, OPT_JSON, OPT_NO_COLOR, OPT_VERSION };
+enum { OPT_BUS = 256, OPT_JSON, OPT_NO_COLOR, OPT_NO_ASK, OPT_VERSION };
 #define OPT_VERB_JSON 0x7001
 #define OPTIONS_MAX   32
 
@@ -22,6 +22,7 @@ const struct verb_opt global_options[] = {
 	{ "json", OPT_JSON, NULL, N_("print JSON and nothing else on standard output"), false },
 	{ "bus", OPT_BUS, N_("ADDRESS"), N_("the daemon's bus, if not the system bus"), false },
 	{ "no-color", OPT_NO_COLOR, NULL, N_("no colours, even on a terminal"), false },
+	{ "no-ask-password", OPT_NO_ASK, NULL, N_("never ask for a password: refuse instead"), false },
 	{ "help", 'h', NULL, N_("this, or 'fdlctl VERB --help'; -h for short"), false },
 	{ "version", OPT_VERSION, NULL, N_("the version, and nothing else"), false },
 	{ 0 },
@@ -81,6 +82,7 @@ static int globals(struct client *c, int argc, char **argv)
 		case OPT_BUS: c->address = optarg; break;
 		case OPT_JSON: client_json(c); break;
 		case OPT_NO_COLOR: c->color = false; break;
+		case OPT_NO_ASK: c->no_ask = true; break;
 		case OPT_VERSION: puts("fdlctl " FDLD_VERSION); return 0;
 		case 'h': help_main(); return 0;
 		case ':': return client_usage(N_("'%s' needs a value"), argv[optind - 1]);

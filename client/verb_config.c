@@ -213,7 +213,7 @@ static int reload(struct client *c)
 	if (r >= 0)
 		r = sd_bus_message_append(m, "a{sv}", 0);
 	if (r >= 0)
-		r = sd_bus_call(c->bus, m, UINT64_MAX, &error, NULL); /* somebody may have to be asked */
+		r = client_ask(c, m, &error, NULL);
 	if (r < 0)
 		return client_complain_bus(c, &error, r);
 	if (c->json)

@@ -30,7 +30,7 @@ static const struct verb_opt options[] = {
 	{ "slot", 's', N_("SLOT"), N_("this port (ID or kernel name, see list); again: several"), true },
 	{ "all", 'a', NULL, N_("every port with a phone that is free"), false },
 	{ "wait", 'w', N_("SECONDS"), N_("how long to wait for a phone (600; 0: do not)"), false },
-	{ "dry-run", 'n', NULL, N_("print the plan; with --slot: asked of the phone, then reset"), false },
+	{ "dry-run", 'n', NULL, N_("print the plan; with --slot, as the phone decides it"), false },
 	{ "detach", 'd', NULL, N_("print the job's number and return; it goes on"), false },
 	{ "level", 'l', N_("LEVEL"), N_("acknowledged (default), verified: read back, compared"), false },
 	{ "entry", 'e', N_("ID"), N_("only this entry (file ID or partition); again: more"), true },
@@ -127,8 +127,16 @@ static int put_names(sd_bus_message *m, const char *key, const char *const *list
 	return r;
 }
 
-/* What belongs to the job; name and accept_bad_crc belong to the image. */
-static int put_options(sd_bus_message *m, const struct flash_options *o)
+/* What belongs to the image: of OpenImage, and of a flash that brings its file. */
+static int put_image_options(sd_bus_message *m, const struct flash_options *o, const char *name)
+{
+	int r = put_string(m, "name", name);
+
+	return r < 0 ? r : put_flag(m, "accept_bad_crc", o->bad_crc);
+}
+
+/* name: of the file; NULL: the image was opened before. */
+static int put_options(sd_bus_message *m, const struct flash_options *o, const char *name)
 {
 	int r = sd_bus_message_open_container(m, 'a', "{sv}");
 
@@ -160,6 +168,8 @@ static int put_options(sd_bus_message *m, const struct flash_options *o)
 		r = sd_bus_message_append(m, "{sv}", "expect_device", "o", o->expect);
 	if (r >= 0 && o->has_wait)
 		r = sd_bus_message_append(m, "{sv}", "wait_usec", "t", o->wait_usec);
+	if (r >= 0 && name)
+		r = put_image_options(m, o, name);
 	return r < 0 ? r : sd_bus_message_close_container(m);
 }
 
@@ -184,7 +194,7 @@ static int call_for_path(struct client *c, sd_bus_message *m, int r, char **path
 	const char *text;
 
 	if (r >= 0)
-		r = sd_bus_call(c->bus, m, UINT64_MAX, &error, &reply);
+		r = client_ask(c, m, &error, &reply);
 	if (r >= 0)
 		r = sd_bus_message_read(reply, "o", &text);
 	if (r < 0)
@@ -199,39 +209,47 @@ static int manager_call(struct client *c, const char *method, sd_bus_message **m
 					      method);
 }
 
-static int open_image(struct client *c, int fd, const char *file, const struct flash_options *o, char **image)
+/* What is flashed: a file, or the image that was made of it. */
+struct package_ref {
+	int fd;
+	const char *name; /* of the file, to show */
+	char *image;	  /* NULL: it is sent along */
+};
+
+static int open_image(struct client *c, struct package_ref *p, const struct flash_options *o)
 {
 	_cleanup_(sd_bus_message_unrefp) sd_bus_message *m = NULL;
 	int r = manager_call(c, "OpenImage", &m);
 
 	if (r >= 0)
-		r = sd_bus_message_append(m, "h", fd);
+		r = sd_bus_message_append(m, "h", p->fd);
 	if (r >= 0)
 		r = sd_bus_message_open_container(m, 'a', "{sv}");
 	if (r >= 0)
-		r = put_string(m, "name", base_name(file));
-	if (r >= 0)
-		r = put_flag(m, "accept_bad_crc", o->bad_crc);
+		r = put_image_options(m, o, p->name);
 	if (r >= 0)
 		r = sd_bus_message_close_container(m);
-	return call_for_path(c, m, r, image);
+	return call_for_path(c, m, r, &p->image);
 }
 
 /* On this slot, or when it is NULL for the next phone on any. */
-static int start_job(struct client *c, const char *image, const char *slot, const struct flash_options *o,
-		     char **job)
+static int start_job(struct client *c, const struct package_ref *p, const char *slot,
+		     const struct flash_options *o, char **job)
 {
 	_cleanup_(sd_bus_message_unrefp) sd_bus_message *m = NULL;
-	int r = slot ? sd_bus_message_new_method_call(c->bus, &m, FDLD_BUS_NAME, slot, FDLD_IFACE_SLOT,
-						      "FlashImage")
-		     : manager_call(c, "FlashNextImage", &m);
+	int r;
 
+	if (slot)
+		r = sd_bus_message_new_method_call(c->bus, &m, FDLD_BUS_NAME, slot, FDLD_IFACE_SLOT,
+						   p->image ? "FlashImage" : "Flash");
+	else
+		r = manager_call(c, p->image ? "FlashNextImage" : "FlashNext", &m);
 	if (r >= 0)
-		r = sd_bus_message_append(m, "o", image);
+		r = p->image ? sd_bus_message_append(m, "o", p->image) : sd_bus_message_append(m, "h", p->fd);
 	if (r >= 0 && !slot)
 		r = sd_bus_message_append(m, "ao", 0);
 	if (r >= 0)
-		r = put_options(m, o);
+		r = put_options(m, o, p->image ? NULL : p->name);
 	return call_for_path(c, m, r, job);
 }
 
@@ -319,8 +337,9 @@ static int print_plan(struct client *c, const char *job)
 
 static int run(struct client *c, const char *file, const struct flash_options *o)
 {
-	char *slots[SLOTS_MAX] = { 0 }, *jobs[SLOTS_MAX] = { 0 }, *image = NULL;
+	char *slots[SLOTS_MAX] = { 0 }, *jobs[SLOTS_MAX] = { 0 };
 	_cleanup_close_ int fd = open(file, O_RDONLY | O_CLOEXEC);
+	struct package_ref package = { .fd = fd, .name = base_name(file) };
 	struct failure why = { .error = ERR_INVALID_IMAGE, .code = -1 };
 	size_t slot_count = 0, n = 0;
 	int rc;
@@ -332,10 +351,12 @@ static int run(struct client *c, const char *file, const struct flash_options *o
 	rc = mirror_load(c);
 	if (!rc)
 		rc = choose(c, o, slots, &slot_count);
-	if (!rc)
-		rc = open_image(c, fd, file, o, &image);
+	/* read and checked once for several; for one the file goes with the call, and there is one question
+	 * of rights */
+	if (!rc && slot_count > 1)
+		rc = open_image(c, &package, o);
 	for (size_t i = 0; !rc && i < MAX(slot_count, 1u); i++) {
-		rc = start_job(c, image, slots[i], o, &jobs[n]);
+		rc = start_job(c, &package, slots[i], o, &jobs[n]);
 		n += !rc;
 	}
 	if (n) { /* those that began are followed even if a later one was refused */
@@ -355,7 +376,7 @@ static int run(struct client *c, const char *file, const struct flash_options *o
 		free(slots[i]);
 		free(jobs[i]);
 	}
-	free(image);
+	free(package.image);
 	return rc;
 }
 
@@ -398,7 +419,7 @@ const struct verb verb_flash = {
 	.name = "flash",
 	.args = N_("FILE"),
 	.summary = N_("flash a package; without a phone, wait for one"),
-	.about = N_("Flashes a package onto the phone that is there, or the next one that is plugged in."),
+	.about = N_("Flashes a package onto the phone that is there, or the next that comes."),
 	.options = options,
 	.operand = OPERAND_FILE,
 	.run = flash,

@@ -39,17 +39,25 @@ static int no_such_job(const struct client *c, const char *id)
 	return client_complain(c, &why);
 }
 
+static int job_call(struct client *c, const char *path, const char *method, sd_bus_message **m)
+{
+	return sd_bus_message_new_method_call(c->bus, m, FDLD_BUS_NAME, path, FDLD_IFACE_JOB, method);
+}
+
 static int trace(struct client *c, const char *path)
 {
 	_cleanup_(sd_bus_error_free) sd_bus_error error = SD_BUS_ERROR_NULL;
-	_cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
+	_cleanup_(sd_bus_message_unrefp) sd_bus_message *m = NULL, *reply = NULL;
 	const char *text;
 	int r = client_connect(c);
 
 	if (r)
 		return r;
-	r = sd_bus_call_method(c->bus, FDLD_BUS_NAME, path, FDLD_IFACE_JOB, "Trace", &error, &reply, "a{sv}",
-			       0);
+	r = job_call(c, path, "Trace", &m);
+	if (r >= 0)
+		r = sd_bus_message_append(m, "a{sv}", 0);
+	if (r >= 0)
+		r = client_ask(c, m, &error, &reply);
 	if (r >= 0)
 		r = sd_bus_message_read(reply, "s", &text);
 	if (r < 0)
@@ -229,17 +237,18 @@ const struct verb verb_attach = {
 static int cancel_one(struct client *c, const char *id, bool force)
 {
 	_cleanup_(sd_bus_error_free) sd_bus_error error = SD_BUS_ERROR_NULL;
+	_cleanup_(sd_bus_message_unrefp) sd_bus_message *m = NULL;
 	char path[128];
 	int r;
 
 	if (!job_path(id, path, sizeof(path)))
 		return no_such_job(c, id);
-	if (force)
-		r = sd_bus_call_method(c->bus, FDLD_BUS_NAME, path, FDLD_IFACE_JOB, "Cancel", &error, NULL,
-				       "a{sv}", 1, "force", "b", 1);
-	else
-		r = sd_bus_call_method(c->bus, FDLD_BUS_NAME, path, FDLD_IFACE_JOB, "Cancel", &error, NULL,
-				       "a{sv}", 0);
+	r = job_call(c, path, "Cancel", &m);
+	if (r >= 0)
+		r = force ? sd_bus_message_append(m, "a{sv}", 1, "force", "b", 1)
+			  : sd_bus_message_append(m, "a{sv}", 0);
+	if (r >= 0)
+		r = client_ask(c, m, &error, NULL);
 	if (r < 0)
 		return client_complain_bus(c, &error, r);
 	if (!c->json)
@@ -263,7 +272,7 @@ static int cancel(struct client *c, int argc, char **argv)
 		return client_usage(N_("cancel: which job?"));
 	rc = client_connect(c);
 	for (int i = optind; !rc && i < argc; i++) {
-		int one = cancel_one(c, argv[i], force); /* asked twice it would be by force */
+		int one = cancel_one(c, argv[i], force);
 
 		worst = MAX(worst, one);
 	}

@@ -97,8 +97,38 @@ def heading(element):
     return f"{name} - property, {element.get('type')}{how}"
 
 
+def labelled(comment, label):
+    """What stands behind a label, as one line."""
+    text = " ".join(line.strip() for line in lines_of(comment))
+    match = re.search(rf"\b{label}: (.*?)(?= (?:{'|'.join(LABELS)}):|$)", text)
+    return match.group(1) if match else None
+
+
+def proved(where, element, comment, names, actions):
+    """A method's text against the error table and the table of rights."""
+    for label in LABELS:
+        if labelled(comment, label) is None and (label != "Options" or element.find("arg[@name='options']") is not None):
+            sys.exit(f"{where}: says nothing of its {label}")
+    for word in re.findall(r"(?<![.\w])[A-Z]\w*[a-z0-9][A-Z]\w*", labelled(comment, "Errors")):
+        if word not in names:
+            sys.exit(f"{where}: there is no error {word}")
+    rights, action = labelled(comment, "Rights"), actions.get(element.get("name"))
+    if action in ("READ", "WATCH"):
+        right = rights.startswith("everyone")
+    elif action == "OWN":
+        right = rights.startswith("whoever holds it")
+    else:
+        right = rights.startswith("as ") or action and "org.fdld1." + action.lower().replace("_", "-") in rights
+    if not right:
+        sys.exit(f"{where}: says of its rights '{rights}', and daemon/bus/action.c says {action}")
+
+
 def reference():
     out = []
+    with open("common/errors.def", encoding="utf-8") as file:
+        names = set(re.findall(r'^ROW\(\w+, "(\w+)"', file.read(), re.M))
+    with open("daemon/bus/action.c", encoding="utf-8") as file:
+        rows = re.findall(r'\{ FDLD_IFACE_(\w+), "(\w+)", ACTION_(\w+),', file.read())
     there = [os.path.basename(path)[len("org.fdld1."):-len(".xml")] for path in glob.glob("dbus/org.fdld1.*.xml")]
     for short in sorted(there, key=lambda name: (ORDER.index(name) if name in ORDER else len(ORDER), name)):
         path = f"dbus/org.fdld1.{short}.xml"
@@ -121,10 +151,8 @@ def reference():
             if not comment.strip():
                 sys.exit(f"{path}: {element.get('name')} has no text")
             if element.tag == "method":
-                for label in LABELS:
-                    if label not in [line.split(":")[0] for line in lines_of(comment)] and (
-                            label != "Options" or element.find("arg[@name='options']") is not None):
-                        sys.exit(f"{path}: {element.get('name')} says nothing of its {label}")
+                proved(f"{path}: {element.get('name')}", element, comment, names,
+                       {method: action for interface, method, action in rows if interface == short.upper()})
             out += [".TP", ".B " + esc(heading(element))] + describe(comment)
             comment = ""
     return out

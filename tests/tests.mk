@@ -50,7 +50,7 @@ check-sim: tests
 	@tests/run $(BUILD) sim
 check-bus: tests
 	@tests/run $(BUILD) bus
-layers: $(HOUSE) $(BINS)
+layers: $(HOUSE) all
 	@tests/run $(BUILD) layers
 fuzz:
 	@$(MAKE) --no-print-directory fuzz-bins
@@ -74,6 +74,11 @@ demo-bus: need-deps
 bench: need-deps
 	@$(MAKE) --no-print-directory $(PARALLEL) tests
 	@tests/bench/run $(BUILD)
+
+# what is made of the tables and sources and kept in the tree: template and languages, parts of pages; a test compares
+.PHONY: words
+words:
+	@man/reference.py && po/update.sh
 
 # ---- analysers -------------------------------------------------------------------------------
 C_FILES     := $(wildcard common/*.[ch] daemon/*.[ch] daemon/*/*.[ch] client/*.[ch] tests/*/*.[ch])
