@@ -1,0 +1,28 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: LGPL-2.1-or-later
+# The threat page names tests: each of them must be there, by the words it is called by. TAP.
+set -u
+cd "$(dirname "$0")/../.." || exit 1
+page=${1:-ARCHITECTURE.md}
+n=0 bad=0
+section=$(sed -n '/^## Threats$/,/^## /p' "$page")
+# shellcheck disable=SC2016 # the backticks are the page's
+while read -r proof; do
+	program=${proof%%: *} words=
+	[ "$program" = "$proof" ] || words=${proof#*: }
+	files=()
+	for f in tests/{unit,bus,sim,fuzz,system}/"$program".c tests/layers/"$program"; do [ ! -f "$f" ] || files+=("$f"); done
+	n=$((n + 1))
+	if ((${#files[@]} == 1)) && grep -qF -- "$words" "${files[0]}"; then echo "ok $n - $proof"; else
+		echo "not ok $n - $proof: ${files[*]:-no such program}"
+		bad=1
+	fi
+done < <(grep -oE '`((check|test|sim|fuzz|s)_[a-z0-9_]+|[a-z-]+\.sh)(: [^`]+)?`' <<<"$section" | tr -d '`' | sort -u)
+# a page that has lost its proofs proves nothing
+n=$((n + 1))
+if ((n > 40)); then echo "ok $n - the page names its proofs"; else
+	echo "not ok $n - the page names $n proofs only"
+	bad=1
+fi
+echo "1..$n"
+exit $bad
