@@ -296,7 +296,7 @@ static int compile(struct plan *p, struct failure *why)
 		return rc;
 	p->may_not_know = p->old_ids ? UNKNOWN_NONE : p->backup_count ? UNKNOWN_UID : UNKNOWN_LIST_OR_UID;
 	if (p->may_not_know != UNKNOWN_NONE)
-		plan_doubt(p, "may-not-know: the phone may not know %s; nothing else of that kind is sent",
+		plan_doubt(p, "may-not-know=%s: the one command that the phone may not know",
 			   plan_unknown_text(p->may_not_know));
 	mirror_doubts(p);
 	plan_total(p);

@@ -171,7 +171,11 @@ struct plan {
 	uint64_t bytes_to_verify;
 	uint64_t bytes_to_read; /* into sinks; what is not known yet counts as 0 */
 	uint32_t doubt_count;
-	char doubt[32][160]; /* what a person should know before saying yes */
+	/*
+	 * What a person should know before saying yes. Statements begin with a key ("nv=", "table=",
+	 * "departure=", "may-not-know="). The last row tells if there is more.
+	 */
+	char doubt[64][160];
 };
 
 /*
@@ -244,7 +248,7 @@ const char *
 repartition_policy_name(enum repartition_policy policy); /* "on-mismatch", "package", "always", "never" */
 const char *verify_level_name(enum verify_level level);	 /* "acknowledged", "sampled", "verified" */
 const char *end_action_name(enum end_action end);	 /* "reset", "power-off", "stay" */
-/* "READ_CHIP_UID", "READ_PARTITION if ..., else READ_CHIP_UID"; "" for none. For people. */
+/* "READ_CHIP_UID", "READ_PARTITION, or READ_CHIP_UID if ..."; "" for none. For people. */
 const char *plan_unknown_text(enum plan_unknown unknown);
 
 #endif

@@ -23,6 +23,9 @@ void plan_doubt(struct plan *p, const char *fmt, ...)
 			return;
 	if (p->doubt_count < ARRAY_SIZE(p->doubt))
 		memcpy(p->doubt[p->doubt_count++], text, sizeof(text));
+	else
+		snprintf(p->doubt[p->doubt_count - 1], sizeof(p->doubt[0]),
+			 "more is to be said about this package than is listed here");
 }
 
 int plan_full(struct failure *why)

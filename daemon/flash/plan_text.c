@@ -84,7 +84,7 @@ const char *plan_unknown_text(enum plan_unknown unknown)
 	static const char *const texts[] = {
 		[UNKNOWN_NONE] = "",
 		[UNKNOWN_UID] = "READ_CHIP_UID",
-		[UNKNOWN_LIST_OR_UID] = "READ_PARTITION if no table can be read as GPT, else READ_CHIP_UID",
+		[UNKNOWN_LIST_OR_UID] = "READ_PARTITION, or READ_CHIP_UID if its table can be read as GPT",
 	};
 
 	return name_of(texts, ARRAY_SIZE(texts), unknown);
