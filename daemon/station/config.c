@@ -26,6 +26,7 @@ struct config {
 	char *root;
 	struct setting_override *overrides;
 	size_t override_count;
+	uint64_t read_usec;
 
 	struct settings_book *book; /* in force; what needs a restart: as the files say now */
 	struct settings_book
@@ -74,6 +75,7 @@ int config_new(struct loop *loop, const char *root, const struct setting_overrid
 	if (!c)
 		return failure_set(why, ERR_INTERNAL, "out of memory");
 	c->loop = loop;
+	c->read_usec = READ_USEC;
 	c->root = root ? strdup(root) : NULL;
 	c->overrides = calloc(count + 1, sizeof(*overrides));
 	if (!c->overrides || (root && !c->root)) {
@@ -124,6 +126,11 @@ void config_free(struct config *config)
 	free(config->overrides);
 	free(config->root);
 	free(config);
+}
+
+void config_deadline(struct config *config, uint64_t usec)
+{
+	config->read_usec = usec;
 }
 
 void config_attach(struct config *config, struct station *st)
@@ -217,7 +224,7 @@ static void done(void *arg, int status)
 	c->reading = NULL;
 	if (status == -ETIMEDOUT)
 		failure_set(&why, ERR_CONFIG_INVALID, "the files could not be read within %d s",
-			    (int)(READ_USEC / 1000000));
+			    (int)(c->read_usec / 1000000));
 	else if (status < 0)
 		failure_set(&why, ERR_INTERNAL, "%s", strerror(-status));
 	else if (r->result < 0)
@@ -273,7 +280,7 @@ static int begin(struct config *c, struct failure *why)
 	r->overrides = calloc(c->override_count + 1, sizeof(*r->overrides));
 	r->count = c->override_count;
 	r->worker = worker_new(c->loop, "fdld-config", 1);
-	call.deadline = loop_now() + READ_USEC;
+	call.deadline = loop_now() + c->read_usec;
 	if (r->overrides && r->worker && (r->root || !c->root)) {
 		memcpy(r->overrides, c->overrides, r->count * sizeof(*r->overrides));
 		err = worker_submit(r->worker, &call, NULL);

@@ -27,6 +27,8 @@ int config_new(struct loop *loop, const char *root, const struct setting_overrid
 	       struct config **out, struct failure *why);
 /* After the station. Who still waits is answered with Draining. NULL is fine. */
 void config_free(struct config *config);
+/* How long the files may take on a reload, usec; 20 s at the start. */
+void config_deadline(struct config *config, uint64_t usec);
 /* Whom new settings are given to; the station does this by itself. NULL: nobody any more. */
 void config_attach(struct config *config, struct station *st);
 
