@@ -39,10 +39,15 @@ check: need-deps
 GUEST        = $(BUILD)/tests/system/guest
 GUEST_LIBS   = $(filter %/libphone.a %/libcompose.a,$(TEST_LIBS))
 $(GUEST): $(call obj,$(wildcard tests/system/*.c) tests/bus/storecheck.c) $(GUEST_LIBS)
-	$(call link,$(filter %.o,$^),$(GUEST_LIBS),-lsystemd -lcrypto -lpthread)
+	$(call link,$(filter %.o,$^),$(GUEST_LIBS),-lsystemd -lcrypto -lpthread -lutil)
+# SANITIZE=1: with a daemon that brings its sanitizers along, as the machine has none; the phones and the packages stay as they are
+SYSTEM_DAEMON = $(BUILD)/fdld-alone
+$(SYSTEM_DAEMON): $(MAIN_OBJ) $(HOUSE)
+	$(call link,$(MAIN_OBJ),$(HOUSE),$(PKG_LIBS) -static-libasan -static-libubsan)
 system-test: need-deps
-	@$(MAKE) --no-print-directory $(PARALLEL) $(GUEST) deb
-	@TAP=1 tests/run $(BUILD) system
+	@$(MAKE) --no-print-directory $(PARALLEL) SANITIZE= build/tests/system/guest deb
+	@$(if $(SANITIZE),$(MAKE) --no-print-directory $(PARALLEL) $(SYSTEM_DAEMON))
+	@TAP=1 $(if $(SANITIZE),SYSTEM_TEST_DAEMON=$(SYSTEM_DAEMON)) tests/run build system
 
 check-unit: tests
 	@tests/run $(BUILD) unit

@@ -169,7 +169,7 @@ int sh_wait(pid_t pid, int timeout_ms)
 	return status_of(status);
 }
 
-static int run(const char *user, const char *fmt, va_list ap)
+__attribute__((format(printf, 2, 0))) static int run(const char *user, const char *fmt, va_list ap)
 {
 	char line[2048];
 	int out[2], status = -1;

@@ -140,6 +140,7 @@ void strangers_are_refused(void);
 void rule_lets_in(void);
 void starter_may_cancel(void);
 void seat_counts(void);
+void password_is_asked(void);
 void sandbox_holds(void);
 /* s_service.c */
 void call_starts_service(void);
@@ -148,6 +149,7 @@ void log_level_is_set(void);
 void configuration_is_taken(void);
 void journal_tells(void);
 void killed_service_returns(void);
+void hung_service_returns(void);
 void restart_lets_job_end(void);
 void upgrade_lets_job_end(void);
 /* s_again.c */

@@ -3,15 +3,16 @@
 # The machine that `make system-test` boots: a kernel, and a Debian as one cpio archive that is root file system and
 # initramfs at once. Nothing of ours is in it but the two lines that start the test; fdld comes in as packages at run time,
 # so that a changed daemon does not build the machine anew. Kept until this file changes.
-# usage: image.sh DIR      makes DIR/vmlinux, DIR/base.cpio, DIR/kernel; prints what it did in "# " lines
+# usage: image.sh DIR [PACKAGE...]      with these packages, too; makes DIR/vmlinux, DIR/base.cpio, DIR/kernel; prints what it did in "# " lines
 set -euo pipefail
 cache=$1
+shift
 self=$(readlink -f "$0")
 suite=bookworm
 
 mkdir -p "$cache"
 cache=$(cd "$cache" && pwd)
-key=$(sha256sum "$self" | cut -c1-16)
+key=$({ cat "$self"; echo "$*"; } | sha256sum | cut -c1-16)
 exec 9>"$cache/lock"
 flock 9
 if [ "$(cat "$cache/key" 2>/dev/null)" = "$key" ] && [ -s "$cache/vmlinux" ] && [ -s "$cache/base.cpio" ]; then
@@ -123,7 +124,7 @@ tar -C "$tree" --owner=0 --group=0 -cf "$work/tree.tar" .
 packages=bash,coreutils,dash,sed,grep,mawk,findutils,diffutils,procps,util-linux,util-linux-extra,mount,login,passwd,hostname,kmod
 packages+=,libc-bin,base-files,base-passwd,debianutils,init-system-helpers,tar,gzip,dpkg,perl-base,debconf
 packages+=,systemd,systemd-sysv,libpam-systemd,udev,dbus,polkitd,modemmanager
-packages+=,libusb-1.0-0,libudev1,libevent-core-2.1-7,libevent-pthreads-2.1-7,libsystemd0,libexpat1,libssl3,libjson-c5
+for package in "$@"; do packages+=,$package; done
 sources=()
 for file in /etc/apt/sources.list /etc/apt/sources.list.d/debian.sources; do
 	[ ! -s "$file" ] || sources+=("$file")

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Who gets in, by polkit, and what the service itself may do while it flashes. */
 #include <dirent.h>
+#include <poll.h>
+#include <pty.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -138,6 +140,86 @@ void seat_counts(void)
 	phones_free();
 }
 
+/* ---- a password ----------------------------------------------------------------------------------- */
+
+static unsigned int count(const char *text, const char *word)
+{
+	unsigned int n = 0;
+
+	while ((text = strstr(text, word))) {
+		text += strlen(word);
+		n++;
+	}
+	return n;
+}
+
+/*
+ * A call by alice on a terminal of its own, with polkit's terminal agent for that very process beside it.
+ * What is typed is given once the agent asks. Status of the call as sh(); what the terminal showed is in
+ * said.
+ */
+static int call_with_agent(const char *typed)
+{
+	static const char line[] =
+		"f=$(mktemp -u) && mkfifo $f && { pkttyagent --process $$ --notify-fd 3 3>$f & cat $f; } && "
+		"exec busctl --timeout=40 call " FDLD " " ROOT " " MANAGER " Reload 'a{sv}' 0";
+	uint64_t end = now_ms() + 60000;
+	unsigned int asked = 0;
+	size_t n = 0;
+	int tty, status = -1;
+	pid_t pid = forkpty(&tty, NULL, NULL, NULL);
+
+	if (pid < 0)
+		die("forkpty", NULL);
+	if (!pid) {
+		execl("/usr/sbin/runuser", "runuser", "-u", "alice", "--", "bash", "-c", line, (char *)NULL);
+		_exit(127);
+	}
+	while (now_ms() < end && status == -1) {
+		struct pollfd fd = { .fd = tty, .events = POLLIN };
+
+		if (poll(&fd, 1, 100) > 0 && n < sizeof(said) - 1) {
+			ssize_t r = read(tty, said + n, sizeof(said) - 1 - n);
+
+			n += r > 0 ? (size_t)r : 0;
+		}
+		said[n] = '\0';
+		/* a wrong one may be asked for again */
+		if (count(said, "assword:") > asked) {
+			asked++;
+			if (write(tty, typed, strlen(typed)) < 0)
+				break;
+		}
+		status = sh_wait(pid, 0);
+	}
+	if (status == -1) {
+		kill(pid, SIGKILL);
+		(void)sh_wait(pid, 1000);
+	}
+	close(tty);
+	return asked ? status : -1;
+}
+
+/* Whoever has no right to it may ask an administrator, who is told what for. */
+void password_is_asked(void)
+{
+	char shown[2048];
+	int status;
+
+	ok(sh("usermod -aG sudo bob && echo bob:station | chpasswd") == 0,
+	   "bob is an administrator with a password");
+	status = sh_as("alice", "busctl --allow-interactive-authorization=no call " FDLD " " ROOT " " MANAGER
+				" Reload 'a{sv}' 0");
+	ok(status > 0, "without a question alice is refused (status %d)", status);
+	status = call_with_agent("wrong\n");
+	ok(status > 0, "with a wrong password as well (status %d)", status);
+	status = call_with_agent("station\n");
+	snprintf(shown, sizeof(shown), "%.2000s", said);
+	ok(status == 0, "with bob's she is let in (status %d)", status);
+	ok(strstr(shown, FDLD ".reload"), "he was told what for");
+	(void)sh("gpasswd -d bob sudo");
+}
+
 /* ---- the sandbox ---------------------------------------------------------------------------------- */
 
 /* A line of /proc/PID/status, without its name. */
@@ -221,6 +303,8 @@ void sandbox_holds(void)
 	   "and so it is for whoever takes its place");
 	ok(sh("cat /proc/%d/maps | awk '$2 ~ /wx/'", (int)pid) == 0 && !*said,
 	   "no page is both written and executed");
+	ok(sh("systemd-analyze security --threshold=10 " UNIT) == 0,
+	   "systemd finds it exposed by 1.0 at most, as it runs");
 	error = outcome(job, 60000);
 	ok(!*error, "with all that the job passes %s", error);
 	unplug(p);

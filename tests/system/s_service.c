@@ -169,6 +169,24 @@ void killed_service_returns(void)
 	phones_free();
 }
 
+/* A service that hangs is found out by the watchdog, which the loop feeds. */
+void hung_service_returns(void)
+{
+#define DROP_IN "/run/systemd/system/fdld.service.d/watchdog.conf"
+	ok(sh("mkdir -p $(dirname " DROP_IN
+	      ") && printf '[Service]\nWatchdogSec=3s\nTimeoutAbortSec=2s\n' >" DROP_IN
+	      " && systemctl daemon-reload && systemctl restart " UNIT) == 0,
+	   "a watchdog of three seconds");
+	killed = daemon_pid();
+	rest(4000);
+	ok(daemon_pid() == killed, "is content with a service that works");
+	ok(killed > 0 && kill(killed, SIGSTOP) == 0, "the service is made to hang");
+	ok(until(30000, another_process, NULL) && unit_is(10000, "active"), "another takes its place");
+	ok(sh("journalctl -q -b -u " UNIT " -o cat | grep -c 'Watchdog timeout'") == 0,
+	   "because of the watchdog");
+	(void)sh("rm " DROP_IN "; systemctl daemon-reload");
+}
+
 void restart_lets_job_end(void)
 {
 	struct phone_setup slow = { .faults = "late 6s at end of boot" };

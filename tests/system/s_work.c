@@ -26,6 +26,12 @@ void package_is_installed(void)
 	   "the station's disk is there");
 	if (!ok(sh("dpkg -i %s/deb/*.deb", share) == 0, "the packages install"))
 		return;
+	(void)sh(
+		"test ! -e %s/fdld || { cp %s/fdld /usr/libexec/fdld && mkdir -p /run/systemd/system/fdld.service.d && "
+		"printf '[Service]\nReadWritePaths=%s/reports\nEnvironment=ASAN_OPTIONS=detect_leaks=0:log_path=%s/reports/asan "
+		"UBSAN_OPTIONS=print_stacktrace=1:log_path=%s/reports/ubsan\n' >/run/systemd/system/fdld.service.d/reports.conf && "
+		"systemctl daemon-reload && systemctl restart " UNIT "; }",
+		share, share, share, share, share);
 	ok(unit_is(20000, "active"), "installing starts the service");
 	ok(sh("id -u fdld") == 0 && strcmp(said, "0"), "it has a user of its own");
 	state = "fdld:fdld 700";
