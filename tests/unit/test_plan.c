@@ -596,6 +596,44 @@ static void says_that_holes_are_not_compared(void **state)
 	sim_package_free(&p);
 }
 
+/*
+ * What was not ticked when it was packed is looked at all the same. That its header makes no sense is no
+ * reason to refuse the package, but it is not flashed by name either.
+ */
+static void an_unticked_entry_that_is_broken(void **state)
+{
+	struct scenario_want want = { .tiny = true, .untick = "SPLLoader" };
+	struct plan_options all = { 0 }, named = { .only_count = 1, .only = { "splloader" } };
+	struct failure why = { 0 };
+	const struct pac_item *item;
+	struct scenario s;
+	struct source src;
+	struct plan *plan;
+	struct pac *pac = NULL;
+	size_t n, at = 0;
+
+	assert_int_equal(scenario_make(7, phone_profile_by_name("sc9863a"), &want, &s, &why), 0);
+	item = pac_items(s.package.pac, &n);
+	for (size_t i = 0; i < n; i++)
+		if (!strcmp(item[i].file->id, "SPLLoader")) {
+			assert_false(item[i].ticked || item[i].image.broken);
+			assert_true(item[i].image.dhtb.present);
+			at = item[i].offset;
+		}
+	assert_true(at);
+	assert_int_equal(plan_compile(s.package.pac, &named, &plan, &why), 0);
+	plan_free(plan);
+	memset(s.package.bytes + at + 0x30, 0xFF, 4); /* a payload far longer than the image */
+	src = source_memory(s.package.bytes, s.package.size);
+	assert_int_equal(pac_open(&src, NULL, &pac, &why), 0);
+	assert_int_equal(plan_compile(pac, &all, &plan, &why), 0);
+	plan_free(plan);
+	assert_int_not_equal(plan_compile(pac, &named, &plan, &why), 0);
+	assert_int_equal(why.error, ERR_PACKAGE_IMAGE_DAMAGED);
+	pac_free(pac);
+	scenario_free(&s);
+}
+
 /* Every kind of phone that the simulation knows. */
 static void compiles_all_profiles(void **state)
 {
@@ -858,6 +896,7 @@ int main(void)
 		cmocka_unit_test(says_what_slots_do),
 		cmocka_unit_test(prints),
 		cmocka_unit_test(compiles_all_profiles),
+		cmocka_unit_test(an_unticked_entry_that_is_broken),
 		cmocka_unit_test(erases_by_address_are_even),
 		cmocka_unit_test(says_that_holes_are_not_compared),
 		cmocka_unit_test(keeps_the_order_of_one_loader),
