@@ -207,6 +207,14 @@ const struct step_kind step_merge = {
 
 /* ---- intent ---------------------------------------------------------------------------------- */
 
+/* Where the table came from that all of this was decided by. */
+static const char *table_source(const struct device_facts *f)
+{
+	if (f->table.count)
+		return table_origin_name(f->table.origin);
+	return table_origin_name(f->table_absent ? TABLE_NONE : TABLE_PACKAGE);
+}
+
 static int write_intent(struct session *s)
 {
 	FILE *f = open_memstream(&s->intent, &s->intent_len);
@@ -216,6 +224,8 @@ static int write_intent(struct session *s)
 		return -1;
 	fprintf(f, "fdld-intent 1\njob %" PRIu64 "\nunit %s\nentries %u\n", s->config.job,
 		s->facts.unit[0] ? s->facts.unit : "-", s->resolved->step_count);
+	if (!s->plan->old_ids)
+		fprintf(f, "table %s\n", table_source(&s->facts));
 	for (uint32_t i = 0; i < s->facts.backup_count; i++) {
 		const struct backup_fact *b = &s->facts.backups[i];
 

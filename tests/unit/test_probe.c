@@ -242,6 +242,38 @@ static void compares_by_probing(void **state)
 	end(&j);
 }
 
+/* What was decided by stands in the intent: whoever reads it after a crash knows how sure it was. */
+static void the_intent_names_the_source(void **state)
+{
+	static const struct {
+		const char *profile, *faults, *line;
+	} rows[] = { { "sc9863a", "", "\ntable gpt\n" },
+		     { "sc9832e", "", "\ntable probed\n" },
+		     { "ums9620", "fail-read on user_partition", "\ntable probed\n" } };
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct sim_records *records = sim_records_new();
+		struct job j;
+
+		assert_non_null(records);
+		run(&j, rows[i].profile, (struct scenario_want){ .tiny = true }, (struct plan_options){ 0 },
+		    rows[i].faults);
+		passes(&j);
+		sim_outcome_free(&j.out);
+		j.config.records = records;
+		j.config.now = j.out.now + 1000000;
+		phone_unplug(j.phone, j.config.now);
+		phone_plug(j.phone, j.config.now);
+		assert_int_equal(sim_run(&j.config, &j.out), 0);
+		assert_true(j.out.pass && records->intent_text);
+		if (!memmem(records->intent_text, records->intent_size, rows[i].line, strlen(rows[i].line)))
+			fail_msg("%s: no '%s' in the intent", rows[i].profile, rows[i].line + 1);
+		end(&j);
+		sim_records_free(records);
+	}
+}
+
 /* Only what a guard needs: without a comparison the names of the entries, not the whole table. */
 static void asks_no_more_than_it_needs(void **state)
 {
@@ -466,6 +498,7 @@ int main(void)
 		cmocka_unit_test(knows_that_it_does_not_know),
 		cmocka_unit_test(compares_by_probing),
 		cmocka_unit_test(asks_no_more_than_it_needs),
+		cmocka_unit_test(the_intent_names_the_source),
 		cmocka_unit_test(fits_by_probing),
 		cmocka_unit_test(fits_on_nand),
 		cmocka_unit_test(measures_the_unit),
