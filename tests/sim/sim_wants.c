@@ -412,16 +412,43 @@ static void reads_that_cannot_be(void)
 	static const struct {
 		struct plan_read read;
 		enum error_id error;
-		const char *faults;
+		const char *faults, *profile; /* NULL: sc9863a */
 	} rows[] = {
-		{ { .target = "nothing" }, ERR_PARTITION_MISSING, NULL },
-		{ { .target = "misc", .offset = 1 << 20 }, ERR_INVALID_ARGS, NULL },
-		{ { .target = "misc", .offset = 1000, .size = 1 << 20 }, ERR_INVALID_ARGS, NULL },
-		{ { .target = "misc", .size = 4096 }, ERR_READ_FAILED, "refuse at read * of misc with 0x84" },
-		{ { .target = "misc", .size = 4096 }, ERR_READ_SHORT, "read-short on misc" },
-		{ { .target = "misc", .size = 4096 }, ERR_READ_UNANSWERED, "stall at read * of misc" },
-		{ { .target = "misc", .size = 4096 }, ERR_NONE, "lose at read of misc" },
-		{ { .target = "misc", .size = 4096 }, ERR_READ_FAILED, "refuse at read-start 2 with 0x84" },
+		{ { .target = "nothing" }, ERR_PARTITION_MISSING, NULL, NULL },
+		{ { .target = "misc", .offset = 1 << 20 }, ERR_INVALID_ARGS, NULL, NULL },
+		{ { .target = "misc", .offset = 1000, .size = 1 << 20 }, ERR_INVALID_ARGS, NULL, NULL },
+		{ { .target = "misc", .size = 4096 },
+		  ERR_READ_FAILED,
+		  "refuse at read * of misc with 0x84",
+		  NULL },
+		{ { .target = "misc", .size = 4096 }, ERR_READ_SHORT, "read-short on misc", NULL },
+		{ { .target = "misc", .size = 4096 }, ERR_READ_UNANSWERED, "stall at read * of misc", NULL },
+		{ { .target = "misc", .size = 4096 }, ERR_NONE, "lose at read of misc", NULL },
+		{ { .target = "misc", .size = 4096 },
+		  ERR_READ_FAILED,
+		  "refuse at read-start 2 with 0x84",
+		  NULL },
+		{ { .target = "misc", .size = 4096 },
+		  ERR_UNSUPPORTED_COMMAND,
+		  "refuse at read-start 2 with 0xfe",
+		  NULL },
+		{ { .target = "misc", .size = 4096 }, ERR_LINK_CHECK_REFUSED, "F04 at read-start 2", NULL },
+		{ { .target = "misc", .size = 4096 }, ERR_READ_UNANSWERED, "stall at read-start 2", NULL },
+		{ { .target = "misc", .size = 4096 }, ERR_LINK_CHECK_REFUSED, "F04 at read of misc", NULL },
+		{ { .target = "misc", .size = 4096 },
+		  ERR_READ_SHORT,
+		  "refuse at read * of misc with 0x8a",
+		  NULL },
+		{ { .target = "misc", .size = 4096 },
+		  ERR_READ_FAILED,
+		  "refuse at read * of misc with 0xd2",
+		  NULL },
+		{ { .target = "misc", .size = 4096 },
+		  ERR_NOT_PERMITTED,
+		  "refuse at read-start 2 with 0x84",
+		  "ums9620" },
+		{ { .target = "misc", .size = 4096 }, ERR_DEVICE_VANISHED, "unplug at read of misc", NULL },
+		{ { .target = "misc", .size = 4096 }, ERR_LINK_GARBLED, "damage at read * of misc", NULL },
 	};
 	static const struct plan_read refused[] = {
 		{ .target = "erase_all" },
@@ -437,7 +464,8 @@ static void reads_that_cannot_be(void)
 
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
 		snprintf(text, sizeof(text), "no setup");
-		bool good = start_read(&r, "sc9863a", &rows[i].read, 1, rows[i].faults) &&
+		bool good = start_read(&r, rows[i].profile ? rows[i].profile : "sc9863a", &rows[i].read, 1,
+				       rows[i].faults) &&
 			    !sim_run(&r.config, &r.o) && !r.o.broken[0];
 
 		if (good)
