@@ -13,38 +13,6 @@
 
 #define SHOWN_PATH 120 /* bytes of a path that are told: its end */
 
-int conf_refuse(const char *file, unsigned int line, struct failure *why, const char *fmt, ...)
-{
-	char text[256], at[24] = "";
-	size_t len = strlen(file);
-	bool cut = len > SHOWN_PATH;
-	va_list ap;
-
-	va_start(ap, fmt);
-	vsnprintf(text, sizeof(text), fmt, ap);
-	va_end(ap);
-	if (line)
-		snprintf(at, sizeof(at), ":%u", line);
-	return failure_set(why, ERR_CONFIG_INVALID, "%s%s%s: %s", cut ? ".." : "",
-			   cut ? file + len - SHOWN_PATH : file, at, text);
-}
-
-/* ---- lines -------------------------------------------------------------------------- */
-
-struct parser {
-	const char *file;
-	const char *at, *end;
-	unsigned int line; /* of what was taken last */
-	char section[CONF_NAME_MAX];
-	char text[CONF_LINE_MAX + 1]; /* the line with what it goes on to */
-	size_t len;
-};
-
-static bool blank(char c)
-{
-	return c == ' ' || c == '\t' || c == '\r';
-}
-
 /* Bytes of the character at p, 0: not UTF-8 (overlong, a surrogate, beyond Unicode, cut off). */
 static size_t utf8(const unsigned char *p, size_t room)
 {
@@ -61,6 +29,73 @@ static size_t utf8(const unsigned char *p, size_t room)
 		c = c << 6 | (p[i] & 0x3f);
 	}
 	return c < least[n] || (c >= 0xd800 && c < 0xe000) || c > 0x10ffff ? 0 : n;
+}
+
+/* Bytes of the character at text that may be shown, 0: it may not be. */
+static size_t shown(const char *text, size_t room)
+{
+	unsigned char c = (unsigned char)*text;
+
+	return c < 0x20 || c == 0x7f ? 0 : utf8((const unsigned char *)text, room);
+}
+
+bool conf_clean(const char *text)
+{
+	size_t n, room = strlen(text);
+
+	for (; room; text += n, room -= n) {
+		n = shown(text, room);
+		if (!n)
+			return false;
+	}
+	return true;
+}
+
+/* What was cut in the middle of a character, or never was one. */
+static void scrub(char *text)
+{
+	for (size_t n, room = strlen(text); room; text += n, room -= n) {
+		n = shown(text, room);
+		if (!n) {
+			*text = '?';
+			n = 1;
+		}
+	}
+}
+
+int conf_refuse(const char *file, unsigned int line, struct failure *why, const char *fmt, ...)
+{
+	char text[256], at[24] = "";
+	size_t len = strlen(file);
+	bool cut = len > SHOWN_PATH;
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	if (line)
+		snprintf(at, sizeof(at), ":%u", line);
+	len = cut ? len - SHOWN_PATH : 0;
+	(void)failure_set(why, ERR_CONFIG_INVALID, "%s%s%s: %s", cut ? ".." : "", file + len, at, text);
+	if (why)
+		scrub(why->detail);
+	return -error_entry(ERR_CONFIG_INVALID)->err;
+}
+
+/* ---- lines -------------------------------------------------------------------------- */
+
+struct parser {
+	const char *file;
+	const char *at, *end;
+	unsigned int line; /* of what was taken last */
+	char section[CONF_NAME_MAX];
+	char text[CONF_LINE_MAX + 1]; /* the line with what it goes on to */
+	size_t len;
+};
+
+static bool blank(char c)
+{
+	return c == ' ' || c == '\t' || c == '\r';
 }
 
 /* One line as it stands in the file, without blanks around it. 1, 0: no more, or ConfigInvalid. */

@@ -47,9 +47,14 @@ typedef int (*conf_fn)(void *user, const struct conf_entry *entry, struct failur
  * fn returned. file is only shown.
  */
 int conf_parse(const char *file, const char *text, size_t len, conf_fn fn, void *user, struct failure *why);
-/* Fills *why with ConfigInvalid, "file:line: ..." (line 0: without it), and returns its errno negated. */
+/*
+ * Fills *why with ConfigInvalid, "file:line: ..." (line 0: without it), and returns its errno negated. The
+ * detail is UTF-8 without control characters, whatever the path is and wherever it had to be cut.
+ */
 int conf_refuse(const char *file, unsigned int line, struct failure *why, const char *fmt, ...)
 	__attribute__((format(printf, 4, 5)));
+/* UTF-8 without control characters, fit for the bus and for people. */
+bool conf_clean(const char *text);
 
 /* ---- values: 0, -EINVAL (not such a thing), -ERANGE (larger than the type) -------------------------- */
 

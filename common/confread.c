@@ -168,6 +168,8 @@ static int look_into(struct finder *f, const char *folder, struct failure *why)
 			continue;
 		if ((size_t)snprintf(path, sizeof(path), "%s/%s", folder, d->d_name) >= sizeof(path))
 			r = conf_refuse(folder, 0, why, "a path in it is too long");
+		else if (!conf_clean(path))
+			r = conf_refuse(path, 0, why, "its name is not UTF-8, or has control characters");
 		else
 			r = keep(f, d->d_name, path, why);
 	}
@@ -213,6 +215,8 @@ static int find(const char *root, const char *const *places, size_t count, struc
 
 		if (n < 0 || (size_t)n >= sizeof(path) - 2)
 			return conf_refuse(places[i], 0, why, "the path is too long");
+		if (!conf_clean(path))
+			return conf_refuse(path, 0, why, "the path is not UTF-8, or has control characters");
 		r = have_main ? 1 : look_for(path, out, why);
 		if (r < 0)
 			return r;

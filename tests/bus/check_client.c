@@ -245,7 +245,7 @@ static void flash_slot(struct rig *rig)
 		json_object_put(line);
 	}
 	CHECK(ctl(rig, 10000, "flash --slot 1-1 --slot nowhere %s", pack.path) == ctl_code("NoSuchSlot"));
-	CHECK(ctl(rig, 10000, "--json flash --slot 1-9 %s", pack.path) == ctl_code("NoSuchSlot") &&
+	CHECK(ctl(rig, 10000, "--json flash --slot 9-9 %s", pack.path) == ctl_code("NoSuchSlot") &&
 	      ctl_json());
 	CHECK(ctl(rig, 10000, "flash --slot %s %s/fdlctl", q->id, rig->build) == ctl_code("PackageNotPac"));
 	CHECK(ctl(rig, 10000, "flash --slot %s --level maybe %s", q->id, pack.path) ==

@@ -276,6 +276,12 @@ static void bad_reload(struct rig *rig)
 	CHECK(strstr(bed_notify(rig->bed)->status, "configuration refused: ") &&
 	      strstr(bed_notify(rig->bed)->status, "fdld.conf:4:"));
 	CHECK(logged(rig, "what was in force stays so"));
+	/* what is cut in the middle of a character can still be told */
+	put(rig, ETC,
+	    "[jobs]\nwait=\xc3\xa4\xc3\xa4\xc3\xa4\xc3\xa4\xc3\xa4\xc3\xa4\xc3\xa4\xc3\xa4\xc3\xa4\xc3\xa4"
+	    "\xc3\xa4\xc3\xa4\xc3\xa4\xc3\xa4\xe2\x82\xac\xe2\x82\xac\xe2\x82\xac\n");
+	CHECK(!reload(rig) && is_error(rig, "ConfigInvalid") && strstr(rig->text, "fdld.conf:2:"));
+	CHECK(strstr(rig_get(rig, ROOT, MANAGER, "ConfigError"), "fdld.conf:2:"));
 	/* and gone when it is gone */
 	put(rig, ETC, "[jobs]\nwait=1min\nkeep=1h\n");
 	CHECK(ctl(rig, 5000, "config reload") == 0);

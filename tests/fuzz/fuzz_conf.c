@@ -59,7 +59,8 @@ static void settings(const char *text, size_t size)
 	if (!book)
 		return;
 	if (settings_parse(book, "f", text, size, &why) < 0) {
-		must(why.error == ERR_CONFIG_INVALID && !strncmp(why.detail, "f:", 2));
+		must(why.error == ERR_CONFIG_INVALID && !strncmp(why.detail, "f:", 2) &&
+		     conf_clean(why.detail));
 		settings_book_free(book);
 		return;
 	}
@@ -83,7 +84,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		return 0;
 	memcpy(text, data, size);
 	if (conf_parse("f", text, size, entry, &seen, &why) < 0)
-		must(why.error == ERR_CONFIG_INVALID && !strncmp(why.detail, "f:", 2));
+		must(why.error == ERR_CONFIG_INVALID && !strncmp(why.detail, "f:", 2) &&
+		     conf_clean(why.detail));
 	settings(text, size);
 	free(text);
 	return 0;

@@ -127,6 +127,26 @@ static void test_stop(void **state)
 	assert_true(conf_parse("f", "a=1\nb=2\nc=3\n", 12, hear, &h, &why) < 0);
 	assert_string_equal(h.text, "1 .a=<1>\n");
 	assert_string_equal(why.detail, "f:2: not this one");
+	/* however it is cut, it can go over the bus */
+	for (int cut = 0; cut < 4; cut++) {
+		conf_refuse("f", 1, &why, "%.*s'", 30 + cut,
+			    "\xc3\xa4\xe2\x82\xac\xf0\x9f\x93\xb1\xc3\xa4\xe2\x82\xac\xf0\x9f\x93\xb1"
+			    "\xc3\xa4\xe2\x82\xac\xf0\x9f\x93\xb1\xc3\xa4\xe2\x82\xac\xf0\x9f\x93\xb1");
+		assert_true(conf_clean(why.detail));
+	}
+	for (int more = 0; more < 4; more++) {
+		memset(path, 'p', sizeof(path));
+		for (int i = more; i + 3 < 300; i += 2)
+			memcpy(path + i, "\xc3\xa4", 2);
+		path[300] = '\0';
+		conf_refuse(path, 1, &why, "a\x1b[31m%s", path);
+		assert_true(conf_clean(why.detail));
+		assert_null(strchr(why.detail, 0x1b));
+	}
+	assert_int_equal(conf_refuse("f", 1, NULL, "nobody asks why"), -error_entry(ERR_CONFIG_INVALID)->err);
+	assert_true(conf_clean("a \xc3\xa4"));
+	assert_false(conf_clean("a\tb"));
+	assert_false(conf_clean("a\xc3"));
 	/* of a long path the end is told, which holds the name */
 	memset(path, 'p', sizeof(path));
 	strcpy(path + 380, "/last.conf");
@@ -338,6 +358,13 @@ static void test_folders(void **state)
 	assert_int_equal(chmod(in("/usr"), 0777), 0);
 	assert_non_null(strstr(found(), "/usr: the folder has mode 0777"));
 	assert_int_equal(chmod(in("/usr"), 0755), 0);
+	put("/run/x.conf.d/b\xe4"
+	    "d.conf",
+	    "");
+	assert_non_null(strstr(found(), "/run/x.conf.d/b?d.conf: its name is not UTF-8"));
+	assert_int_equal(unlink(in("/run/x.conf.d/b\xe4"
+				   "d.conf")),
+			 0);
 	put("/etc/x.conf.d", "a file");
 	assert_string_equal(found(), "/usr/x.conf ");
 	for (int i = 0; i < (int)CONF_DROPINS_MAX + 1; i++) {
