@@ -148,7 +148,15 @@ struct verb_opt {
 };
 
 /* What stands on a verb's command line beside options; for completion. */
-enum operand { OPERAND_NONE, OPERAND_FILE, OPERAND_JOB, OPERAND_RUNNING, OPERAND_ERROR };
+enum operand {
+	OPERAND_NONE,
+	OPERAND_FILE,
+	OPERAND_JOB,
+	OPERAND_RUNNING,
+	OPERAND_ERROR,
+	OPERAND_HISTORY,
+	OPERAND_BACKUP
+};
 
 struct verb {
 	const char *name, *args;	/* args: as in the usage line; "" for none */
@@ -161,7 +169,7 @@ struct verb {
 };
 
 extern const struct verb verb_list, verb_info, verb_flash, verb_jobs, verb_attach, verb_cancel, verb_monitor,
-	verb_config, verb_errors;
+	verb_history, verb_nv, verb_config, verb_errors;
 /* All of them, in the order of the help; NULL ends the list. */
 extern const struct verb *const verbs[];
 const struct verb *verb_find(const char *name); /* NULL: none */

@@ -82,10 +82,10 @@ static void offer_verbs(void)
 		offer("", verbs[i]->name, _(verbs[i]->summary));
 }
 
-static void offer_errors(void)
+static void offer_errors(const char *prefix)
 {
 	for (int id = ERR_NONE + 1; id < ERR_COUNT; id++)
-		offer("", error_entry((enum error_id)id)->name, _(error_entry((enum error_id)id)->cause));
+		offer(prefix, error_entry((enum error_id)id)->name, _(error_entry((enum error_id)id)->cause));
 }
 
 /* The kernel's short name of a place where there is one, its Id when that is what is being typed. */
@@ -200,6 +200,7 @@ static void offer_entries(struct line *l, const char *prefix)
 
 static void offer_values(struct line *l, const struct verb_opt *o, const char *prefix, const char *typed)
 {
+	static const char *const results[] = { "pass", "fail", "cancelled", "interrupted", NULL };
 	const char *word;
 
 	if (!strcmp(o->name, "slot"))
@@ -210,6 +211,11 @@ static void offer_values(struct line *l, const struct verb_opt *o, const char *p
 		offer_owed(l, prefix);
 	else if (!strcmp(o->name, "expect-device"))
 		offer_devices(l, prefix);
+	else if (!strcmp(o->name, "error"))
+		offer_errors(prefix);
+	else if (!strcmp(o->name, "result"))
+		for (size_t i = 0; results[i]; i++)
+			offer(prefix, results[i], "");
 	else
 		for (size_t i = 0; (word = package_word(o->name, i)); i++)
 			offer(prefix, word, "");
@@ -233,7 +239,21 @@ static void offer_operands(struct line *l)
 	case OPERAND_RUNNING: offer_jobs(l, goes_on); break;
 	case OPERAND_ERROR:
 		if (!l->before)
-			offer_errors();
+			offer_errors("");
+		break;
+	case OPERAND_HISTORY:
+		if (l->before)
+			break;
+		offer("", "verify", _("compare the database with the files"));
+		offer("", "rebuild", _("make the database anew from the files"));
+		break;
+	case OPERAND_BACKUP:
+		if (l->before == 1 && !strcmp(l->operand[0], "export"))
+			offer_owed(l, "");
+		if (l->before)
+			break;
+		offer("", "list", _("what is kept, what is owed first"));
+		offer("", "export", _("copy the backup of a job"));
 		break;
 	case OPERAND_NONE: break;
 	}
