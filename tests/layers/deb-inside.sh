@@ -123,7 +123,7 @@ left=$(fails dpkg -i /put/fdld_*.deb)
 until_true 100 serves || left+=" the service has no name on the bus: $(cat /run/service.log)"
 [[ $(manager Version) == "s \"$version\"" ]] || left+=" version on the bus: $(manager Version)"
 [ "$(stat -c %U "/proc/$(service_pid)")" = fdld ] || left+=" it runs as $(stat -c %U "/proc/$(service_pid)")"
-left+=$(order "udevadm control --reload" "invoke start fdld.service" "udevadm trigger --action=change --subsystem-match=usb --attr-match=idVendor=1782 --attr-match=idProduct=4d00")
+left+=$(order "udevadm control --reload" "systemctl reset-failed fdld.service" "invoke start fdld.service" "udevadm trigger --action=change --subsystem-match=usb --attr-match=idVendor=1782 --attr-match=idProduct=4d00")
 grep -q SIGUSR1 "$calls" && left+=" a new service was told to begin anew"
 verdict "installed on a running machine: it serves on the bus, as its own user; only our phones are triggered" "$left"
 
