@@ -97,14 +97,15 @@ static void print_pending(json_object *setting)
 	print_wrapped(stdout, "  ", line);
 }
 
-static void print_setting(const struct client *c, json_object *setting, const char *lead)
+/* As "value  where", with a lead in a column of its own before it. */
+static void print_setting(const struct client *c, json_object *setting, const char *lead, int width)
 {
 	const char *text = prop_text(setting, "text");
 	bool preset = !strcmp(prop_str(setting, "from"), "default");
 	char origin[512];
 
 	where(setting, origin, sizeof(origin));
-	printf("%s%s  %s\n", lead, padded(*text ? text : "-", *lead ? 14 : 0),
+	printf("%s%s  %s\n", lead, padded(*text ? text : "-", width),
 	       preset ? tone(c, TONE_DIM, origin) : origin);
 	print_pending(setting);
 }
@@ -133,6 +134,26 @@ static void print_error(json_object *all)
 	print_wrapped(stderr, "  ", error);
 }
 
+static void print_all(const struct client *c, json_object *settings)
+{
+	size_t count = json_object_array_length(settings);
+	int names = 0, values = 0;
+
+	for (size_t i = 0; i < count; i++) {
+		json_object *s = json_object_array_get_idx(settings, i);
+
+		names = MAX(names, text_width(prop_text(s, "name")));
+		values = MAX(values, text_width(prop_text(s, "text")));
+	}
+	for (size_t i = 0; i < count; i++) {
+		json_object *s = json_object_array_get_idx(settings, i);
+		char lead[80];
+
+		snprintf(lead, sizeof(lead), "%s  ", padded(prop_text(s, "name"), names));
+		print_setting(c, s, lead, values);
+	}
+}
+
 static int show(struct client *c, const char *key)
 {
 	_cleanup_(put_object) json_object *all = NULL;
@@ -149,15 +170,9 @@ static int show(struct client *c, const char *key)
 		return 0;
 	}
 	if (one) {
-		print_setting(c, one, "");
+		print_setting(c, one, "", 0);
 	} else {
-		for (size_t i = 0; i < json_object_array_length(settings); i++) {
-			json_object *s = json_object_array_get_idx(settings, i);
-			char lead[64];
-
-			snprintf(lead, sizeof(lead), "%s ", padded(prop_text(s, "name"), 22));
-			print_setting(c, s, lead);
-		}
+		print_all(c, settings);
 	}
 	print_error(all);
 	return 0;
