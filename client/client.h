@@ -85,14 +85,14 @@ const char **mirror_paths(const struct client *c, const char *interface, size_t 
 
 /* ---- output (print.c) ---- */
 
-/* Prints one JSON value as a line on stdout. */
+/* Prints one JSON value as a line on stdout; what would steer a terminal stands in it as an escape. */
 void print_json(json_object *value);
 enum tone { TONE_PLAIN, TONE_GOOD, TONE_BAD, TONE_WARN, TONE_DIM, TONE_BOLD };
 /* Text in a tone where the terminal shows colours; a static ring of four buffers. */
 const char *tone(const struct client *c, enum tone t, const char *text);
 /*
  * What others wrote (names from a package, from the bus, from the command line), fit for a terminal: control
- * characters and bytes that are none of the locale's become "\\xNN". The last CLEAN_RING results stay valid.
+ * characters and bytes that are none of the locale's become "\xNN". The last CLEAN_RING results stay valid.
  */
 #define CLEAN_RING 16
 const char *clean(const char *text);

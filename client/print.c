@@ -12,18 +12,57 @@
 #include "client/client.h"
 #include "common/util.h"
 
-void print_json(json_object *value)
-{
-	puts(json_object_to_json_string_ext(value, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE));
-	fflush(stdout);
-}
-
 /* C0, DEL, C1, and the marks that turn the direction of text, break its line or hide in it */
 static bool is_control(wchar_t c)
 {
 	return c < 0x20 || (c >= 0x7f && c < 0xa0) || (c >= 0x200b && c <= 0x200f) ||
 	       (c >= 0x2028 && c <= 0x202e) || (c >= 0x2060 && c <= 0x206f) || c == 0xfeff ||
 	       (c >= 0xfff9 && c <= 0xfffb) || (c >= 0xe0000 && c <= 0xe007f);
+}
+
+/* One character of UTF-8 that is good; its length, 0: a plain byte. */
+static size_t decode(const unsigned char *p, wchar_t *c)
+{
+	size_t n = p[0] >= 0xf0 ? 4 : p[0] >= 0xe0 ? 3 : p[0] >= 0xc0 ? 2 : 0;
+
+	if (!n)
+		return 0;
+	*c = (wchar_t)(p[0] & (0xff >> (n + 1)));
+	for (size_t i = 1; i < n; i++) {
+		if ((p[i] & 0xc0) != 0x80)
+			return 0;
+		*c = *c << 6 | (p[i] & 0x3f);
+	}
+	return n;
+}
+
+/* Outside of strings JSON has none of these, and in them this is the same character. */
+static void put_json(const char *text, FILE *to)
+{
+	const unsigned char *p = (const unsigned char *)text;
+
+	while (*p) {
+		wchar_t c = *p;
+		size_t n = decode(p, &c);
+
+		if (c != '\n' && is_control(c) && c < 0x10000)
+			fprintf(to, "\\u%04x", (unsigned)c);
+		else if (c >= 0x10000 && is_control(c))
+			fprintf(to, "\\u%04x\\u%04x", 0xd800 + (((unsigned)c - 0x10000) >> 10),
+				0xdc00 + ((unsigned)c & 0x3ff));
+		else
+			fwrite(p, 1, n ? n : 1, to);
+		p += n ? n : 1;
+	}
+}
+
+void print_json(json_object *value)
+{
+	put_json(json_object_to_json_string_ext(value,
+						JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE),
+		 stdout);
+	putchar('\n');
+	fflush(stdout);
 }
 
 const char *clean(const char *text)

@@ -31,6 +31,7 @@ struct trial {
 	unsigned doubtful_seen, refused_seen;
 	unsigned attempt;
 	bool lied, nv_written; /* ever */
+	bool given_up;	       /* an attempt was told in so many words to write the package's NV */
 	bool reading;	       /* a plan that only reads */
 	struct plan_read read[2];
 };
@@ -340,6 +341,23 @@ static size_t destroyed(struct trial *t)
 	return n;
 }
 
+/* What a person is told of a failure must not contradict what the phone was left as. */
+static bool words_agree(const struct sim_outcome *o)
+{
+	static const struct {
+		const char *words, *leaves;
+	} claims[] = { { "nothing was erased", "unchanged" },
+		       { "is unchanged", "unchanged" },
+		       { "nothing has to be repeated", "unchanged complete" } };
+	const struct error_entry *e = error_entry(o->failure.error);
+
+	for (size_t i = 0; i < ARRAY_SIZE(claims); i++)
+		if ((strstr(e->cause, claims[i].words) || strstr(e->remedy, claims[i].words)) &&
+		    (!*o->leaves || !strstr(claims[i].leaves, o->leaves)))
+			return false;
+	return true;
+}
+
 static bool judge(struct trial *t, const struct sim_outcome *o)
 {
 	char what[160];
@@ -370,10 +388,14 @@ static bool judge(struct trial *t, const struct sim_outcome *o)
 		return fail(t, "cancelled and passed");
 	if (o->done && !o->pass && o->failure.error == ERR_NONE)
 		return fail(t, "failed without an error");
+	if (o->done && !o->pass && !words_agree(o))
+		return fail(t, "%s is told of a phone that is left '%s'", error_entry(o->failure.error)->name,
+			    o->leaves);
 	if (o->done && !o->pass && o->failure.error == ERR_INTERNAL)
 		return fail(t, "Internal: %s", o->failure.detail);
 	/* package: own NV is given up in so many words; a lying phone may lose what it says it has */
-	if (t->options.nv != NV_PACKAGE && !t->lied && !own_is_safe(t, what, sizeof(what)))
+	t->given_up |= t->options.nv == NV_PACKAGE;
+	if (!t->given_up && !t->lied && !own_is_safe(t, what, sizeof(what)))
 		return fail(t, "the phone's own is lost and nothing is owed: %s", what);
 	return !o->pass || judge_pass(t, o);
 }
@@ -526,7 +548,7 @@ static bool judge_end(struct trial *t, const struct sim_outcome *o)
 {
 	char what[160];
 
-	if (!o->pass || t->options.nv == NV_PACKAGE || t->lied)
+	if (!o->pass || t->given_up || t->lied)
 		return true;
 	if (!scenario_kept(&t->sc, t->phone, false, what, sizeof(what)))
 		return fail(t, "passed in the end, but %s", what);
