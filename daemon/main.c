@@ -271,6 +271,10 @@ static void unwire(struct fdld *fdld)
 	host_reload_free(fdld->reload);
 	host_renew_free(fdld->renew);
 	host_ending_free(fdld->ending);
+	/* nobody listens any more, and what is left is short: results on their way to disk are not torn off */
+	(void)signal(SIGTERM, SIG_IGN);
+	(void)signal(SIGINT, SIG_IGN);
+	(void)signal(SIGHUP, SIG_IGN);
 	host_log_free(fdld->log);
 	bus_stop(fdld->bus);
 	host_hook_free(fdld->hook);

@@ -104,7 +104,10 @@ static bool stalls(struct rig *rig, int fd, const char *error)
 	    sd_bus_call_async(rig_bus(rig), &slot, call, on_answered, &answered, UINT64_MAX) < 0)
 		return false;
 	rig_sleep(rig, 100);
-	ok = !answered && serves(rig) && rig_until(rig, 5000, answers, &answered);
+	/* from now on it does not let go either */
+	slow->hold_close = true;
+	ok = !answered && serves(rig) && rig_until(rig, 5000, answers, &answered) && serves(rig);
+	slow->hold_close = false;
 	sd_bus_slot_unref(slot);
 	sd_bus_message_unref(call);
 	return ok && !rig_call(rig, 5000, NULL, ROOT, MANAGER, "OpenImage", "ha{sv}", fd, 0) &&
@@ -202,10 +205,42 @@ static void slow_close(struct rig *rig)
 	rig_package_free(&pack);
 }
 
+/* Threads that hang are bounded: first the calls of one caller, then what never came back. */
+static void slow_many(struct rig *rig)
+{
+	struct user *user;
+	int fd;
+
+	CHECK(set_slow(rig, NULL));
+	user = user_new(rig, 0);
+	fd = open(SLOWDISK_FILE, O_RDONLY | O_CLOEXEC);
+	CHECK(fd >= 0);
+	CHECK(user_call(rig, user, 5000, NULL, ROOT, MANAGER, "OpenImage", "ha{sv}", pack.fd, 0));
+	slow->hold_stat = true;
+	for (int i = 0; i < 33; i++)
+		user_send(user, ROOT, MANAGER, "OpenImage", "ha{sv}", fd, 0);
+	users_sleep(rig, 300);
+	CHECK(user->answered == 1 && user->refused == 1 && !strcmp(user->error, ERR("LimitsExceeded")));
+	CHECK(serves(rig));
+	users_sleep(rig, 2500);
+	CHECK(user->refused == 33 && !strcmp(user->error, ERR("PackageReadStalled")));
+	CHECK(rig_counter(rig, "threads-left-behind") == 32);
+	CHECK(!user_call(rig, user, 5000, NULL, ROOT, MANAGER, "OpenImage", "ha{sv}", pack.fd, 0));
+	CHECK(!strcmp(user->error, ERR("LimitsExceeded")));
+	slowdisk_reset(slow, NULL);
+	users_sleep(rig, 300);
+	CHECK(user_call(rig, user, 5000, NULL, ROOT, MANAGER, "OpenImage", "ha{sv}", fd, 0));
+	CHECK(untouched());
+	close(fd);
+	users_forget();
+	rig_package_free(&pack);
+}
+
 static const struct rig_test tests[] = {
 	{ "a disk that does not answer: opening", slow_open },
 	{ "a disk that does not answer: reading", slow_read },
 	{ "a disk that does not answer: closing", slow_close },
+	{ "a disk that does not answer: many", slow_many },
 };
 
 int main(void)

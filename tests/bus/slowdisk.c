@@ -13,10 +13,12 @@
 #include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #define NODE	 2u
 #define HELD_MAX 64u
+#define HELD_SEC 20 /* no test needs longer, and a process that waits here cannot even be killed */
 #define REPLY	 (1u << 20)
 
 static int device = -1;
@@ -32,6 +34,7 @@ struct request {
 };
 
 static struct request held[HELD_MAX];
+static time_t held_since[HELD_MAX];
 static unsigned int held_count;
 
 static void reply(const struct request *q, int error, const void *data, size_t len)
@@ -134,12 +137,13 @@ static _Noreturn void serve(void)
 
 	for (;;) {
 		for (unsigned int i = 0; i < held_count;) {
-			if (is_held(&held[i])) {
+			if (is_held(&held[i]) && time(NULL) - held_since[i] < HELD_SEC) {
 				i++;
 				continue;
 			}
 			answer(&held[i]);
 			held[i] = held[--held_count];
+			held_since[i] = held_since[held_count];
 		}
 		disk->held = held_count;
 		if (poll(&fd, 1, 10) <= 0)
@@ -154,10 +158,12 @@ static _Noreturn void serve(void)
 		memset(&q, 0, sizeof(q));
 		memcpy(&q, buf, (size_t)n < sizeof(q) ? (size_t)n : sizeof(q));
 		count(&q);
-		if (is_held(&q) && held_count < HELD_MAX)
+		if (is_held(&q) && held_count < HELD_MAX) {
+			held_since[held_count] = time(NULL);
 			held[held_count++] = q;
-		else
+		} else {
 			answer(&q);
+		}
 	}
 }
 
@@ -192,6 +198,8 @@ struct slowdisk *slowdisk_new(void)
 		prctl(PR_SET_PDEATHSIG, SIGKILL);
 		serve();
 	}
+	/* the server's alone: with it the file system ends, and whoever hangs in it comes back */
+	close(device);
 	return disk;
 }
 

@@ -157,6 +157,12 @@ static void value_text(sd_bus_message *m, char *out, size_t room)
 	}
 }
 
+void walk_text(sd_bus_message *m, char *out, size_t room)
+{
+	while (sd_bus_message_at_end(m, true) == 0)
+		value_text(m, out, room);
+}
+
 void walk_properties(struct rig *rig, struct walk *walk,
 		     void (*fn)(const char *path, const char *iface, const char *name, const char *value,
 				void *arg),
@@ -221,6 +227,11 @@ static bool call_it(struct wanderer *w, const struct walk_method *method)
 
 	if (!t[0])
 		return user_call(rig, user, 5000, NULL, p, i, n, NULL);
+	/* identities in full; the rest of these two is reading */
+	if (!strcmp(n, "History") || !strcmp(n, "Backups"))
+		return user_call(rig, user, 5000, NULL, p, i, n, t, 1, "full", "b", 1);
+	if (!strcmp(t, "tsha{sv}"))
+		return user_call(rig, user, 5000, NULL, p, i, n, t, UINT64_C(1), "nv", fd, 0);
 	if (!strcmp(t, "a{sv}"))
 		return user_call(rig, user, 5000, NULL, p, i, n, t, 0);
 	if (!strcmp(t, "ha{sv}"))

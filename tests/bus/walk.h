@@ -30,6 +30,9 @@ void walk_properties(struct rig *rig, struct walk *walk,
 				void *arg),
 		     void *arg);
 
+/* All that is left of a message, appended to out as text. */
+void walk_text(sd_bus_message *m, char *out, size_t room);
+
 /*
  * The stranger of the scene calls, with arguments that are all right, every method that is not known as
  * reading, on one object of each kind and on all that are there. allowed: none may be denied; else each must
