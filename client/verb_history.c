@@ -316,12 +316,11 @@ static bool take_number(const char *text, uint64_t *out)
 }
 
 /* 0, or the exit code of wrong usage. */
-static int take(struct query *q, int opt, char *value)
+static int take(struct query *q, int opt, const char *value)
 {
 	uint64_t now = when_now();
 
 	switch (opt) {
-	case OPT_SLOT: q->slot = value; break;
 	case OPT_UNIT: q->unit = value; break;
 	case OPT_IMAGE: q->image = value; break;
 	case OPT_CSV: q->csv = true; break;
@@ -354,13 +353,14 @@ static int take(struct query *q, int opt, char *value)
 static int run(struct client *c, int argc, char **argv)
 {
 	struct query q = { .c = c };
-	_cleanup_free_ char *id = NULL;
-	const char *word;
+	const char *word, *slot = NULL;
 	int opt, rc;
 
 	while ((opt = verb_next(c, &verb_history, argc, argv, &rc)) != -1) {
 		if (opt == -2)
 			return rc;
+		if (opt == OPT_SLOT)
+			slot = optarg;
 		rc = take(&q, opt, optarg);
 		if (rc)
 			return rc;
@@ -377,9 +377,14 @@ static int run(struct client *c, int argc, char **argv)
 	rc = client_connect(c);
 	if (rc)
 		return rc;
-	if (q.slot)
-		q.slot = id = sheet_slot(c, q.slot);
-	return list(&q);
+	if (slot) {
+		q.slot = sheet_slot(c, slot);
+		if (!q.slot)
+			return error_entry(ERR_INTERNAL)->exit_code;
+	}
+	rc = list(&q);
+	free(q.slot);
+	return rc;
 }
 
 const struct verb verb_history = {

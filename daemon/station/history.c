@@ -142,8 +142,8 @@ static int fill_policy(struct history *h, struct history_work *w)
 		.backup_days = count_or_ever(set->history_backup_days),
 		.wall = station_wall(),
 		.ran = h->kept ? MAX(now - h->kept, (uint64_t)1) : 0,
+		.at = now,
 	};
-	h->kept = now;
 	return spare(h->st, true, &w->spare_all);
 }
 
@@ -230,7 +230,9 @@ static void ours_done(void *arg, int status)
 	if (h->again) /* not forgotten: the next try looks at them, too */
 		for (size_t i = 0; i < t->work.count; i++)
 			remember(h, t->work.job[i]);
-	else if (t->work.more)
+	else if (t->work.keep)
+		h->kept = t->work.policy.at;
+	if (t->work.more)
 		h->keep_due = true;
 	loop_timer_after(h->timer, h->again ? RETRY_USEC : KEEP_USEC);
 	station_poke(h->st);

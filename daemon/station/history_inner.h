@@ -103,7 +103,9 @@ int history_compare(struct history_db *db, struct records *rec, const struct his
 struct history_policy {
 	uint64_t jobs, days, backups, backup_days; /* UINT64_MAX: for ever */
 	uint64_t wall;				   /* usec since 1970, as the clock says */
-	uint64_t ran; /* usec that this process has run since the last time, by a clock that nobody sets */
+	uint64_t ran; /* usec since the last time in this process, by a clock that nobody sets; 0: the first
+			 time */
+	uint64_t at;  /* when that was; for whoever asks */
 };
 /*
  * Job folders and backups that are no longer to be kept, a few hundred at most; *more: there are others. What

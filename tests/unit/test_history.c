@@ -306,8 +306,8 @@ static void test_everything_is_in_it(void **state)
 		"\"host\":\"station\",\"version\":\"0.1.0\"",
 		"\"run_usec\":2000000,\"bytes_sent\":4608,\"bytes_compared\":512",
 		"\"notes\":\"first\\u000asecond\",\"rate\":2560,",
-		"\"steps\":[{\"n\":0,\"op\":\"write\",\"entry\":\"boot\",\"verdict\":\"acknowledged\",\"bytes_sent\":4096,"
-		"\"bytes_compared\":0,\"usec\":1500,\"note\":\"\"},{\"n\":1,",
+		("\"steps\":[{\"n\":0,\"op\":\"write\",\"entry\":\"boot\",\"verdict\":\"acknowledged\",\"bytes_sent\":4096,"
+		 "\"bytes_compared\":0,\"usec\":1500,\"note\":\"\"},{\"n\":1,"),
 		"\"note\":\"a note | with a bar\"}]}\n",
 	};
 	for (size_t i = 0; i < ARRAY_SIZE(parts); i++)
