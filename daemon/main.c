@@ -271,7 +271,7 @@ static void unwire(struct fdld *fdld)
 	host_reload_free(fdld->reload);
 	host_renew_free(fdld->renew);
 	host_ending_free(fdld->ending);
-	/* nobody listens any more, and what is left is short: results on their way to disk are not torn off */
+	/* what is left is short, and results on their way to disk are not torn off */
 	(void)signal(SIGTERM, SIG_IGN);
 	(void)signal(SIGINT, SIG_IGN);
 	(void)signal(SIGHUP, SIG_IGN);
