@@ -155,7 +155,8 @@ enum operand {
 	OPERAND_RUNNING,
 	OPERAND_ERROR,
 	OPERAND_HISTORY,
-	OPERAND_BACKUP
+	OPERAND_BACKUP,
+	OPERAND_SLOT
 };
 
 struct verb {
@@ -169,7 +170,7 @@ struct verb {
 };
 
 extern const struct verb verb_list, verb_info, verb_flash, verb_jobs, verb_attach, verb_cancel, verb_monitor,
-	verb_history, verb_nv, verb_config, verb_errors;
+	verb_slots, verb_slot, verb_history, verb_nv, verb_config, verb_errors;
 /* All of them, in the order of the help; NULL ends the list. */
 extern const struct verb *const verbs[];
 const struct verb *verb_find(const char *name); /* NULL: none */

@@ -221,6 +221,14 @@ static void offer_values(struct line *l, const struct verb_opt *o, const char *p
 			offer(prefix, word, "");
 }
 
+static const char *const slot_words[] = { "set", "rename", "reset-counters", "forget", "learn", NULL };
+
+static void offer_words(const char *const *words)
+{
+	for (; *words; words++)
+		offer("", *words, "");
+}
+
 static void offer_operands(struct line *l)
 {
 	switch (l->verb->operand) {
@@ -254,6 +262,12 @@ static void offer_operands(struct line *l)
 			break;
 		offer("", "list", _("what is kept, what is owed first"));
 		offer("", "export", _("copy the backup of a job"));
+		break;
+	case OPERAND_SLOT:
+		if (!l->before)
+			offer_words(slot_words);
+		else if (strcmp(l->operand[0], "learn"))
+			offer_slots(l, "", l->word[l->at]);
 		break;
 	case OPERAND_NONE: break;
 	}

@@ -40,8 +40,7 @@ void help_main(void)
 	char left[96];
 	int width = 0;
 
-	printf("%s\n\n%s\n\n", _("fdlctl - flash Unisoc phones through fdld"),
-	       _("usage: fdlctl [OPTIONS] VERB [ARGUMENTS]"));
+	printf("%s\n\n", _("usage: fdlctl [OPTIONS] VERB [ARGUMENTS]"));
 	for (int pass = 0; pass < 2; pass++) {
 		for (size_t i = 0; verbs[i]; i++) {
 			snprintf(left, sizeof(left), "%s %s", verbs[i]->name, arguments(verbs[i]));

@@ -282,6 +282,20 @@ int demand_release(struct call *call, struct demand *demand)
 	return refuse(call, &why);
 }
 
+int demand_slot(struct call *call, struct demand *demand)
+{
+	const char *member = sd_bus_message_get_member(call->m);
+	struct failure why = { 0 };
+	struct options options;
+	int r = options_read(call->bus, call->m, !strcmp(member, "Configure") ? OPTION_LABEL : 0, &options,
+			     &why);
+
+	name_slot(demand, call->object->handle);
+	name_operation(demand, member, "");
+	options_free(&options);
+	return r < 0 ? refuse(call, &why) : 0;
+}
+
 int demand_whole(struct call *call, struct demand *demand)
 {
 	name_operation(demand, sd_bus_message_get_member(call->m), "");

@@ -155,6 +155,7 @@ enum action {
 	ACTION_RELOAD,
 	ACTION_DRAIN,
 	ACTION_MANAGE_HISTORY,
+	ACTION_MANAGE_SLOTS,
 };
 
 /*
@@ -193,6 +194,7 @@ int demand_release(struct call *call, struct demand *demand);
 int demand_history(struct call *call, struct demand *demand);
 int demand_backups(struct call *call, struct demand *demand);
 int demand_export(struct call *call, struct demand *demand);
+int demand_slot(struct call *call, struct demand *demand);
 int demand_whole(struct call *call, struct demand *demand); /* of the service: only options */
 void demand_text(char *to, size_t room, const char *from);
 
@@ -249,6 +251,9 @@ int manager_backups(struct call *call);
 int manager_export_backup(struct call *call);
 int slot_flash(struct call *call);
 int slot_flash_image(struct call *call);
+int slot_configure(struct call *call);
+int slot_reset_counters(struct call *call);
+int slot_call_forget(struct call *call);
 int job_call_cancel(struct call *call);
 int job_call_wait(struct call *call);
 int job_call_trace(struct call *call);
@@ -264,6 +269,7 @@ int image_call_release(struct call *call);
 #define OPTION_FORCE   8u    /* of Cancel */
 #define OPTION_PLACE   1024u /* which jobs: of a slot, of a phone */
 #define OPTION_HISTORY 2048u /* which jobs otherwise */
+#define OPTION_LABEL   4096u /* of Slot.Configure */
 
 struct options {
 	struct job_options job;
@@ -272,6 +278,7 @@ struct options {
 	const char **entries, **without; /* owned; the strings are the message's */
 	bool expect_given, dry_run, wait_given, force;
 	uint64_t expect_device, wait_usec;
+	const char *label, *note; /* NULL: not given; the message's */
 };
 /*
  * Reads the a{sv} that comes next. Unknown, repeated, wrongly typed, or not among the allowed groups:

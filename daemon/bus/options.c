@@ -49,6 +49,8 @@ static const struct option {
 	{ "until", "t", OPTION_HISTORY, AT(history.until), 0 },
 	{ "before", "t", OPTION_HISTORY, AT(history.before), 0 },
 	{ "steps", "b", OPTION_HISTORY, AT(history.steps), 0 },
+	{ "label", "s", OPTION_LABEL, AT(label), 0 },
+	{ "note", "s", OPTION_LABEL, AT(note), 0 },
 };
 
 _Static_assert(ARRAY_SIZE(table) <= 64, "the bits of the keys that were seen fit a uint64_t");

@@ -34,6 +34,7 @@ static const char *const ids[] = {
 	[ACTION_RELOAD] = "org.fdld1.reload",
 	[ACTION_DRAIN] = "org.fdld1.drain",
 	[ACTION_MANAGE_HISTORY] = "org.fdld1.manage-history",
+	[ACTION_MANAGE_SLOTS] = "org.fdld1.manage-slots",
 };
 
 /* ---- a question's life ------------------------------------------------------------ */

@@ -5,9 +5,22 @@
 #include "common/util.h"
 
 struct values {
-	const char *id, *port, *state, *device, *job, *owed;
+	const char *id, *port, *state, *device, *job, *owed, *label, *note, *last_result, *last_unit;
 	uint32_t queued;
+	uint64_t since, attempts, passes, failures, mean_usec, last_usec, rate, last_at, reasons;
+	bool suspect;
 };
+
+static int append_reasons(struct bus *bus, void *handle, sd_bus_message *m)
+{
+	struct slot_view view;
+	int r = sd_bus_message_open_container(m, 'a', "{st}");
+
+	slot_view(handle, &view);
+	for (uint32_t i = 0; r >= 0 && i < view.book->reasons; i++)
+		r = sd_bus_message_append(m, "{st}", view.book->reason[i].what, view.book->reason[i].count);
+	return r < 0 ? r : sd_bus_message_close_container(m);
+}
 
 static void fill(struct bus *bus, void *handle, void *out)
 {
@@ -22,6 +35,22 @@ static void fill(struct bus *bus, void *handle, void *out)
 	v->job = object_path(bus, view.job);
 	v->queued = view.queued;
 	v->owed = view.owed;
+	v->label = view.book->label;
+	v->note = view.book->note;
+	v->since = view.book->since;
+	v->attempts = view.book->attempts;
+	v->passes = view.book->passes;
+	v->failures = view.book->failures;
+	v->reasons = view.book->failures + (view.book->since << 20); /* marker: changes with them */
+	v->mean_usec = v->passes ? view.book->pass_usec / v->passes : 0;
+	v->rate = view.book->pass_usec
+			  ? (uint64_t)((double)view.book->pass_bytes * 1e6 / (double)view.book->pass_usec)
+			  : 0;
+	v->last_usec = view.book->last_usec;
+	v->last_at = view.book->last_at;
+	v->last_result = view.book->last_result;
+	v->last_unit = view.book->last_unit;
+	v->suspect = view.suspect;
 }
 
 #define PROP(n, t, member)                                                      \
@@ -29,9 +58,30 @@ static void fill(struct bus *bus, void *handle, void *out)
 		.name = n, .type = t, .offset = offsetof(struct values, member) \
 	}
 static const struct bus_prop props[] = {
-	PROP("Id", 's', id),	       PROP("Port", 's', port), PROP("State", 's', state),
-	PROP("Device", 'o', device),   PROP("Job", 'o', job),	PROP("Queued", 'u', queued),
+	PROP("Id", 's', id),
+	PROP("Port", 's', port),
+	PROP("State", 's', state),
+	PROP("Device", 'o', device),
+	PROP("Job", 'o', job),
+	PROP("Queued", 'u', queued),
 	PROP("OwedBackup", 's', owed),
+	PROP("Label", 's', label),
+	PROP("Note", 's', note),
+	PROP("CountedSince", 't', since),
+	PROP("Attempts", 't', attempts),
+	PROP("Passes", 't', passes),
+	PROP("Failures", 't', failures),
+	{ .name = "FailuresBy",
+	  .type = 'a',
+	  .offset = offsetof(struct values, reasons),
+	  .append = append_reasons },
+	PROP("MeanUsec", 't', mean_usec),
+	PROP("LastUsec", 't', last_usec),
+	PROP("MeanRate", 't', rate),
+	PROP("LastAt", 't', last_at),
+	PROP("LastResult", 's', last_result),
+	PROP("LastUnit", 's', last_unit),
+	PROP("Suspect", 'b', suspect),
 };
 
 #define CONST	SD_BUS_VTABLE_PROPERTY_CONST
@@ -49,6 +99,26 @@ static const sd_bus_vtable vtable[] = {
 	SD_BUS_PROPERTY("Job", "o", bus_get, 0, CHANGES),
 	SD_BUS_PROPERTY("Queued", "u", bus_get, 0, CHANGES),
 	SD_BUS_PROPERTY("OwedBackup", "s", bus_get, 0, CHANGES),
+	SD_BUS_METHOD_WITH_ARGS("Configure", SD_BUS_ARGS("a{sv}", options), SD_BUS_NO_RESULT, bus_method,
+				SD_BUS_VTABLE_UNPRIVILEGED),
+	SD_BUS_METHOD_WITH_ARGS("ResetCounters", SD_BUS_ARGS("a{sv}", options), SD_BUS_NO_RESULT, bus_method,
+				SD_BUS_VTABLE_UNPRIVILEGED),
+	SD_BUS_METHOD_WITH_ARGS("Forget", SD_BUS_ARGS("a{sv}", options), SD_BUS_NO_RESULT, bus_method,
+				SD_BUS_VTABLE_UNPRIVILEGED),
+	SD_BUS_PROPERTY("Label", "s", bus_get, 0, CHANGES),
+	SD_BUS_PROPERTY("Note", "s", bus_get, 0, CHANGES),
+	SD_BUS_PROPERTY("CountedSince", "t", bus_get, 0, CHANGES),
+	SD_BUS_PROPERTY("Attempts", "t", bus_get, 0, CHANGES),
+	SD_BUS_PROPERTY("Passes", "t", bus_get, 0, CHANGES),
+	SD_BUS_PROPERTY("Failures", "t", bus_get, 0, CHANGES),
+	SD_BUS_PROPERTY("FailuresBy", "a{st}", bus_get, 0, CHANGES),
+	SD_BUS_PROPERTY("MeanUsec", "t", bus_get, 0, CHANGES),
+	SD_BUS_PROPERTY("LastUsec", "t", bus_get, 0, CHANGES),
+	SD_BUS_PROPERTY("MeanRate", "t", bus_get, 0, CHANGES),
+	SD_BUS_PROPERTY("LastAt", "t", bus_get, 0, CHANGES),
+	SD_BUS_PROPERTY("LastResult", "s", bus_get, 0, CHANGES),
+	SD_BUS_PROPERTY("LastUnit", "s", bus_get, 0, CHANGES),
+	SD_BUS_PROPERTY("Suspect", "b", bus_get, 0, CHANGES),
 	SD_BUS_VTABLE_END,
 };
 
@@ -80,4 +150,28 @@ int slot_flash_image(struct call *call)
 	}
 	image_hold(place.image);
 	return work_begin(call, &place, OPTION_FLASH | OPTION_EXPECT);
+}
+
+int slot_configure(struct call *call)
+{
+	struct failure why = { 0 };
+	struct options options;
+	int r = options_read(call->bus, call->m, OPTION_LABEL, &options, &why);
+
+	if (r >= 0)
+		r = slot_set(call->object->handle, options.label, options.note, &why);
+	options_free(&options);
+	return r < 0 ? reply_failure(call->error, &why) : sd_bus_reply_method_return(call->m, "");
+}
+
+int slot_reset_counters(struct call *call)
+{
+	slot_reset(call->object->handle);
+	return sd_bus_reply_method_return(call->m, "");
+}
+
+int slot_call_forget(struct call *call)
+{
+	slot_forget(call->object->handle);
+	return sd_bus_reply_method_return(call->m, "");
 }

@@ -18,6 +18,7 @@
 #include "station/pace.h"
 #include "station/package.h"
 #include "station/records.h"
+#include "station/slotbook.h"
 #include "station/station.h"
 #include "usb/budget.h"
 #include "usb/pipe.h"
@@ -88,6 +89,9 @@ struct slot {
 	struct job *job; /* that has it: from the moment it is bound until its pipe is closed */
 	struct port_note note;
 	bool note_known; /* note is of the device that is here */
+	struct slot_book book;
+	bool saving, save_again, save_failed; /* its file */
+	bool forgotten;			      /* nothing of it is on disk, or is to be */
 };
 
 struct device {
@@ -109,6 +113,10 @@ struct device {
 struct slot *slot_get(struct station *st, const char *id); /* made and announced if new; NULL: no memory */
 void slot_told(struct slot *slot);
 void slot_free_all(struct station *st);
+/* slotkeep.c */
+int slot_load_all(struct station *st); /* start-up: the places that are known. 0 or negative errno. */
+void slot_counted(struct slot *slot, const struct job_record *job); /* a job of this place has ended */
+bool slot_suspect(const struct slot *slot);
 
 /* The watcher's events. */
 void device_arrived(void *user, const struct usb_arrival *arrival);

@@ -61,6 +61,8 @@ static void finished(struct job *job)
 	else
 		st->counts.jobs_failed++;
 	history_ended(st->history, job->number);
+	if (job->slot)
+		slot_counted(job->slot, &job->record);
 	pace_finish(&job->pace, !strcmp(how, "succeeded"));
 	plan_free(TAKE_PTR(job->plan));
 	job_moved(job);

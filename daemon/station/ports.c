@@ -10,8 +10,7 @@
 #include "station/kv.h"
 #include "station/records_inner.h"
 
-/* One file a place; the name is the place with everything unusual replaced, a sum keeps two such apart. */
-static void port_file(const char *slot, char *name, size_t size)
+void records_place_name(const char *slot, char *name, size_t size)
 {
 	uint32_t sum = 2166136261u;
 	char plain[48];
@@ -23,7 +22,15 @@ static void port_file(const char *slot, char *name, size_t size)
 			plain[n++] = (*p >= 'a' && *p <= 'z') || (*p >= '0' && *p <= '9') ? *p : '-';
 	}
 	plain[n] = 0;
-	snprintf(name, size, "port-%s-%08x", plain, (unsigned int)sum);
+	snprintf(name, size, "%s-%08x", plain, (unsigned int)sum);
+}
+
+static void port_file(const char *slot, char *name, size_t size)
+{
+	char place[64];
+
+	records_place_name(slot, place, sizeof(place));
+	snprintf(name, size, "port-%s", place);
 }
 
 int records_port_write(struct records *rec, const struct port_note *note)

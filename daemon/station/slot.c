@@ -39,6 +39,8 @@ struct slot *slot_get(struct station *st, const char *id)
 		return NULL;
 	slot->st = st;
 	kv_copy(slot->id, sizeof(slot->id), id);
+	kv_copy(slot->book.id, sizeof(slot->book.id), id);
+	slot->forgotten = true;
 	*at = slot;
 	EMIT(st, slot_added, slot);
 	return slot;
@@ -94,6 +96,8 @@ void slot_view(const struct slot *slot, struct slot_view *view)
 		.job = slot->job,
 		.owed = "",
 		.queued = queued,
+		.book = &slot->book,
+		.suspect = slot_suspect(slot),
 	};
 	if (!view->job && waiting)
 		for (struct job *j = slot->st->jobs; j && !view->job; j = j->next)
@@ -114,9 +118,9 @@ struct slot *station_slot(const struct station *st, const char *name)
 		s = s->next;
 	if (s || !*name)
 		return s;
-	/* set_port() sees to it that no two have the same */
+	/* set_port() and slot_set() see to it that no two have the same */
 	for (s = st->slots; s; s = s->next)
-		if (!strcmp(s->port, name))
+		if (!strcmp(s->port, name) || !strcmp(s->book.label, name))
 			return s;
 	return NULL;
 }

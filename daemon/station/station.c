@@ -172,6 +172,12 @@ int station_new(struct loop *loop, const struct station_config *config, struct s
 		r = failure_set(why, ERR_INTERNAL, "out of memory");
 		goto fail;
 	}
+	r = slot_load_all(st);
+	if (r < 0) {
+		failure_set(why, ERR_STATE_DIRECTORY, "%s/slot cannot be read: %s", config->state_dir,
+			    strerror(-r));
+		goto fail;
+	}
 	r = records_scan(st->records, on_record, &scan);
 	if (r < 0) {
 		if (scan.why->error == ERR_NONE)

@@ -20,6 +20,7 @@
 
 #include "common/error.h"
 #include "common/settings.h"
+#include "station/slotbook.h"
 
 struct loop;
 struct config;
@@ -145,15 +146,22 @@ struct slot_view {
 	struct job *job;       /* that has the slot; NULL: none */
 	const char *owed;      /* number of the job whose backup is owed to a phone of this place */
 	uint32_t queued;       /* jobs behind it */
+	const struct slot_book *book; /* label, note, counters */
+	bool suspect; /* far more fails here than on the others: cable, port, hub */
 };
 void slot_view(const struct slot *slot, struct slot_view *view);
-/* By ID_PATH, or by the kernel's name of the place: where a phone is or was. NULL: none. */
+/* By ID_PATH, by its label, or by the kernel's name of the place: where a phone is or was. NULL: none. */
 struct slot *station_slot(const struct station *st, const char *name);
 /*
  * The same, and by either name a port of this machine that never had a phone: it is a slot from then on.
  * There are no more of those than hubs have ports. NULL: no such port. Reads a few files of sysfs.
  */
 struct slot *station_slot_named(struct station *st, const char *name);
+/* A new label ("": none) or note; NULL: as it is. InvalidArgs: too long, or another place is called so. */
+int slot_set(struct slot *slot, const char *label, const char *note, struct failure *why);
+void slot_reset(struct slot *slot); /* counters begin again */
+/* Label, note and counters go; without a phone the place is gone too when the service starts next. */
+void slot_forget(struct slot *slot);
 /* Walks all: NULL for the first, NULL at the end. The same for the others below, by rising number. */
 struct slot *station_next_slot(const struct station *st, const struct slot *after);
 
