@@ -28,9 +28,10 @@ chmod 755 "$work"
 # ---- kernel: the packaged one, unpacked and not installed ----
 package=$(apt-cache depends linux-image-amd64 | awk '$1 == "Depends:" { print $2; exit }')
 release=${package#linux-image-}
-mkdir "$work/deb" "$work/kernel"
-(cd "$work/deb" && apt-get -qq -o APT::Sandbox::User="$(id -un)" download "$package")
-dpkg-deb --fsys-tarfile "$work"/deb/*.deb | tar -C "$work/kernel" -x ./boot ./lib/modules
+mkdir -p "$work/kernel" "$cache/debs" "$cache/kernels"
+ls "$cache/kernels/${package}"_*.deb >/dev/null 2>&1 ||
+	(cd "$cache/kernels" && apt-get -qq -o APT::Sandbox::User="$(id -un)" download "$package")
+dpkg-deb --fsys-tarfile "$cache/kernels/${package}"_*.deb | tar -C "$work/kernel" -x ./boot ./lib/modules
 depmod -b "$work/kernel" "$release"
 # The compressed kernel inside the boot image, unpacked here: emulated, that takes seconds of each boot. Where it lies is said
 # in the setup header: 512-byte sectors of setup code, offset and length of the payload, whose last four bytes are its size.
@@ -134,8 +135,11 @@ mode=unshare
 # shellcheck disable=SC2016 # $1 is the hooks' own, the new root
 trim='cd "$1" && rm -rf usr/lib/x86_64-linux-gnu/gconv usr/share/zoneinfo usr/lib/udev/hwdb.bin usr/lib/udev/hwdb.d etc/udev/hwdb.bin var/cache/* '
 trim+='var/lib/apt/lists/* var/log/* usr/lib/systemd/system-generators/* && mkdir -p var/cache/debconf share && ln -sfn sbin/init init'
+# What was fetched once is kept, so that another recipe asks the archive for its lists only.
 # shellcheck disable=SC2016
-mmdebstrap --quiet --mode=$mode --variant=custom --format=tar --include="$packages" \
+mmdebstrap --quiet --mode=$mode --skip=download/empty --skip=essential/unlink --setup-hook='mkdir -p "$1/var/cache/apt/archives"' \
+	--setup-hook="sync-in $cache/debs /var/cache/apt/archives" --customize-hook="sync-out /var/cache/apt/archives $cache/debs" \
+	--variant=custom --format=tar --include="$packages" \
 	--dpkgopt='path-exclude=/usr/share/doc/*' --dpkgopt='path-exclude=/usr/share/man/*' --dpkgopt='path-exclude=/usr/share/locale/*' \
 	--customize-hook='chroot "$1" useradd -m -s /bin/bash alice' --customize-hook='chroot "$1" useradd -m -s /bin/bash bob' \
 	--customize-hook="$trim" --customize-hook="tar-in $work/tree.tar /" \
