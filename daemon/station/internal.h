@@ -223,6 +223,8 @@ void job_take_plan(struct job *job, const struct plan *plan, bool resolved);
 void job_end_failed(struct job *job, const struct failure *why);
 void job_end_session(struct job *job, const struct session *session, const struct record_backup *backups,
 		     uint32_t backup_count);
+/* SlotBusy: who does not want to wait is told who has the slot, or its next phone. */
+int slot_busy(const struct slot *slot, struct failure *why);
 void job_free_all(struct station *st);
 void job_expire(struct station *st, uint64_t now, uint64_t *next);
 /* Time goes to the step that runs (job->at) until now. */

@@ -134,7 +134,7 @@ static const struct job *first_on(const struct slot *slot)
 	return NULL;
 }
 
-static int slot_busy(const struct slot *slot, struct failure *why)
+int slot_busy(const struct slot *slot, struct failure *why)
 {
 	const struct job *first = first_on(slot);
 
@@ -177,11 +177,6 @@ static void settle_in(struct job *job)
 		return;
 	}
 	queue_run(st);
-	/* another one was faster, and this one was not to wait */
-	if (!job->wait_usec && job->state == JOB_QUEUED && !strcmp(job->queued_for, "slot")) {
-		slot_busy(job->slot, &why);
-		job_end_failed(job, &why);
-	}
 }
 
 static void ask_done(void *arg, int status)

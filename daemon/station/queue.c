@@ -165,19 +165,22 @@ static void name_state(struct job *job, const char *full_for)
 {
 	const struct slot *slot = job->slot;
 	bool behind = slot && slot->job;
+	struct failure why = { 0 };
 
 	if (slot && slot->job == job)
 		return;
 	for (struct job *j = job->st->jobs; slot && j != job && !behind; j = j->next)
 		behind = j->pinned && j->slot == slot && (j->state == JOB_WAITING || j->state == JOB_QUEUED);
-	if (behind)
+	if (behind && !job->wait_usec) { /* another one was faster, and this one was not to wait */
+		slot_busy(slot, &why);
+		job_end_failed(job, &why);
+	} else if (behind) {
 		job_state(job, JOB_QUEUED, "slot");
-	else if (job->next_up && full_for)
+	} else if (job->next_up && full_for) {
 		job_state(job, JOB_QUEUED, full_for);
-	else if (slot && slot->device && slot->device->spent)
-		job_state(job, JOB_WAITING, "phone");
-	else
-		job_state(job, JOB_WAITING, "");
+	} else {
+		job_state(job, JOB_WAITING, slot && slot->device && slot->device->spent ? "phone" : "");
+	}
 }
 
 void queue_run(struct station *st)
