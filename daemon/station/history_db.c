@@ -211,6 +211,7 @@ static int make_tables(struct history_db *db, struct failure *why)
 		"CREATE TABLE note(name TEXT PRIMARY KEY, value INTEGER) WITHOUT ROWID;"
 		"CREATE INDEX job_slot ON job(slot, job); CREATE INDEX job_unit ON job(unit, job);"
 		"CREATE INDEX job_error ON job(error, job); CREATE INDEX job_finished ON job(finished_at);"
+		"CREATE INDEX job_backups ON job(unit, finished_at) WHERE backups>0;"
 		"PRAGMA user_version=%d;",
 		VERSION);
 	return history_db_exec(db, sql, why);

@@ -90,7 +90,7 @@ struct choice {
 	uint64_t now; /* usec since 1970, as far as it is believed */
 	uint64_t *job;
 	size_t count;
-	bool more;
+	bool more, any;
 	struct failure *why;
 };
 
@@ -138,27 +138,51 @@ static int each(struct choice *c, const char *sql, const uint64_t *bind, int bin
  */
 #define AGED "(SELECT job, unit, backups, max(finished_at) OVER (ORDER BY job) AS ended FROM job)"
 
+static int found(struct choice *c, uint64_t yes)
+{
+	c->any = yes;
+	return 1;
+}
+
+/* Asked of indexes, after each job: mostly there is nothing to be done. */
+static int any(struct choice *c, const char *sql, const uint64_t *bind)
+{
+	int r;
+
+	c->any = false;
+	r = each(c, sql, bind, 2, found);
+	return r < 0 ? r : c->any;
+}
+
 static int choose_folders(struct choice *c)
 {
 	const uint64_t bind[] = { limit(c->now, c->policy->days), c->policy->jobs };
+	int r = any(c,
+		    "SELECT (SELECT count(*) FROM job)>?2 OR EXISTS(SELECT 1 FROM job WHERE finished_at<?1)",
+		    bind);
 
-	return each(c,
-		    "SELECT job FROM " AGED " WHERE ended<?1 OR job<=(SELECT job FROM job ORDER BY job DESC "
-		    "LIMIT 1 OFFSET ?2) ORDER BY job",
-		    bind, 2, take);
+	return r <= 0 ? r
+		      : each(c,
+			     "SELECT job FROM " AGED " WHERE ended<?1 OR job<=(SELECT job FROM job "
+			     "ORDER BY job DESC LIMIT 1 OFFSET ?2) ORDER BY job",
+			     bind, 2, take);
 }
 
 static int choose_backups(struct choice *c)
 {
 	const uint64_t bind[] = { limit(c->now, c->policy->backup_days), c->policy->backups };
+	int r = any(c,
+		    "SELECT EXISTS(SELECT 1 FROM job WHERE backups>0 AND finished_at<?1) OR EXISTS(SELECT 1 "
+		    "FROM job WHERE backups>0 AND unit<>'' GROUP BY unit HAVING count(*)>?2)",
+		    bind);
 
 	/* without an identity nobody knows whose the next one is: age alone counts */
-	return each(
-		c,
-		"SELECT job FROM (SELECT job, unit, ended, row_number() OVER (PARTITION BY unit ORDER BY job "
-		"DESC) AS nth FROM " AGED
-		" WHERE backups>0) WHERE ended<?1 OR (unit<>'' AND nth>?2) ORDER BY job",
-		bind, 2, take);
+	return r <= 0 ? r
+		      : each(c,
+			     "SELECT job FROM (SELECT job, unit, ended, row_number() OVER (PARTITION BY unit "
+			     "ORDER BY job DESC) AS nth FROM " AGED " WHERE backups>0) WHERE ended<?1 OR "
+			     "(unit<>'' AND nth>?2) ORDER BY job",
+			     bind, 2, take);
 }
 
 /* ---- doing ---- */

