@@ -135,6 +135,8 @@ void flash_passes(void);
 void unplug_is_named(void);
 void returning_phone_passes(void);
 void eight_at_once(void);
+/* s_package.c */
+void removal_waits_for_job(void);
 /* s_access.c */
 void strangers_are_refused(void);
 void rule_lets_in(void);

@@ -48,6 +48,7 @@ static const struct scenario second_boot[] = {
 	{ "interrupted", interruption_is_told },
 	{ "owed", owed_nv_returns },
 	{ "modem", modem_manager_keeps_off },
+	{ "removal", removal_waits_for_job },
 	{ "reboot", reboot_lets_job_end },
 };
 
