@@ -171,6 +171,22 @@ static void offer_devices(struct line *l, const char *prefix)
 	}
 }
 
+static void offer_images(struct line *l, const char *prefix)
+{
+	_cleanup_free_ const char **images = NULL;
+	char what[256];
+	size_t count;
+
+	if (!mirror_peek(l->c) || !(images = mirror_paths(l->c, FDLD_IFACE_IMAGE, &count)))
+		return;
+	for (size_t i = 0; i < count; i++) {
+		json_object *image = mirror_props(l->c, images[i], FDLD_IFACE_IMAGE);
+
+		snprintf(what, sizeof(what), "%s  %s", prop_str(image, "State"), prop_str(image, "Name"));
+		offer(prefix, strrchr(images[i], '/') + 1, what);
+	}
+}
+
 /* File IDs of the package that stands on this very command line. */
 static void offer_entries(struct line *l, const char *prefix)
 {
@@ -207,6 +223,8 @@ static void offer_values(struct line *l, const struct verb_opt *o, const char *p
 		offer_slots(l, prefix, typed);
 	else if (!strcmp(o->name, "entry") || !strcmp(o->name, "without"))
 		offer_entries(l, prefix);
+	else if (!strcmp(o->name, "image"))
+		offer_images(l, prefix);
 	else if (!strcmp(o->name, "nv-from"))
 		offer_owed(l, prefix);
 	else if (!strcmp(o->name, "expect-device"))

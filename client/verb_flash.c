@@ -20,7 +20,7 @@
 struct flash_options {
 	const char *slots[SLOTS_MAX], *only[NAMES_MAX], *without[NAMES_MAX];
 	size_t slot_count, only_count, without_count;
-	const char *repartition, *level, *end, *nv, *nv_from, *expect;
+	const char *repartition, *level, *end, *nv, *nv_from, *expect, *image;
 	bool all, dry_run, detach, erase_all, nv_other, without_backup, force_loaders, bad_crc;
 	bool has_wait;
 	uint64_t wait_usec;
@@ -44,6 +44,7 @@ static const struct verb_opt options[] = {
 	{ "end", 'z', N_("ACTION"), N_("reset (default), power-off, stay"), false },
 	{ "force-loaders", 'L', NULL, N_("take loaders that are not of one family"), false },
 	{ "accept-bad-crc", 'c', NULL, N_("take a package whose check sums are wrong"), false },
+	{ "image", 'i', N_("NUMBER"), N_("instead of FILE: a package that is open in the service"), false },
 	{ "expect-device", 'D', N_("PATH"), N_("only this device object (for programs)"), false },
 	{ 0 },
 };
@@ -90,6 +91,7 @@ static int take(struct flash_options *o, int opt)
 	case 'f': o->nv_from = optarg; break;
 	case 'z': o->end = optarg; break;
 	case 'D': o->expect = optarg; break;
+	case 'i': o->image = optarg; break;
 	default: break;
 	}
 	return 0;
@@ -335,25 +337,46 @@ static int print_plan(struct client *c, const char *job)
 	return r < 0 ? client_complain_bus(c, &error, r) : 0;
 }
 
+/* What is to be flashed, from the command line: a file that can be read, or the path of an image. */
+static int package_of(struct client *c, const char *file, const struct flash_options *o,
+		      struct package_ref *p)
+{
+	struct failure why = { .error = ERR_INVALID_IMAGE, .code = -1 };
+
+	*p = (struct package_ref){ .fd = -1 };
+	if (o->image) {
+		const char *number = !strncmp(o->image, FDLD_PATH_IMAGES "/", strlen(FDLD_PATH_IMAGES) + 1)
+					     ? base_name(o->image)
+					     : o->image;
+
+		if (!*number || number[strspn(number, "0123456789")])
+			return client_usage(N_("flash: '%s' is no number of an image"), o->image);
+		if (asprintf(&p->image, FDLD_PATH_IMAGES "/%s", number) < 0)
+			return error_entry(ERR_INTERNAL)->exit_code;
+		return 0;
+	}
+	p->name = base_name(file);
+	p->fd = open(file, O_RDONLY | O_CLOEXEC);
+	if (p->fd >= 0)
+		return 0;
+	snprintf(why.detail, sizeof(why.detail), "%s: %s", file, strerror(errno));
+	return client_complain(c, &why);
+}
+
 static int run(struct client *c, const char *file, const struct flash_options *o)
 {
 	char *slots[SLOTS_MAX] = { 0 }, *jobs[SLOTS_MAX] = { 0 };
-	_cleanup_close_ int fd = open(file, O_RDONLY | O_CLOEXEC);
-	struct package_ref package = { .fd = fd, .name = base_name(file) };
-	struct failure why = { .error = ERR_INVALID_IMAGE, .code = -1 };
+	struct package_ref package;
 	size_t slot_count = 0, n = 0;
-	int rc;
+	int rc = package_of(c, file, o, &package);
 
-	if (fd < 0) {
-		snprintf(why.detail, sizeof(why.detail), "%s: %s", file, strerror(errno));
-		return client_complain(c, &why);
-	}
-	rc = mirror_load(c);
+	if (!rc)
+		rc = mirror_load(c);
 	if (!rc)
 		rc = choose(c, o, slots, &slot_count);
 	/* read and checked once for several; for one the file goes with the call, and there is one question
 	 * of rights */
-	if (!rc && slot_count > 1)
+	if (!rc && slot_count > 1 && !package.image)
 		rc = open_image(c, &package, o);
 	for (size_t i = 0; !rc && i < MAX(slot_count, 1u); i++) {
 		rc = start_job(c, &package, slots[i], o, &jobs[n]);
@@ -377,6 +400,8 @@ static int run(struct client *c, const char *file, const struct flash_options *o
 		free(jobs[i]);
 	}
 	free(package.image);
+	if (package.fd >= 0)
+		close(package.fd);
 	return rc;
 }
 
@@ -392,11 +417,11 @@ static int flash(struct client *c, int argc, char **argv)
 		if (rc)
 			return rc;
 	}
-	if (optind != argc - 1)
-		return client_usage(N_("flash: which package? One file."));
+	if (optind != argc - (o.image ? 0 : 1))
+		return client_usage(N_("flash: which package? One file, or one image."));
 	if (o.all && o.slot_count)
 		return client_usage(N_("flash: either --slot or --all"));
-	if (o.dry_run && !o.all && !o.slot_count) {
+	if (o.dry_run && !o.all && !o.slot_count && !o.image) {
 		struct package_wish wish = { .file = argv[optind],
 					     .only = o.only,
 					     .only_count = o.only_count,

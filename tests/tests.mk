@@ -83,7 +83,7 @@ bench: need-deps
 # what is made of the tables and sources and kept in the tree: template and languages, parts of pages; a test compares
 .PHONY: words
 words:
-	@man/reference.py && po/update.sh
+	@man/reference.py && po/update.sh && po/catalog.py
 
 # ---- analysers -------------------------------------------------------------------------------
 C_FILES     := $(wildcard common/*.[ch] daemon/*.[ch] daemon/*/*.[ch] client/*.[ch] tests/*/*.[ch])
@@ -130,7 +130,8 @@ sysconfdir  ?= /etc
 # mode "dir" is a folder
 INSTALLED    = 755:$(BUILD)/fdld:$(libexecdir)/fdld 755:$(BUILD)/fdlctl:$(bindir)/fdlctl \
                644:systemd/fdld.service.in:$(unitdir)/fdld.service 644:systemd/fdld.sysusers:$(sysusersdir)/fdld.conf \
-               644:systemd/fdld.tmpfiles:$(tmpfilesdir)/fdld.conf 644:systemd/fdld.catalog:$(catalogdir)/fdld.catalog \
+               644:systemd/fdld.tmpfiles:$(tmpfilesdir)/fdld.conf \
+               $(foreach f,$(wildcard systemd/*.catalog),644:$(f):$(catalogdir)/$(notdir $(f))) \
                644:udev/70-fdld.rules:$(rulesdir)/70-fdld.rules 644:dbus/org.fdld1.conf:$(policydir)/org.fdld1.conf \
                644:dbus/org.fdld1.service.in:$(activatedir)/org.fdld1.service \
                644:dbus/org.fdld1.policy:$(actionsdir)/org.fdld1.policy \

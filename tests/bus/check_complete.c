@@ -133,6 +133,13 @@ static void live(struct rig *rig, const char *shell)
 	CHECK(rig_up(rig, NULL));
 	TAB("fdlctl flash --slot ");
 	CHECK(count() == 0);
+	/* a package that somebody has opened; its name is beside it */
+	TAB("fdlctl flash --image ");
+	CHECK(count() == 0);
+	CHECK(rig_call(rig, 5000, NULL, ROOT, MANAGER, "OpenImage", "ha{sv}", pack.fd, 1, "name", "s",
+		       "a.pac"));
+	TAB("fdlctl flash --image ");
+	CHECK(only("1"));
 	CHECK(rig_plug(rig, p));
 	CHECK(rig_plug(rig, q));
 	TAB("fdlctl flash --slot ");
@@ -146,7 +153,11 @@ static void live(struct rig *rig, const char *shell)
 	snprintf(line, sizeof(line), "--slot=%s", p->id);
 	CHECK(only(!strcmp(shell, "bash") ? "1.2" : line));
 
-	/* a job that ended, and one that waits */
+	/* that very image, flashed; a job that ended, and one that waits */
+	CHECK(ctl(rig, 20000, "flash --slot 1-1.2 --image 1") == 0 && strstr(ctl_out, "PASS"));
+	CHECK(ctl(rig, 20000, "flash --slot 1-1.2 --image 77") == ctl_code("NoSuchImage"));
+	CHECK(ctl(rig, 20000, "flash --slot 1-1.2 --image 1 %s", pack.path) == 2);
+	CHECK(ctl(rig, 20000, "flash --slot 1-1.2 --image a") == 2);
 	CHECK(ctl(rig, 20000, "flash --slot 1-3 %s", pack.path) == 0);
 	CHECK(ctl(rig, 20000, "flash --slot 1-3 --detach %s", pack.path) == 0);
 	CHECK(sscanf(ctl_out, "job %7s", job) == 1);

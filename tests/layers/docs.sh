@@ -188,6 +188,19 @@ for source, made in re.findall(r'^msgid "(.*@.*)"\nmsgstr "(.*)"', text, re.M):
 PY
 )"
 
+# the journal's catalogue
+mkdir -p "$work/root/usr/lib/systemd/catalog" "$work/root/var/lib/systemd/catalog"
+cp systemd/*.catalog "$work/root/usr/lib/systemd/catalog/"
+verdict "the journal's catalogue in every language (else: make words)" "$(
+	po/catalog.py --check
+	journalctl --root="$work/root" --update-catalog 2>&1
+	for tongue in "${languages[@]}"; do
+		[ "$(grep -c '^Subject: ' "systemd/fdld.$tongue.catalog")" = "$(grep -c '^Subject: ' systemd/fdld.catalog)" ] || echo "$tongue: entries"
+		grep -xF -f <(grep '^Subject: ' systemd/fdld.catalog) "systemd/fdld.$tongue.catalog" | sed "s/^/$tongue: not translated: /"
+		grep -qaF "$(sed -n '/^Subject: /{p;q}' "systemd/fdld.$tongue.catalog")" "$work/root/var/lib/systemd/catalog/database" || echo "$tongue: not in the database"
+	done
+)"
+
 # ---- completion ------------------------------------------------------------------------------
 verdict "the completion functions parse" "$(
 	bash -n client/completions/fdlctl.bash 2>&1
