@@ -69,6 +69,29 @@ bool users_until(struct rig *rig, int timeout_ms, bool (*pred)(void *arg), void 
 	return rig_until(rig, timeout_ms, until, &u);
 }
 
+struct counting {
+	const unsigned int *count;
+	unsigned int value;
+};
+
+static bool is_reached(void *arg)
+{
+	const struct counting *c = arg;
+
+	return *c->count >= c->value;
+}
+
+bool users_count(struct rig *rig, const unsigned int *count, unsigned int value)
+{
+	struct counting c = { count, value };
+
+	if (users_until(rig, 10000, is_reached, &c))
+		users_sleep(rig, 100);
+	if (*count != value)
+		tap_note("%u expected, %u came", value, *count);
+	return *count == value;
+}
+
 void users_sleep(struct rig *rig, int ms)
 {
 	(void)users_until(rig, ms, NULL, NULL);

@@ -47,6 +47,8 @@ void user_send(struct user *user, const char *path, const char *iface, const cha
 	       ...);
 /* Runs rig, users and authority. */
 void users_sleep(struct rig *rig, int ms);
+/* Until this count is so, and a moment on: that it does not go further. */
+bool users_count(struct rig *rig, const unsigned int *count, unsigned int value);
 bool users_until(struct rig *rig, int timeout_ms, bool (*pred)(void *arg), void *arg);
 /* Lets go of what a test left open; after each test. */
 void users_forget(void);

@@ -161,8 +161,7 @@ static void late(struct rig *rig)
 	/* others are served meanwhile */
 	CHECK(rig_call(rig, 5000, NULL, ROOT, MANAGER, "GetSlot", "s", s.phone->id));
 	authority_answer(AUTHORITY_YES);
-	users_sleep(rig, 1000);
-	CHECK(s.user->answered == 2 && !s.user->refused && a->asked == 2);
+	CHECK(users_count(rig, &s.user->answered, 2) && !s.user->refused && a->asked == 2);
 	CHECK(rig_counter(rig, "jobs-accepted") == 1);
 	scene_strike(&s);
 }
@@ -387,8 +386,7 @@ static void device_unique(struct rig *rig)
 	user_send(s.user, s.phone->slot, SLOT, "Flash", "ha{sv}", s.pack.fd, 0);
 	CHECK(users_until(rig, 5000, has_asked, a));
 	a->mood = AUTHORITY_SILENT;
-	users_sleep(rig, 500);
-	CHECK(a->asked == 2);
+	CHECK(users_count(rig, &a->asked, 2));
 	user_free(s.user);
 	CHECK(users_until(rig, 5000, has_cancelled, a));
 	authority_answer(AUTHORITY_YES);

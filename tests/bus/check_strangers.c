@@ -177,8 +177,8 @@ static void privacy(struct rig *rig)
 	CHECK(rig_call(rig, 5000, &m, path, JOB, "GetUnitId", "a{sv}", 0) &&
 	      sd_bus_message_read(m, "s", &text) > 0);
 	CHECK(strlen(text) == 64 && !strncmp(text, unit, 8));
-	sd_bus_message_unref(m);
 	add_secret(&x, text + 55);
+	sd_bus_message_unref(m);
 	read += look_around(rig, &x, &s, path);
 	tap_note("%u values read, %u secrets in %u shapes", read, 3u, x.count);
 	if (x.found)
@@ -243,28 +243,23 @@ static void prompts(struct rig *rig)
 	a = authority_new(rig, AUTHORITY_SILENT);
 	for (int i = 0; i < 8; i++)
 		user_send(s.user, ROOT, MANAGER, "Drain", "a{sv}", 0);
-	users_sleep(rig, 200);
-	CHECK(a->asked == 8 && !s.user->answered);
+	CHECK(users_count(rig, &a->asked, 8) && !s.user->answered);
 	CHECK(refused_for_limits(rig, s.user, ROOT, MANAGER, "Drain"));
 	for (int i = 0; i < 8; i++)
 		user_send(second, ROOT, MANAGER, "Drain", "a{sv}", 0);
-	users_sleep(rig, 200);
-	CHECK(a->asked == 16);
+	CHECK(users_count(rig, &a->asked, 16));
 	/* another connection of the same user is no way round it; another user has a right of its own */
 	CHECK(refused_for_limits(rig, third, ROOT, MANAGER, "Drain"));
 	user_send(other, ROOT, MANAGER, "Drain", "a{sv}", 0);
-	users_sleep(rig, 200);
-	CHECK(a->asked == 17 && !other->answered);
+	CHECK(users_count(rig, &a->asked, 17) && !other->answered);
 	authority_answer(AUTHORITY_NO);
-	users_sleep(rig, 300);
-	CHECK(s.user->refused == 8 && second->refused == 8 && other->refused == 1);
+	CHECK(users_count(rig, &s.user->refused, 8) && users_count(rig, &second->refused, 8) &&
+	      users_count(rig, &other->refused, 1));
 	user_send(third, ROOT, MANAGER, "Drain", "a{sv}", 0);
-	users_sleep(rig, 200);
-	CHECK(a->asked == 18);
+	CHECK(users_count(rig, &a->asked, 18));
 	/* and whoever leaves makes room */
 	user_free(third);
-	users_sleep(rig, 200);
-	CHECK(a->cancelled == 1);
+	CHECK(users_count(rig, &a->cancelled, 1));
 	scene_strike(&s);
 }
 
@@ -274,9 +269,8 @@ static void send_waits(struct rig *rig, struct user *user, const char *job, int 
 	for (int i = 0; i < count; i++) {
 		user_send(user, job, JOB, "Wait", NULL);
 		if (!i)
-			users_sleep(rig, 100);
+			users_sleep(rig, 300);
 	}
-	users_sleep(rig, 300);
 }
 
 static void waits(struct rig *rig)
@@ -293,16 +287,17 @@ static void waits(struct rig *rig)
 	second = user_new(rig, STRANGER);
 	other = user_new(rig, OTHER);
 	send_waits(rig, s.user, job, 70);
-	CHECK(s.user->answered == 6 && s.user->refused == 6 && !strcmp(s.user->error, LIMITS));
+	CHECK(users_count(rig, &s.user->answered, 6) && s.user->refused == 6 &&
+	      !strcmp(s.user->error, LIMITS));
 	send_waits(rig, second, job, 40);
-	CHECK(second->refused == 8); /* 96 of the user */
+	CHECK(users_count(rig, &second->refused, 8)); /* 96 of the user */
 	send_waits(rig, other, job, 40);
-	CHECK(other->refused == 8); /* 128 of the job */
+	CHECK(users_count(rig, &other->refused, 8)); /* 128 of the job */
 	/* its starter is not shut out by all of these */
 	CHECK(!strcmp(rig_wait(rig, job, 500), "timeout"));
 	CHECK(rig_call(rig, 5000, NULL, job, JOB, "Cancel", "a{sv}", 0));
-	users_sleep(rig, 500);
-	CHECK(s.user->answered == 70 && second->answered == 40 && other->answered == 40);
+	CHECK(users_count(rig, &s.user->answered, 70) && users_count(rig, &second->answered, 40) &&
+	      users_count(rig, &other->answered, 40));
 	scene_strike(&s);
 }
 
@@ -323,6 +318,7 @@ static void connections(struct rig *rig)
 		user_send(user_new(rig, STRANGER), job, JOB, "Wait", NULL);
 	last = user_new(rig, STRANGER);
 	other = user_new(rig, OTHER);
+	users_sleep(rig, 500);
 	CHECK(!user_call(rig, last, 5000, NULL, job, JOB, "Wait", NULL) && !strcmp(last->error, LIMITS));
 	/* reading is still for everyone, and others come in */
 	CHECK(user_call(rig, last, 5000, NULL, ROOT, MANAGER, "GetSlot", "s", s.phone->id));

@@ -45,7 +45,8 @@ static void reply(const struct request *q, int error, const void *data, size_t l
 				       .unique = q->in.unique };
 
 	memcpy(buf, &out, sizeof(out));
-	memcpy(buf + sizeof(out), data, len);
+	if (len)
+		memcpy(buf + sizeof(out), data, len);
 	/* whoever asked may be gone */
 	if (write(device, buf, out.len) < 0 && errno != ENOENT)
 		_exit(2);
