@@ -267,6 +267,16 @@ static void keep(char *to, size_t room, const char *from)
 	snprintf(to, room, "%s", from);
 }
 
+static void note_action(struct authority *a, const char *action)
+{
+	unsigned int i = 0;
+
+	while (i < a->actions && strcmp(a->action[i], action) != 0)
+		i++;
+	if (i == a->actions && i < sizeof(a->action) / sizeof(a->action[0]))
+		keep(a->action[a->actions++], sizeof(a->action[0]), action);
+}
+
 static int on_check(sd_bus_message *m)
 {
 	struct authority *a = &authority.state;
@@ -309,6 +319,7 @@ static int on_check(sd_bus_message *m)
 	keep(q->action, sizeof(q->action), action);
 	keep(q->id, sizeof(q->id), id);
 	a->asked++;
+	note_action(a, action);
 	if (mood == AUTHORITY_SILENT) {
 		if (authority.held_count == HELD_MAX)
 			die("too many questions", -EAGAIN);

@@ -74,6 +74,8 @@ struct authority {
 	const char *only; /* YES to this action, NO to the others; NULL: as the mood says */
 	unsigned int asked, cancelled;
 	struct authority_asked last;
+	char action[24][64]; /* each that it was asked about, once */
+	unsigned int actions;
 	char cancelled_id[64]; /* the last */
 };
 /* Owns org.freedesktop.PolicyKit1 from now on; one at a time. */
