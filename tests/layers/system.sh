@@ -42,6 +42,16 @@ said=$(systemd-analyze security --offline=true --threshold=10 "$unit" 2>&1)
 rc=$?
 echo "# $(tail -n 1 <<<"$said" | tr -cd '[:print:]')"
 verdict "systemd-analyze security: exposure at most 1.0" "$( ((rc == 0)) || printf '%s\n' "${said:-status $rc}")"
+# readiness, watchdog and end by sd_notify; only the main process is told to end; what is known of the ports outlives a restart
+left=
+for line in Type=notify NotifyAccess=main BusName=org.fdld1 KillMode=mixed TimeoutStopSec=5min Restart=on-failure \
+	RuntimeDirectory=fdld 'RuntimeDirectoryPreserve=\(restart\|yes\)' StateDirectory=fdld User=fdld; do
+	grep -qx "$line" "$unit" || left+="no $line"$'\n'
+done
+# far above the longest turn that the loop may take (bus/check_trouble: 50 ms)
+watchdog=$(sed -n 's/^WatchdogSec=\([0-9]*\)s$/\1/p' "$unit")
+((${watchdog:-0} >= 10)) || left+="the watchdog strikes too soon"$'\n'
+verdict "start, end and watchdog of the unit are as fdld counts on them" "$left"
 left=
 for name in NameTaken StateDirectory ConfigInvalid; do
 	code=$("$build/fdlctl" errors --json "$name" | sed -n 's/.*"exit_code":[ ]*\([0-9]*\).*/\1/p')
