@@ -8,7 +8,7 @@ cd "$(dirname "$0")/.."
 out=${1:-build/deb}
 export LC_ALL=C.UTF-8
 files() {
-	if git rev-parse --is-inside-work-tree >/dev/null 2>&1; then
+	if [ "$(git rev-parse --show-toplevel 2>/dev/null)" = "$(pwd -P)" ]; then
 		git ls-files -z --cached --others --exclude-standard
 	else
 		find . \( -path ./build -o -path ./.git \) -prune -o \( -type f -o -type l \) -print0
@@ -20,6 +20,9 @@ if [ "$made" != "$version" ]; then
 	echo "Makefile says version $made, debian/changelog $version" >&2
 	exit 1
 fi
+mkdir -p "$(dirname "$out")"
+exec 9>"$out.lock"
+flock 9
 state=$(files | xargs -0 sha256sum | sha256sum)
 if [ "$(cat "$out/state" 2>/dev/null)" != "$state" ]; then
 	rm -rf "$out"
@@ -27,7 +30,7 @@ if [ "$(cat "$out/state" 2>/dev/null)" != "$state" ]; then
 	mkdir -p "$tree"
 	files | xargs -0 cp -a --parents -t "$tree"
 	# the tests have their own commands; a build by hand (dpkg-buildpackage) runs those of the units
-	(cd "$tree" && DEB_BUILD_OPTIONS="nocheck parallel=$(nproc)" dpkg-buildpackage -us -uc) >"$out/log" 2>&1 || {
+	(cd "$tree" && DEB_BUILD_OPTIONS="nocheck parallel=$(nproc)" dpkg-buildpackage -us -uc) >"$out/log" 2>&1 9>&- || {
 		tail -n 40 "$out/log" >&2
 		echo "the whole log: $out/log" >&2
 		exit 1
