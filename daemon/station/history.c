@@ -33,6 +33,15 @@ struct history_task {
 	void *user;
 };
 
+/* Somebody who wants to see what was ended before he asked. */
+struct waiting {
+	struct waiting *next;
+	uint64_t turn; /* of the task that writes it */
+	void (*go)(void *arg);
+	void (*drop)(void *arg);
+	void *arg;
+};
+
 struct history {
 	struct station *st;
 	struct history_store *store;
@@ -47,6 +56,8 @@ struct history {
 	size_t count, cap;
 	struct history_task *task; /* the one of ours that is under way */
 	uint64_t task_since;	   /* monotonic */
+	uint64_t begun_tasks;	   /* of ours, so far */
+	struct waiting *waiting;   /* in the order of asking */
 	bool begun, keep_due, again, looking;
 	uint64_t kept; /* CLOCK_BOOTTIME, usec: when keeping was last looked at; 0 never */
 	struct loop_timer *timer;
@@ -199,6 +210,37 @@ static void learn(struct history *h, const struct history_task *t)
 
 /* ---- writing ---- */
 
+int history_when_written(struct history *h, void (*go)(void *arg), void (*drop)(void *arg), void *arg)
+{
+	struct waiting **at = &h->waiting, *w;
+
+	if (h->state == HISTORY_FAILED || (!h->task && !h->count))
+		return 1;
+	w = calloc(1, sizeof(*w));
+	if (!w)
+		return -ENOMEM;
+	/* what has not gone to the worker yet goes with the next task */
+	*w = (struct waiting){
+		.turn = h->begun_tasks + (h->count ? 1 : 0), .go = go, .drop = drop, .arg = arg
+	};
+	while (*at)
+		at = &(*at)->next;
+	*at = w;
+	return 0;
+}
+
+/* The task of this turn is over, or (UINT64_MAX) nobody knows when it will be. */
+static void let_go(struct history *h, uint64_t turn)
+{
+	while (h->waiting && h->waiting->turn <= turn) {
+		struct waiting *w = h->waiting;
+
+		h->waiting = w->next;
+		w->go(w->arg);
+		free(w);
+	}
+}
+
 static void pump(struct history *h);
 
 static void remember(struct history *h, uint64_t job)
@@ -235,6 +277,7 @@ static void ours_done(void *arg, int status)
 	if (t->work.more)
 		h->keep_due = true;
 	loop_timer_after(h->timer, h->again ? RETRY_USEC : KEEP_USEC);
+	let_go(h, h->again ? UINT64_MAX : h->begun_tasks);
 	station_poke(h->st);
 	if (!h->again)
 		pump(h);
@@ -270,9 +313,11 @@ static void pump(struct history *h)
 	h->keep_due = h->again = false;
 	h->task = t;
 	h->task_since = loop_now();
+	h->begun_tasks++;
 	if (submit(h, t, ours_done) < 0) {
 		h->task = NULL;
 		h->again = true;
+		let_go(h, UINT64_MAX);
 		loop_timer_after(h->timer, RETRY_USEC);
 		return;
 	}
@@ -293,6 +338,7 @@ static void look_at_task(struct history *h)
 	failure_set(&why, ERR_HISTORY_UNUSABLE, "the disk has not answered for %" PRIu64 " s",
 		    patience / 1000000);
 	show(h, HISTORY_FAILED, &why);
+	let_go(h, UINT64_MAX);
 }
 
 static void on_timer(void *arg)
@@ -458,6 +504,13 @@ void history_free(struct history *h)
 		return;
 	if (h->task)
 		h->task->h = NULL;
+	while (h->waiting) {
+		struct waiting *w = h->waiting;
+
+		h->waiting = w->next;
+		w->drop(w->arg);
+		free(w);
+	}
 	if (h->worker)
 		worker_abandon(h->worker);
 	if (h->readers)

@@ -30,6 +30,11 @@ void history_ended(struct history *h, uint64_t job);
 /* Other settings: what is no longer to be kept may be more, or less. */
 void history_configure(struct history *h);
 bool history_busy(const struct history *h); /* something is being written */
+/*
+ * What has ended by now is to be in the answer. 1: it is written, or cannot be; 0: go(arg) is called later,
+ * when that is so, or drop(arg), when the history is freed; -ENOMEM.
+ */
+int history_when_written(struct history *h, void (*go)(void *arg), void (*drop)(void *arg), void *arg);
 /* For history_ask.c: where answers are made, and from what. */
 struct worker *history_readers(struct station *st);
 struct history_store *history_store_of(struct station *st);

@@ -150,14 +150,36 @@ static void select_run(void *arg)
 	seal(q, out);
 }
 
+/* What had ended when it was asked for is written. */
+static void select_now(void *arg)
+{
+	struct question *q = arg;
+	station_sheet_fn done = q->done;
+	struct failure why = { 0 };
+	void *user = q->user;
+
+	q->st->writing--;
+	if (ask(q, history_readers(q->st), select_run, 0, &why) < 0)
+		done(user, NULL, &why);
+}
+
 int station_history_select(struct station *st, const struct history_filter *filter, station_sheet_fn done,
 			   void *user, struct failure *why)
 {
 	struct question *q = question_new(st, filter, done, user);
+	int r;
 
 	if (!q)
 		return failure_set(why, ERR_INTERNAL, "out of memory");
-	return ask(q, history_readers(st), select_run, 0, why);
+	r = history_when_written(st->history, select_now, release, q);
+	if (r > 0)
+		return ask(q, history_readers(st), select_run, 0, why);
+	if (r < 0) {
+		release(q);
+		return failure_set(why, ERR_INTERNAL, "out of memory");
+	}
+	st->writing++;
+	return 0;
 }
 
 /* ---- backups: from the folders, so that no database stands between a phone and its NV ---- */
