@@ -17,7 +17,7 @@ static bool flashes(struct rig *rig, const char *job)
 /* The phone dawdles: the job is still running whatever happens meanwhile. */
 static struct rig_phone *slow_phone(struct rig *rig, const char *ports)
 {
-	struct phone_setup waits = { .faults = "late at end of system for 3s" };
+	struct phone_setup waits = { .faults = "late at end of system for 5s" };
 
 	return rig_phone(rig, "sc9863a", ports, &waits);
 }
@@ -36,7 +36,7 @@ static void at_work(struct rig *rig)
 	CHECK(s && flashes(rig, s));
 	snprintf(first, sizeof(first), "%s", s);
 	kill(rig->daemon, SIGUSR1);
-	rig_sleep(rig, 300);
+	rig_sleep(rig, 3600);
 	CHECK(strstr(bed_notify(rig->bed)->status, "a newer version takes over when idle"));
 	/* no drain: the next one is taken as ever */
 	CHECK(!strcmp(rig_get(rig, ROOT, MANAGER, "Draining"), "false"));
