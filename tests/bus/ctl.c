@@ -217,6 +217,12 @@ static void hear(struct ctl_run *run)
 	run->text[run->len] = 0;
 }
 
+bool ctl_said(struct ctl_run *run, const char *word)
+{
+	hear(run);
+	return strstr(run->text, word) != NULL;
+}
+
 struct saying {
 	struct ctl_run *run;
 	const char *word;
@@ -226,8 +232,7 @@ static bool said(void *arg)
 {
 	struct saying *s = arg;
 
-	hear(s->run);
-	return strstr(s->run->text, s->word) != NULL;
+	return ctl_said(s->run, s->word);
 }
 
 bool ctl_says(struct rig *rig, struct ctl_run *run, const char *word, int timeout_ms)

@@ -43,6 +43,8 @@ void ctl_start_bash(struct ctl_run *run);
 bool ctl_type(struct ctl_run *run, const char *keys);
 /* Serves the bed until it has said the word. */
 bool ctl_says(struct rig *rig, struct ctl_run *run, const char *word, int timeout_ms);
+/* Whether it has said the word by now. */
+bool ctl_said(struct ctl_run *run, const char *word);
 /* Serves the bed until it has ended: exit code, -1: it goes on (and is killed), 256 + signal. */
 int ctl_wait(struct rig *rig, struct ctl_run *run, int timeout_ms);
 
