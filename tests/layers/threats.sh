@@ -18,6 +18,13 @@ while read -r proof; do
 		bad=1
 	fi
 done < <(grep -oE '`((check|test|sim|fuzz|s)_[a-z0-9_]+|[a-z-]+\.sh)(: [^`]+)?`' <<<"$section" | tr -d '`' | sort -u)
+# who may do what is only said when every action is
+n=$((n + 1))
+left=$(sed -n 's/.*<action id="org\.fdld1\.\([a-z-]*\)".*/\1/p' dbus/org.fdld1.policy | while read -r action; do grep -qF "\`$action\`" <<<"$section" || echo "$action"; done)
+if [ -z "$left" ]; then echo "ok $n - every action has its row"; else
+	echo "not ok $n - no word of: ${left//$'\n'/ }"
+	bad=1
+fi
 # a page that has lost its proofs proves nothing
 n=$((n + 1))
 if ((n > 40)); then echo "ok $n - the page names its proofs"; else
