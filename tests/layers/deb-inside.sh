@@ -120,7 +120,7 @@ order() { # order "what" "then what" ...: each in the record, one after the othe
 }
 : >"$calls"
 left=$(fails dpkg -i /put/fdld_*.deb)
-until_true 100 serves || left+=" the service has no name on the bus: $(cat /run/service.log)"
+until_true 300 serves || left+=" the service has no name on the bus: $(cat /run/service.log)"
 [[ $(manager Version) == "s \"$version\"" ]] || left+=" version on the bus: $(manager Version)"
 [ "$(stat -c %U "/proc/$(service_pid)")" = fdld ] || left+=" it runs as $(stat -c %U "/proc/$(service_pid)")"
 left+=$(order "udevadm control --reload" "systemctl reset-failed fdld.service" "invoke start fdld.service" "udevadm trigger --action=change --subsystem-match=usb --attr-match=idVendor=1782 --attr-match=idProduct=4d00")
@@ -137,16 +137,16 @@ grep -qx '# ours' /etc/fdld/fdld.conf || left+=" fdld.conf was overwritten"
 ended "$pid" && left+=" the running service was ended"
 left+=$(grep -E '\b(stop|restart|try-restart|reload-or-restart)\b' "$calls")
 left+=$(order "systemctl kill --kill-whom=main --signal=SIGUSR1 fdld.service")
-until_true 150 grep -q "^ended with 125" "$calls" || left+=" it did not make room when it had nothing to do: $(cat /run/service.log)"
-until_true 100 serves || left+=" the new one has no name"
+until_true 300 grep -q "^ended with 125" "$calls" || left+=" it did not make room when it had nothing to do: $(cat /run/service.log)"
+until_true 300 serves || left+=" the new one has no name"
 case $(readlink "/proc/$(service_pid)/exe") in */fdld) ;; *) left+=" what runs is $(readlink "/proc/$(service_pid)/exe")" ;; esac
 verdict "upgraded: nothing is stopped; the new program runs as soon as the old one has nothing to do" "$left"
 
 : >"$calls"
 left=$(fails /etc/needrestart/restart.d/fdld.service)
-until_true 150 grep -q "^ended with 125" "$calls" || left+=" it did not begin anew: $(cat "$calls")"
+until_true 300 grep -q "^ended with 125" "$calls" || left+=" it did not begin anew: $(cat "$calls")"
 left+=$(order "systemctl kill --kill-whom=main --signal=SIGUSR1 fdld.service" "ended with 125")
-until_true 100 serves || left+=" the new one has no name"
+until_true 300 serves || left+=" the new one has no name"
 verdict "a library upgraded (needrestart): the same" "$left"
 
 # ---- removed ----
@@ -185,7 +185,7 @@ left=
 said=$(dpkg --remove fdld 2>&1) || left=$said
 rm /usr/local/sbin/busctl
 grep -q 'waiting for 2 running job' <<<"$said" || left+=" it does not say what it waits for: $said"
-until_true 100 ended "$pid" || left+=" the service goes on"
+until_true 300 ended "$pid" || left+=" the service goes on"
 left+=$(order "systemctl mask --runtime --quiet fdld.service" "invoke stop fdld.service" "ended with 0" "systemctl unmask --runtime --quiet fdld.service")
 [ -e /var/lib/fdld/job/2/nv/nr_fixnv1 ] || left+=" the state is gone"
 verdict "removed: nothing can start it meanwhile, it ends by itself, its records stay" "$left"
@@ -213,7 +213,7 @@ verdict "purged: our configuration goes, a file of the administrator's own stays
 # ---- and back again: the service owes what the purge has kept ----
 rm -rf /var/lib/fdld && cp -a /run/state /var/lib/fdld && rm -rf /var/lib/fdld/job/9* /var/lib/fdld/job/10 /var/lib/fdld/images
 left=$(fails dpkg -i /put/fdld_*.deb)
-until_true 100 serves || left+=" the service has no name on the bus: $(cat /run/service.log)"
+until_true 300 serves || left+=" the service has no name on the bus: $(cat /run/service.log)"
 owes=$(manager Counters | sed -n 's/.*"backups-owed" \([0-9]*\).*/\1/p')
 [ "$owes" = 3 ] || left+=" the service owes ${owes:-?}, the purge kept $kept: $(cat /run/service.log)"
 verdict "installed again: the service owes what the purge had kept" "$left"
