@@ -45,7 +45,7 @@ struct waiting {
 struct history {
 	struct station *st;
 	struct history_store *store;
-	struct worker *worker, *readers;
+	struct worker *worker;
 	enum history_state state;
 	struct failure failure;
 	uint64_t jobs;
@@ -405,6 +405,8 @@ static int look(struct station *st, bool compare, station_sheet_fn done, void *u
 	if (h->looking)
 		return failure_set(why, ERR_LIMITS_EXCEEDED,
 				   "the history is being verified or rebuilt already");
+	if (h->task && h->state == HISTORY_FAILED) /* it would wait behind one that hangs */
+		return failure_set(why, ERR_HISTORY_UNUSABLE, "%s", h->failure.detail);
 	t = task_new(h);
 	if (!t)
 		return failure_set(why, ERR_INTERNAL, "out of memory");
@@ -462,11 +464,6 @@ bool station_history_ok(const struct station *st)
 	return st->history->state != HISTORY_FAILED;
 }
 
-struct worker *history_readers(struct station *st)
-{
-	return st->history->readers;
-}
-
 struct history_store *history_store_of(struct station *st)
 {
 	return st->history->store;
@@ -483,9 +480,8 @@ struct history *history_new(struct station *st, const char *state_dir)
 	h->st = st;
 	h->store = history_store_new(state_dir, st->records);
 	h->worker = worker_new(st->loop, "fdld-history", 1);
-	h->readers = worker_new(st->loop, "fdld-lookup", 2);
 	h->timer = loop_timer_new(st->loop, on_timer, h);
-	if (!h->store || !h->worker || !h->readers || !h->timer) {
+	if (!h->store || !h->worker || !h->timer) {
 		history_free(h);
 		return NULL;
 	}
@@ -513,8 +509,6 @@ void history_free(struct history *h)
 	}
 	if (h->worker)
 		worker_abandon(h->worker);
-	if (h->readers)
-		worker_abandon(h->readers);
 	loop_timer_free(h->timer);
 	history_store_unref(h->store);
 	free(h->pending);

@@ -18,7 +18,6 @@
 
 struct history;
 struct history_store;
-struct worker;
 
 /* state_dir is copied. NULL: no memory. Nothing is opened yet. */
 struct history *history_new(struct station *st, const char *state_dir);
@@ -35,8 +34,7 @@ bool history_busy(const struct history *h); /* something is being written */
  * when that is so, or drop(arg), when the history is freed; -ENOMEM.
  */
 int history_when_written(struct history *h, void (*go)(void *arg), void (*drop)(void *arg), void *arg);
-/* For history_ask.c: where answers are made, and from what. */
-struct worker *history_readers(struct station *st);
+/* For history_ask.c: what answers are made from. */
 struct history_store *history_store_of(struct station *st);
 void history_free(struct history *h); /* NULL is fine. What is being written is left behind */
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Questions about the history and about NV backups. Each is answered on a worker beside the one that writes,
- * with a connection of its own.
+ * Questions about the history and about NV backups. Each is answered beside the worker that writes, with a
+ * connection of its own.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -15,8 +15,8 @@
 #include "station/internal.h"
 #include "station/kv.h"
 
-/* Whose disk the descriptor is on is the caller's affair; so is how long it takes. */
-#define EXPORT_USEC UINT64_C(60000000)
+/* Threads that wait for a disk, of the whole process, beyond which nobody is asked any more. */
+#define ASK_LEFT_BEHIND_MAX 16u
 
 struct question {
 	struct station *st; /* looked at on the loop only */
@@ -30,8 +30,9 @@ struct question {
 	struct failure why;
 	station_sheet_fn done;
 	void *user;
-	/* of an export */
 	struct worker *worker;
+	enum error_id unanswered;
+	/* of an export */
 	uint64_t job;
 	char name[40];
 	int to;
@@ -52,7 +53,7 @@ static void answered(void *arg, int status)
 	if (status < 0) { /* not through q->why: the thread may still write to it */
 		struct failure why = { 0 };
 
-		failure_set(&why, status == -ETIMEDOUT ? ERR_STORE_FAILED : ERR_INTERNAL, "%s",
+		failure_set(&why, status == -ETIMEDOUT ? q->unanswered : ERR_INTERNAL, "%s",
 			    status == -ETIMEDOUT ? "the disk has not answered in time" : strerror(-status));
 		q->done(q->user, NULL, &why);
 	} else {
@@ -101,15 +102,26 @@ static struct question *question_new(struct station *st, const struct history_fi
 	return q;
 }
 
-static int ask(struct question *q, struct worker *worker, void (*run)(void *arg), uint64_t deadline,
-	       struct failure *why)
+/*
+ * Each on a thread of its own with a deadline: a disk that does not answer keeps that one, and nobody else
+ * from being answered. unanswered: what it is called then.
+ */
+static int ask(struct question *q, void (*run)(void *arg), enum error_id unanswered, struct failure *why)
 {
-	struct worker_call call = {
-		.run = run, .done = answered, .release = release, .arg = q, .deadline = deadline
-	};
+	struct worker_call call = { .run = run, .done = answered, .release = release, .arg = q };
 	struct station *st = q->st;
-	int r = worker ? worker_submit(worker, &call, NULL) : -ENOMEM;
+	int r = -EAGAIN;
 
+	if (worker_left_behind() >= ASK_LEFT_BEHIND_MAX) {
+		release(q);
+		return failure_set(why, unanswered, "%u calls of a disk have not come back",
+				   worker_left_behind());
+	}
+	q->unanswered = unanswered;
+	call.deadline = loop_now() + st->set.store_usec;
+	q->worker = worker_new(st->loop, "fdld-lookup", 1);
+	if (q->worker)
+		r = worker_submit(q->worker, &call, NULL);
 	if (r < 0) {
 		worker_close(TAKE_PTR(q->worker));
 		release(q);
@@ -159,7 +171,7 @@ static void select_now(void *arg)
 	void *user = q->user;
 
 	q->st->writing--;
-	if (ask(q, history_readers(q->st), select_run, 0, &why) < 0)
+	if (ask(q, select_run, ERR_HISTORY_UNUSABLE, &why) < 0)
 		done(user, NULL, &why);
 }
 
@@ -173,7 +185,7 @@ int station_history_select(struct station *st, const struct history_filter *filt
 		return failure_set(why, ERR_INTERNAL, "out of memory");
 	r = history_when_written(st->history, select_now, release, q);
 	if (r > 0)
-		return ask(q, history_readers(st), select_run, 0, why);
+		return ask(q, select_run, ERR_HISTORY_UNUSABLE, why);
 	if (r < 0) {
 		release(q);
 		return failure_set(why, ERR_INTERNAL, "out of memory");
@@ -282,7 +294,7 @@ int station_backups(struct station *st, const struct history_filter *filter, sta
 	}
 	for (const struct owed *o = st->owed.first; o; o = o->next)
 		q->owed[q->owed_count++] = o->job;
-	return ask(q, history_readers(st), list_run, 0, why);
+	return ask(q, list_run, ERR_STORE_FAILED, why);
 }
 
 const char *station_backup_slot(const struct station *st, uint64_t job)
@@ -391,6 +403,5 @@ int station_backup_export(struct station *st, uint64_t job, const char *name, in
 	q->to = TAKE_FD(own);
 	q->job = job;
 	copy(q->name, sizeof(q->name), name);
-	q->worker = worker_new(st->loop, "fdld-export", 1);
-	return ask(q, q->worker, export_checked, loop_now() + EXPORT_USEC, why);
+	return ask(q, export_checked, ERR_STORE_FAILED, why);
 }
