@@ -65,7 +65,7 @@ static int on_owner_changed(sd_bus_message *m, void *user, sd_bus_error *error)
 static bool holds_nothing(const struct client *client)
 {
 	return !client->asked_count && !client->image_count && !client->wait_count && !client->work_count &&
-	       !client->ask_count;
+	       !client->ask_count && !client->errand_count;
 }
 
 /* Of one user's connections (or, with NULL, of all) the one that has been silent longest and holds nothing
@@ -212,6 +212,26 @@ unsigned int client_sum(const struct client *client, size_t member)
 		if (c->known && c->uid == client->uid)
 			sum += *(const unsigned int *)((const char *)c + member);
 	return sum;
+}
+
+int client_errand_begin(struct client *client, struct failure *why)
+{
+	if (client->errand_count >= BUS_CLIENT_ERRANDS_MAX ||
+	    client_sum(client, offsetof(struct client, errand_count)) >= BUS_USER_ERRANDS_MAX)
+		return failure_set(why, ERR_LIMITS_EXCEEDED, "%u such questions are being answered",
+				   client->errand_count);
+	client->errand_count++;
+	return 0;
+}
+
+void client_errand_end(struct bus *bus, const char *sender)
+{
+	for (struct client *c = bus->clients; c && sender; c = c->next)
+		/* after a restart of the bus the name may be somebody else's, who has asked nothing */
+		if (!strcmp(c->name, sender) && c->errand_count) {
+			c->errand_count--;
+			return;
+		}
 }
 
 static unsigned int open_jobs(const struct bus *bus, uint32_t uid)

@@ -13,9 +13,8 @@
 
 #include "common/util.h"
 
-/* Questions that the disk has not answered yet: of one connection, and in all. */
-#define INQUIRIES_OF_ONE 4u
-#define INQUIRIES_MAX	 32u
+/* Questions that the disk has not answered yet, in all; for those of one caller see client_errand_begin(). */
+#define INQUIRIES_MAX 32u
 
 struct inquiry {
 	struct inquiry *next;
@@ -31,6 +30,7 @@ static void inquiry_free(struct inquiry *q)
 	while (*p != q)
 		p = &(*p)->next;
 	*p = q->next;
+	client_errand_end(q->bus, sd_bus_message_get_sender(q->m));
 	sd_bus_message_unref(q->m);
 	free(q);
 }
@@ -45,22 +45,20 @@ static struct inquiry *inquiry_new(struct call *call,
 				   int (*reply)(const struct station_sheet *sheet, sd_bus_message *reply),
 				   struct failure *why)
 {
-	const char *sender = sd_bus_message_get_sender(call->m);
-	unsigned int all = 0, own = 0;
+	unsigned int all = 0;
 	struct inquiry *q;
 
-	for (q = call->bus->inquiries; q; q = q->next) {
-		const char *other = sd_bus_message_get_sender(q->m);
-
+	for (q = call->bus->inquiries; q; q = q->next)
 		all++;
-		own += sender && other && !strcmp(sender, other);
-	}
-	if (all >= INQUIRIES_MAX || own >= INQUIRIES_OF_ONE) {
+	if (all >= INQUIRIES_MAX) {
 		failure_set(why, ERR_LIMITS_EXCEEDED, "%u such questions are being answered", all);
 		return NULL;
 	}
+	if (client_errand_begin(call->client, why) < 0)
+		return NULL;
 	q = calloc(1, sizeof(*q));
 	if (!q) {
+		client_errand_end(call->bus, call->client->name);
 		failure_set(why, ERR_INTERNAL, "no memory");
 		return NULL;
 	}

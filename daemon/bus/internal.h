@@ -20,17 +20,19 @@
 #include "loop/loop.h"
 #include "station/station.h"
 
-#define BUS_PROPS_MAX	      32
-#define BUS_PROGRESS_USEC     250000u /* between two signals of one job's progress */
+#define BUS_PROPS_MAX	       32
+#define BUS_PROGRESS_USEC      250000u /* between two signals of one job's progress */
 
-#define BUS_CLIENTS_MAX	      256u /* known callers; each costs a match rule */
-#define BUS_CLIENT_ASKED_MAX  16u  /* calls of a caller that wait until we know who it is */
-#define BUS_CLIENT_IMAGES_MAX 32u
-#define BUS_CLIENT_WAITS_MAX  64u
-#define BUS_CLIENT_WORK_MAX   32u /* calls of a caller that are being worked on */
-#define BUS_CLIENT_ASKS_MAX   8u  /* calls of a caller that polkit is being asked about */
-#define BUS_ASKS_MAX	      64u
-#define BUS_JOB_WAITS_MAX     128u
+#define BUS_CLIENTS_MAX	       256u /* known callers; each costs a match rule */
+#define BUS_CLIENT_ASKED_MAX   16u  /* calls of a caller that wait until we know who it is */
+#define BUS_CLIENT_IMAGES_MAX  32u
+#define BUS_CLIENT_WAITS_MAX   64u
+#define BUS_CLIENT_WORK_MAX    32u /* calls of a caller that are being worked on */
+#define BUS_CLIENT_ASKS_MAX    8u  /* calls of a caller that polkit is being asked about */
+#define BUS_ASKS_MAX	       64u
+#define BUS_CLIENT_ERRANDS_MAX 4u /* questions of a caller that the disk is being asked */
+#define BUS_USER_ERRANDS_MAX   12u
+#define BUS_JOB_WAITS_MAX      128u
 /*
  * And over all connections of one user, so that one user's connections cannot take what there is from the
  * others: settings.user_... Not for root and our own user.
@@ -118,7 +120,7 @@ struct client {
 	sd_bus_message *asked[BUS_CLIENT_ASKED_MAX]; /* calls that wait for known */
 	unsigned int asked_count;
 	struct image *images[BUS_CLIENT_IMAGES_MAX];
-	unsigned int image_count, wait_count, work_count, ask_count;
+	unsigned int image_count, wait_count, work_count, ask_count, errand_count;
 	uint64_t used; /* bus->client_clock at its last call */
 };
 
@@ -136,6 +138,12 @@ void client_forget_all(struct bus *bus);
 bool client_trusted(uint32_t uid);
 /* The sum of a member of struct client (an unsigned int, by offsetof) over all connections of its user. */
 unsigned int client_sum(const struct client *client, size_t member);
+/*
+ * A question that the disk has to answer, and its end, whether the caller is still there or not: what is
+ * written for the jobs of others stands in the same line. Negative errno with *why (LimitsExceeded).
+ */
+int client_errand_begin(struct client *client, struct failure *why);
+void client_errand_end(struct bus *bus, const char *sender);
 /* -EDQUOT with *why: the user has as many jobs (flash), or has opened as many images (!flash), as it may. */
 int client_may_begin(const struct client *client, bool flash, struct failure *why);
 

@@ -116,26 +116,48 @@ int job_call_cancel(struct call *call)
 }
 
 /* The trace is read from disk; whoever asked may be gone by then, and a reply to it is lost in silence. */
+struct tracing {
+	struct bus *bus;
+	sd_bus_message *m;
+};
+
+static void tracing_free(struct tracing *t)
+{
+	client_errand_end(t->bus, sd_bus_message_get_sender(t->m));
+	sd_bus_message_unref(t->m);
+	free(t);
+}
+
 static void on_trace(void *user, const char *text, const struct failure *why)
 {
-	sd_bus_message *m = user;
+	struct tracing *t = user;
 
 	if (why)
-		reply_failure_to(m, why);
+		reply_failure_to(t->m, why);
 	else
-		reply_text_to(m, text);
-	sd_bus_message_unref(m);
+		reply_text_to(t->m, text);
+	tracing_free(t);
 }
 
 int job_call_trace(struct call *call)
 {
 	struct failure why = { 0 };
+	struct tracing *t;
 	int r = no_options(call);
 
 	if (r < 0)
 		return r;
-	if (job_trace(call->object->handle, on_trace, sd_bus_message_ref(call->m), &why) < 0) {
-		sd_bus_message_unref(call->m);
+	if (client_errand_begin(call->client, &why) < 0)
+		return reply_failure(call->error, &why);
+	t = calloc(1, sizeof(*t));
+	if (!t) {
+		client_errand_end(call->bus, call->client->name);
+		return -ENOMEM;
+	}
+	t->bus = call->bus;
+	t->m = sd_bus_message_ref(call->m);
+	if (job_trace(call->object->handle, on_trace, t, &why) < 0) {
+		tracing_free(t);
 		return reply_failure(call->error, &why);
 	}
 	return 1;

@@ -419,6 +419,37 @@ static void jobs(struct rig *rig)
 	scene_strike(&s);
 }
 
+/* What the disk is asked stands in one line with what is written for the jobs of all. */
+static void traces_at_once(struct rig *rig)
+{
+	struct user *second;
+	struct scene s;
+	char job[64];
+
+	CHECK(scene_set(rig, &s, NULL));
+	(void)authority_new(rig, AUTHORITY_YES);
+	CHECK(scene_flash(rig, &s, 5000, job, sizeof(job)));
+	CHECK(!strcmp(rig_wait(rig, job, 60000), ""));
+	second = user_new(rig, STRANGER);
+	CHECK(user_call(rig, second, 5000, NULL, job, JOB, "Trace", "a{sv}", 0));
+	for (int i = 0; i < 60; i++)
+		user_send(s.user, job, JOB, "Trace", "a{sv}", 0);
+	CHECK(users_count(rig, &s.user->answered, 60));
+	tap_note("%u of 60 traces at once were refused", s.user->refused);
+	CHECK(s.user->refused > 0 && s.user->refused < 60 && !strcmp(s.user->error, LIMITS));
+	/* one after the other there are as many as one likes */
+	for (int i = 0; i < 20; i++)
+		CHECK(user_call(rig, s.user, 5000, NULL, job, JOB, "Trace", "a{sv}", 0));
+	/* and asking without waiting for the answer leaves nothing behind */
+	for (int i = 0; i < 4; i++)
+		user_send(second, job, JOB, "Trace", "a{sv}", 0);
+	CHECK(sd_bus_flush(second->bus) >= 0);
+	user_free(second);
+	users_sleep(rig, 200);
+	CHECK(user_call(rig, s.user, 5000, NULL, job, JOB, "Trace", "a{sv}", 0));
+	scene_strike(&s);
+}
+
 static const struct rig_test tests[] = {
 	{ "every method of every object is closed to strangers", closed },
 	{ "identity and NV are nowhere to be read", privacy },
@@ -428,6 +459,7 @@ static const struct rig_test tests[] = {
 	{ "connections of one user", connections },
 	{ "packages of one user", images },
 	{ "jobs of one user", jobs },
+	{ "traces at once", traces_at_once },
 };
 
 int main(void)
