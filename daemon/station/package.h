@@ -30,7 +30,8 @@ uint64_t package_size(const struct package *p);
 /* On a worker. 0, then package_pac(); or negative errno with *why. */
 int package_parse(struct package *p, struct failure *why);
 const struct pac *package_pac(const struct package *p); /* NULL before package_parse() */
-/* SHA-256 in hex of the first (1) or second (2) loader's file as it was when the package was opened; "" none. */
+/* SHA-256 in hex of the first (1) or second (2) loader's file as it was when the package was opened; "" none.
+ */
 const char *package_loader(const struct package *p, int which);
 /* On a worker: the whole-file check. 0, then package_body(). package_stop() ends it with Cancelled. */
 int package_check(struct package *p, struct failure *why);

@@ -315,6 +315,28 @@ static void words(struct rig *rig)
 	CHECK(count(rig, "--full --result pass") == 1 && strlen(ctl_str(0, "unit")) == 64);
 	snprintf(text, sizeof(text), "--unit %.12s --full", ctl_str(0, "unit"));
 	CHECK(count(rig, text) == 1);
+	/* times as people write them */
+	static const char *const before[] = {
+		"2020-01-01", "'2020-01-01 07:30'", "2020-01-01T07:30:15", "yesterday", "1h",
+		"-2d",	      "'1h 30min'",	    "@1577836800",	   "26w"
+	};
+	static const char *const after[] = { "now", "2199-12-31", "'2199-12-31 23:59'", "@7258118400" };
+
+	for (size_t i = 0; i < sizeof(before) / sizeof(before[0]); i++) {
+		snprintf(text, sizeof(text), "--since %s", before[i]);
+		CHECK(count(rig, text) == 2);
+		snprintf(text, sizeof(text), "--until %s", before[i]);
+		CHECK(count(rig, text) == 0);
+	}
+	for (size_t i = 0; i < sizeof(after) / sizeof(after[0]); i++) {
+		snprintf(text, sizeof(text), "--until %s", after[i]);
+		CHECK(count(rig, text) == 2);
+		snprintf(text, sizeof(text), "--since %s", after[i]);
+		CHECK(count(rig, text) == 0);
+	}
+	CHECK(ctl(rig, 5000, "history --since 2020-13-01") == 2 &&
+	      ctl(rig, 5000, "history --since 25:00") == 2);
+	CHECK(ctl(rig, 5000, "history --until ''") == 2 && ctl(rig, 5000, "history --until 3parsecs") == 2);
 	/* wrong words */
 	CHECK(ctl(rig, 5000, "history --since whenever") == 2 && strstr(ctl_err, "whenever"));
 	CHECK(ctl(rig, 5000, "history --error Nonsense") == 2 &&
