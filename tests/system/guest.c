@@ -312,7 +312,12 @@ bool call(sd_bus_message **reply, const char *path, const char *iface, const cha
 	sd_bus_message *message = NULL;
 	va_list ap;
 	bool good;
-	int r = sd_bus_message_new_method_call(bus(), &message, FDLD, path, iface, member);
+	int r;
+
+	/* of a job that was refused, say: that it was is told already */
+	if (!path || path[0] != '/')
+		return false;
+	r = sd_bus_message_new_method_call(bus(), &message, FDLD, path, iface, member);
 
 	va_start(ap, types);
 	if (r >= 0 && types)

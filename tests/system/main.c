@@ -2,9 +2,13 @@
 /*
  * usage: guest SHARE              inside the machine, started by its service: the scenarios of this boot
  *        guest --packages DIR     on the host: makes the firmware packages that they use
+ *        guest --tsc              on the host: the frequency of its time stamp counter in kHz, nothing if it
+ * has none
  */
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "tests/system/guest.h"
@@ -67,12 +71,56 @@ static void run(const struct scenario *scenarios, size_t count)
 			scenarios[i].run();
 }
 
+#ifdef __x86_64__
+/* Counter and clock as of the same moment, or nearly. */
+static void moment(uint64_t *counter, uint64_t *nsec)
+{
+	uint64_t best = UINT64_MAX;
+
+	for (int i = 0; i < 200; i++) {
+		struct timespec a, b;
+		uint64_t c, from, took;
+
+		clock_gettime(CLOCK_MONOTONIC_RAW, &a);
+		c = __builtin_ia32_rdtsc();
+		clock_gettime(CLOCK_MONOTONIC_RAW, &b);
+		from = (uint64_t)a.tv_sec * 1000000000 + (uint64_t)a.tv_nsec;
+		took = (uint64_t)b.tv_sec * 1000000000 + (uint64_t)b.tv_nsec - from;
+		if (took < best) {
+			best = took;
+			*counter = c;
+			*nsec = from + took / 2;
+		}
+	}
+}
+#endif
+
+/*
+ * The emulated processor counts with ours. A kernel that finds out for itself how fast that is may be wrong
+ * by far when the emulator does not get its share just then, and lives in a time of its own ever after.
+ */
+static int tell_tsc(void)
+{
+#ifdef __x86_64__
+	uint64_t counter[2], nsec[2];
+
+	moment(&counter[0], &nsec[0]);
+	rest(200);
+	moment(&counter[1], &nsec[1]);
+	printf("%" PRIu64 "\n",
+	       (uint64_t)((double)(counter[1] - counter[0]) * 1e6 / (double)(nsec[1] - nsec[0])));
+#endif
+	return 0;
+}
+
 int main(int argc, char **argv)
 {
 	char path[256];
 
 	if (argc == 3 && !strcmp(argv[1], "--packages"))
 		return make_packages(argv[2]);
+	if (argc == 2 && !strcmp(argv[1], "--tsc"))
+		return tell_tsc();
 	if (argc != 2)
 		return 2;
 	share = argv[1];

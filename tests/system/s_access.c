@@ -154,27 +154,27 @@ static unsigned int count(const char *text, const char *word)
 }
 
 /*
- * A call by alice on a terminal of its own, with polkit's terminal agent for that very process beside it.
- * What is typed is given once the agent asks. Status of the call as sh(); what the terminal showed is in
- * said.
+ * A line of shell by alice on a terminal of her own, in a session as ssh would make it (without one polkit
+ * passes over agents that call themselves a fallback); what is typed is given whenever a password is asked
+ * for. Status as sh(); what the terminal showed is in said.
  */
-static int call_with_agent(const char *typed)
+static int on_a_terminal(const char *line, const char *typed, unsigned int *asked)
 {
-	static const char line[] =
-		"f=$(mktemp -u) && mkfifo $f && { pkttyagent --process $$ --notify-fd 3 3>$f & cat $f; } && "
-		"exec busctl --timeout=40 call " FDLD " " ROOT " " MANAGER " Reload 'a{sv}' 0";
-	uint64_t end = now_ms() + 60000;
-	unsigned int asked = 0;
+	uint64_t end = now_ms() + 90000;
+	char name[64];
 	size_t n = 0;
-	int tty, status = -1;
-	pid_t pid = forkpty(&tty, NULL, NULL, NULL);
+	int tty, slave, status = -1;
+	pid_t pid;
 
-	if (pid < 0)
-		die("forkpty", NULL);
-	if (!pid) {
-		execl("/usr/sbin/runuser", "runuser", "-u", "alice", "--", "bash", "-c", line, (char *)NULL);
-		_exit(127);
-	}
+	*asked = 0;
+	if (openpty(&tty, &slave, name, NULL, NULL) < 0)
+		die("openpty", NULL);
+	pid = sh_start(
+		"/run/terminal.out",
+		"systemd-run --quiet --wait --collect -p PAMName=login -p User=alice -p Environment='XDG_SESSION_CLASS=user "
+		"XDG_SESSION_TYPE=tty LC_ALL=C.UTF-8' -p TTYPath=%s -p StandardInput=tty -p StandardOutput=tty "
+		"-p StandardError=tty sh -c '%s'",
+		name, line);
 	while (now_ms() < end && status == -1) {
 		struct pollfd fd = { .fd = tty, .events = POLLIN };
 
@@ -184,9 +184,8 @@ static int call_with_agent(const char *typed)
 			n += r > 0 ? (size_t)r : 0;
 		}
 		said[n] = '\0';
-		/* a wrong one may be asked for again */
-		if (count(said, "assword:") > asked) {
-			asked++;
+		if (count(said, "assword:") > *asked) {
+			(*asked)++;
 			if (write(tty, typed, strlen(typed)) < 0)
 				break;
 		}
@@ -196,28 +195,42 @@ static int call_with_agent(const char *typed)
 		kill(pid, SIGKILL);
 		(void)sh_wait(pid, 1000);
 	}
+	close(slave);
 	close(tty);
-	return asked ? status : -1;
+	return status;
 }
 
 /* Whoever has no right to it may ask an administrator, who is told what for. */
 void password_is_asked(void)
 {
-	char shown[2048];
+	struct guest_phone *p = phone_at("sc9863a", "", 4, 2, NULL);
+	char line[256], shown[4096];
+	unsigned int asked;
+	const char *wrong;
 	int status;
 
 	ok(sh("usermod -aG sudo bob && echo bob:station | chpasswd") == 0,
 	   "bob is an administrator with a password");
-	status = sh_as("alice", "busctl --allow-interactive-authorization=no call " FDLD " " ROOT " " MANAGER
-				" Reload 'a{sv}' 0");
-	ok(status > 0, "without a question alice is refused (status %d)", status);
-	status = call_with_agent("wrong\n");
-	ok(status > 0, "with a wrong password as well (status %d)", status);
-	status = call_with_agent("station\n");
-	snprintf(shown, sizeof(shown), "%.2000s", said);
-	ok(status == 0, "with bob's she is let in (status %d)", status);
-	ok(strstr(shown, FDLD ".reload"), "he was told what for");
+	ok(plug(p), "a phone");
+	snprintf(line, sizeof(line), "fdlctl --no-ask-password flash --slot %s %s", p->id, p->pac);
+	status = on_a_terminal(line, "station\n", &asked);
+	ok(refused(status) && !asked, "alice, who wants no questions, is refused (status %d)", status);
+	snprintf(line, sizeof(line), "fdlctl flash --slot %s %s", p->id, p->pac);
+	status = on_a_terminal(line, "wrong\n", &asked);
+	ok(refused(status) && asked, "with a wrong password as well, asked %u times (status %d)", asked,
+	   status);
+	ok(words(p) == 0, "and the phone has not heard a word");
+	status = on_a_terminal(line, "station\n", &asked);
+	snprintf(shown, sizeof(shown), "%.4000s", said);
+	ok(status == 0, "with bob's password her job passes, asked %u times (status %d)", asked, status);
+	wrong = storage(p, NULL);
+	ok(!*wrong, "the phone holds its package %s", wrong);
+	snprintf(said, sizeof(said), "%s", shown);
+	ok(strstr(shown, FDLD ".flash") && strstr(shown, "sc9863a.pac") && strstr(shown, p->id),
+	   "he was told what for: action, package and port");
 	(void)sh("gpasswd -d bob sudo");
+	unplug(p);
+	phones_free();
 }
 
 /* ---- the sandbox ---------------------------------------------------------------------------------- */

@@ -1,16 +1,13 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * The far end of vhci_hcd's sockets (the kernel's Documentation/usb/usbip_protocol). Two rules shape this
- * file: the kernel waits without limit for the answer to an UNLINK, so nothing here sleeps while one could
- * come in; and what arrives are requests, not packets, so that where one ends is decided here.
+ * The phone behind the socket: what arrives are requests, not packets, so that where one ends is decided
+ * here.
  */
-#include "tests/system/vhci_phone.h"
+#include "tests/system/vhci_inside.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
-#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,106 +16,18 @@
 #include <time.h>
 #include <unistd.h>
 
-#define VHCI		 "/sys/devices/platform/vhci_hcd.0/"
-#define PORTS_PER_HC	 30u /* 15 of high speed, then 15 of super speed */
-#define ATTACH_TRIES	 2500
-#define RETRY_US	 2000u
-#define SOCKET_BYTES	 (4 << 20)
-#define FLAG_ZERO_PACKET 0x40u
-#define LARGEST_TRANSFER (64u << 20)
+#define VHCI	     "/sys/devices/platform/vhci_hcd.0/"
+#define PORTS_PER_HC 30u /* 15 of high speed, then 15 of super speed */
+#define ATTACH_TRIES 2500
+#define RETRY_US     2000u
+#define SOCKET_BYTES (4 << 20)
 
-enum { CMD_SUBMIT = 1, CMD_UNLINK, RET_SUBMIT, RET_UNLINK };
-
-/* Every word is big endian on the wire. */
-struct pdu {
-	uint32_t command, serial, device, in, endpoint;
-	/* SUBMIT: flags, length; UNLINK: serial of the victim; answers: status, length */
-	uint32_t word[5];
-	uint8_t setup[8];
-};
-
-struct request {
-	struct request *next;
-	uint32_t serial, length, done;
-	bool zero_packet;
-	uint8_t data[];
-};
-
-struct list {
-	struct request *head, **tail;
-};
-
-/* What the phone has said and nobody has fetched yet. */
-struct speech {
-	struct speech *next;
-	size_t length, at;
-	bool ends;
-	uint8_t data[];
-};
-
-struct vhci_phone {
-	struct phone *phone;
-	unsigned int hub, port;
-	pthread_t thread;
-	pthread_mutex_t lock;
-	pthread_cond_t changed;
-	int wake, socket;
-	bool quit, wanted; /* wanted: it is to be attached as soon as the kernel lets it */
-	unsigned int tries;
-	struct list out, in, deaf; /* deaf: control requests that are never answered */
-	struct speech *said, **said_tail;
-	struct vhci_count count;
-	uint64_t epoch;
-};
-
-static uint64_t now_us(const struct vhci_phone *vp)
+uint64_t vhci_now(const struct vhci_phone *vp)
 {
 	struct timespec t;
 
 	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (uint64_t)t.tv_sec * 1000000 + (uint64_t)t.tv_nsec / 1000 - vp->epoch;
-}
-
-/* ---- queues --------------------------------------------------------------------------------------- */
-
-static void list_init(struct list *list)
-{
-	list->head = NULL;
-	list->tail = &list->head;
-}
-
-static void list_add(struct list *list, struct request *request)
-{
-	request->next = NULL;
-	*list->tail = request;
-	list->tail = &request->next;
-}
-
-static bool list_drop(struct list *list, uint32_t serial)
-{
-	for (struct request **at = &list->head; *at; at = &(*at)->next) {
-		struct request *request = *at;
-
-		if (request->serial != serial)
-			continue;
-		*at = request->next;
-		if (!*at)
-			list->tail = at;
-		free(request);
-		return true;
-	}
-	return false;
-}
-
-static void list_clear(struct list *list)
-{
-	while (list->head) {
-		struct request *request = list->head;
-
-		list->head = request->next;
-		free(request);
-	}
-	list_init(list);
+	return (uint64_t)t.tv_sec * 1000000 + (uint64_t)t.tv_nsec / 1000 - vp->epoch + vp->skipped;
 }
 
 static void speech_pop(struct vhci_phone *vp)
@@ -131,49 +40,7 @@ static void speech_pop(struct vhci_phone *vp)
 	free(speech);
 }
 
-/* ---- the socket ----------------------------------------------------------------------------------- */
-
-static bool transfer(int fd, void *data, size_t length, bool out)
-{
-	uint8_t *at = data;
-
-	while (length) {
-		ssize_t n = out ? send(fd, at, length, MSG_NOSIGNAL) : recv(fd, at, length, MSG_WAITALL);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n <= 0)
-			return false;
-		at += n;
-		length -= (size_t)n;
-	}
-	return true;
-}
-
-/* A failure shows when the socket is read next. */
-static void answer(struct vhci_phone *vp, uint32_t command, uint32_t serial, int status, uint32_t length,
-		   const void *data, size_t bytes)
-{
-	struct pdu pdu = { .command = htonl(command),
-			   .serial = htonl(serial),
-			   .word = { htonl((uint32_t)status), htonl(length) } };
-
-	if (transfer(vp->socket, &pdu, sizeof(pdu), true) && bytes)
-		(void)transfer(vp->socket, (void *)(uintptr_t)data, bytes, true);
-}
-
-static void finish(struct vhci_phone *vp, struct list *list, int status)
-{
-	struct request *request = list->head;
-	bool in = list == &vp->in;
-
-	list->head = request->next;
-	if (!list->head)
-		list->tail = &list->head;
-	answer(vp, RET_SUBMIT, request->serial, status, status ? 0 : request->done, request->data,
-	       in && !status ? request->done : 0);
-	free(request);
-}
+/* ---- on and off the bus --------------------------------------------------------------------------- */
 
 static void detach(struct vhci_phone *vp)
 {
@@ -181,9 +48,9 @@ static void detach(struct vhci_phone *vp)
 		close(vp->socket);
 	vp->socket = -1;
 	vp->wanted = false;
-	list_clear(&vp->out);
-	list_clear(&vp->in);
-	list_clear(&vp->deaf);
+	vhci_list_clear(&vp->out);
+	vhci_list_clear(&vp->in);
+	vhci_list_clear(&vp->deaf);
 	while (vp->said)
 		speech_pop(vp);
 	pthread_cond_broadcast(&vp->changed);
@@ -231,111 +98,6 @@ static void attach(struct vhci_phone *vp)
 		pthread_cond_broadcast(&vp->changed);
 }
 
-/* ---- control requests ----------------------------------------------------------------------------- */
-
-/* The data of a standard IN request, or NULL. */
-static const void *describe(const struct vhci_phone *vp, const uint8_t setup[8], size_t *length)
-{
-	static const uint8_t zero[2];
-	const uint8_t *all;
-	size_t whole;
-
-	if (setup[0] == 0x80 && setup[1] == 6) {
-		all = phone_descriptors(vp->phone, &whole);
-		if (setup[3] == 1) {
-			*length = 18;
-			return all;
-		}
-		if (setup[3] == 2 && setup[2] == 0) {
-			*length = whole - 18;
-			return all + 18;
-		}
-		return NULL;
-	}
-	if ((setup[0] & 0xe0) == 0x80 && setup[1] == 0) {
-		*length = 2;
-		return zero;
-	}
-	return NULL;
-}
-
-static void control(struct vhci_phone *vp, struct request *request, const uint8_t setup[8])
-{
-	size_t length = 0;
-	const void *data = NULL;
-	int status = 0;
-
-	if ((setup[0] & 0x60) == 0x20) {
-		vp->count.class_calls++;
-		status = phone_control(vp->phone, now_us(vp), setup[0], setup[1],
-				       (uint16_t)(setup[2] | setup[3] << 8),
-				       (uint16_t)(setup[4] | setup[5] << 8));
-		if (status == -ETIMEDOUT) {
-			list_add(&vp->deaf, request);
-			return;
-		}
-		if (status == -ENODEV)
-			status = -EPROTO;
-	} else if (setup[0] & 0x80) {
-		data = describe(vp, setup, &length);
-		if (!data)
-			status = -EPIPE;
-	}
-	if (length > request->length)
-		length = request->length;
-	answer(vp, RET_SUBMIT, request->serial, status, status ? 0 : (uint32_t)length, data,
-	       status ? 0 : length);
-	free(request);
-}
-
-/* ---- what the kernel asks ------------------------------------------------------------------------- */
-
-/* One request off the socket; false: it is closed. */
-static bool take(struct vhci_phone *vp)
-{
-	struct pdu pdu;
-	struct request *request;
-	uint32_t serial, length;
-	bool in;
-
-	if (!transfer(vp->socket, &pdu, sizeof(pdu), false))
-		return false;
-	serial = ntohl(pdu.serial);
-	if (ntohl(pdu.command) == CMD_UNLINK) {
-		uint32_t victim = ntohl(pdu.word[0]);
-		bool had = list_drop(&vp->in, victim) || list_drop(&vp->out, victim) ||
-			   list_drop(&vp->deaf, victim);
-
-		vp->count.unlinks++;
-		answer(vp, RET_UNLINK, serial, had ? -ECONNRESET : 0, 0, NULL, 0);
-		return true;
-	}
-	length = ntohl(pdu.word[1]);
-	in = ntohl(pdu.in) != 0;
-	if (ntohl(pdu.command) != CMD_SUBMIT || length > LARGEST_TRANSFER)
-		return false;
-	request = malloc(sizeof(*request) + length);
-	if (!request)
-		return false;
-	*request = (struct request){ .serial = serial,
-				     .length = length,
-				     .zero_packet = ntohl(pdu.word[0]) & FLAG_ZERO_PACKET };
-	if (!in && length && !transfer(vp->socket, request->data, length, false)) {
-		free(request);
-		return false;
-	}
-	if (ntohl(pdu.endpoint) == 0) {
-		control(vp, request, pdu.setup);
-	} else if (in) {
-		vp->count.in++;
-		list_add(&vp->in, request);
-	} else {
-		vp->count.out++;
-		list_add(&vp->out, request);
-	}
-	return true;
-}
-
 /* ---- what the phone does -------------------------------------------------------------------------- */
 
 /* Offers the oldest OUT transfer; false: it stays. */
@@ -344,7 +106,7 @@ static bool offer(struct vhci_phone *vp)
 	struct request *request = vp->out.head;
 	int status = 0;
 
-	switch (phone_out(vp->phone, now_us(vp), request->data, request->length, request->zero_packet)) {
+	switch (phone_out(vp->phone, vhci_now(vp), request->data, request->length, request->zero_packet)) {
 	case PHONE_TAKEN: break;
 	case PHONE_HALTED: status = -EPIPE; break;
 	case PHONE_PROTO: status = -EPROTO; break;
@@ -353,7 +115,7 @@ static bool offer(struct vhci_phone *vp)
 	}
 	request->done = status ? 0 : request->length;
 	vp->count.out_bytes += request->done;
-	finish(vp, &vp->out, status);
+	vhci_finish(vp, &vp->out, status);
 	return true;
 }
 
@@ -372,7 +134,7 @@ static bool deliver(struct vhci_phone *vp)
 		length = packet;
 	if (length > request->length - request->done) {
 		speech_pop(vp);
-		finish(vp, &vp->in, -EOVERFLOW);
+		vhci_finish(vp, &vp->in, -EOVERFLOW);
 		return true;
 	}
 	memcpy(request->data + request->done, speech->data + speech->at, length);
@@ -384,7 +146,7 @@ static bool deliver(struct vhci_phone *vp)
 	if (speech->at == speech->length && (!ended || !full || speech->length % packet || !speech->length))
 		speech_pop(vp);
 	if (full || ended)
-		finish(vp, &vp->in, 0);
+		vhci_finish(vp, &vp->in, 0);
 	return true;
 }
 
@@ -408,14 +170,14 @@ static bool listen_to(struct vhci_phone *vp)
 	struct phone_event event;
 	bool listener = vp->socket >= 0 && vp->in.head && !vp->said;
 
-	if (!(listener ? phone_poll(vp->phone, now_us(vp), &event)
-		       : phone_poll_bus(vp->phone, now_us(vp), &event)))
+	if (!(listener ? phone_poll(vp->phone, vhci_now(vp), &event)
+		       : phone_poll_bus(vp->phone, vhci_now(vp), &event)))
 		return false;
 	switch (event.kind) {
 	case PHONE_IN: return say(vp, &event);
-	case PHONE_IN_HALT: finish(vp, &vp->in, -EPIPE); break;
-	case PHONE_IN_PROTO: finish(vp, &vp->in, -EPROTO); break;
-	case PHONE_IN_BABBLE: finish(vp, &vp->in, -EOVERFLOW); break;
+	case PHONE_IN_HALT: vhci_finish(vp, &vp->in, -EPIPE); break;
+	case PHONE_IN_PROTO: vhci_finish(vp, &vp->in, -EPROTO); break;
+	case PHONE_IN_BABBLE: vhci_finish(vp, &vp->in, -EOVERFLOW); break;
 	case PHONE_DETACH: detach(vp); break;
 	case PHONE_ATTACH:
 		detach(vp);
@@ -439,7 +201,7 @@ static uint64_t settle(struct vhci_phone *vp)
 			attach(vp);
 	}
 	due = phone_due(vp->phone);
-	now = now_us(vp);
+	now = vhci_now(vp);
 	if (vp->wanted)
 		return RETRY_US;
 	if (due == PHONE_NEVER)
@@ -468,7 +230,7 @@ static void *serve(void *arg)
 		/* asked again: meanwhile another socket may have taken the place and the number of this one
 		 */
 		fds[1].fd = vp->socket;
-		if (vp->socket >= 0 && poll(&fds[1], 1, 0) > 0 && !take(vp))
+		if (vp->socket >= 0 && poll(&fds[1], 1, 0) > 0 && !vhci_take(vp))
 			detach(vp);
 	}
 	detach(vp);
@@ -497,10 +259,10 @@ struct vhci_phone *vhci_phone_new(struct phone *phone, unsigned int controller, 
 	vp->port = port;
 	vp->socket = -1;
 	vp->epoch = 0;
-	vp->epoch = now_us(vp);
-	list_init(&vp->out);
-	list_init(&vp->in);
-	list_init(&vp->deaf);
+	vp->epoch = vhci_now(vp);
+	vhci_list_init(&vp->out);
+	vhci_list_init(&vp->in);
+	vhci_list_init(&vp->deaf);
 	vp->said_tail = &vp->said;
 	pthread_mutex_init(&vp->lock, NULL);
 	pthread_cond_init(&vp->changed, NULL);
@@ -534,7 +296,7 @@ bool vhci_phone_plug(struct vhci_phone *vp)
 	bool there;
 
 	pthread_mutex_lock(&vp->lock);
-	phone_plug(vp->phone, now_us(vp));
+	phone_plug(vp->phone, vhci_now(vp));
 	vp->wanted = true;
 	wake(vp);
 	while (vp->wanted)
@@ -547,7 +309,7 @@ bool vhci_phone_plug(struct vhci_phone *vp)
 void vhci_phone_unplug(struct vhci_phone *vp)
 {
 	pthread_mutex_lock(&vp->lock);
-	phone_unplug(vp->phone, now_us(vp));
+	phone_unplug(vp->phone, vhci_now(vp));
 	detach(vp);
 	pthread_mutex_unlock(&vp->lock);
 	wake(vp);
@@ -557,6 +319,14 @@ void vhci_phone_swap(struct vhci_phone *vp, struct phone *phone)
 {
 	pthread_mutex_lock(&vp->lock);
 	vp->phone = phone;
+	pthread_mutex_unlock(&vp->lock);
+	wake(vp);
+}
+
+void vhci_phone_skip(struct vhci_phone *vp, uint64_t usec)
+{
+	pthread_mutex_lock(&vp->lock);
+	vp->skipped += usec;
 	pthread_mutex_unlock(&vp->lock);
 	wake(vp);
 }

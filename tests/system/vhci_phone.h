@@ -44,6 +44,9 @@ void vhci_phone_unplug(struct vhci_phone *vp);
 /* Another phone stands on this port from now on; only while nothing is plugged in. */
 void vhci_phone_swap(struct vhci_phone *vp, struct phone *phone);
 
+/* The phone's clock jumps forward: what it was late with comes now. */
+void vhci_phone_skip(struct vhci_phone *vp, uint64_t usec);
+
 /* Keeps the phone's thread off it until vhci_phone_release(), to look inside or to change it. */
 struct phone *vhci_phone_hold(struct vhci_phone *vp);
 void vhci_phone_release(struct vhci_phone *vp);
