@@ -53,21 +53,24 @@ struct fdld {
 	struct host_hook *hook;
 };
 
-static const char usage[] =
-	"Usage: fdld [OPTIONS]\n"
-	"The Unisoc flashing service: owns " FDLD_BUS_NAME
-	" on D-Bus and works for its callers (see fdlctl).\n"
-	"\n"
-	"  --bus=ADDRESS      D-Bus address; default: the system bus\n"
-	"  --session          the session bus\n"
-	"  --state-dir=DIR    jobs, backups; must exist and be ours; default: $STATE_DIRECTORY, /var/lib/fdld\n"
-	"  --runtime-dir=DIR  what is known of each port; default: $RUNTIME_DIRECTORY, /run/fdld\n"
-	"  --udev-tag=TAG     take only devices that a udev rule tagged so\n"
-	"  --keep=TIME        results of ended jobs stay on the bus this long; default: 30min\n"
-	"  --set=KEY=VALUE    any setting of fdld.conf(5), stronger than the files; may be repeated\n"
-	"  --config-root=DIR  look for fdld.conf and its drop-ins below DIR\n"
-	"  -h, --help         this text\n"
-	"  -V, --version      version\n";
+static const char usage[] = "Usage: fdld [OPTIONS]\n"
+			    "The Unisoc flashing service: owns " FDLD_BUS_NAME
+			    " on D-Bus, works for its callers\n"
+			    "(see fdlctl).\n"
+			    "\n"
+			    "  --bus=ADDRESS      D-Bus address; default: the system bus\n"
+			    "  --session          the session bus\n"
+			    "  --state-dir=DIR    jobs, backups; must exist and be ours; default:\n"
+			    "                     $STATE_DIRECTORY, /var/lib/fdld\n"
+			    "  --runtime-dir=DIR  what is known of each port; default: $RUNTIME_DIRECTORY,\n"
+			    "                     /run/fdld\n"
+			    "  --udev-tag=TAG     take only devices that a udev rule tagged so\n"
+			    "  --keep=TIME        ended jobs stay on the bus this long; default: 30min\n"
+			    "  --set=KEY=VALUE    any setting of fdld.conf(5), stronger than the files;\n"
+			    "                     may be repeated\n"
+			    "  --config-root=DIR  look for fdld.conf and its drop-ins below DIR\n"
+			    "  -h, --help         this text\n"
+			    "  -V, --version      version\n";
 
 static void complain(const struct failure *why)
 {

@@ -101,9 +101,9 @@ verdict "every verb and option of the help is in the page and in completion, and
 # ---- help fits -------------------------------------------------------------------------------
 wrong=
 for tongue in '' "${languages[@]}"; do
-	for verb in '' "${verbs[@]}"; do
+	for said in "$build/fdld" "$ctl" "${verbs[@]/#/$ctl }"; do
 		# shellcheck disable=SC2086
-		wrong+=$(LC_ALL=C.UTF-8 LANGUAGE=$tongue "$ctl" $verb --help | LC_ALL=C.UTF-8 python3 -c '
+		wrong+=$(LC_ALL=C.UTF-8 LANGUAGE=$tongue $said --help | LC_ALL=C.UTF-8 python3 -c '
 import sys
 lines = sys.stdin.read().splitlines()
 name = " ".join(sys.argv[1:])
@@ -112,7 +112,7 @@ if len(lines) > 24:
 for line in lines:
     if len(line) > 80:
         print(f"{name}: {len(line)} columns: {line}")
-' "${tongue:-en}" "$verb"
+' "${tongue:-en}" "$said"
 			echo .)
 		wrong=${wrong%.}
 	done
