@@ -42,10 +42,11 @@ said=$(systemd-analyze security --offline=true --threshold=10 "$unit" 2>&1)
 rc=$?
 echo "# $(tail -n 1 <<<"$said" | tr -cd '[:print:]')"
 verdict "systemd-analyze security: exposure at most 1.0" "$( ((rc == 0)) || printf '%s\n' "${said:-status $rc}")"
-# readiness, watchdog and end by sd_notify; only the main process is told to end; what is known of the ports outlives a restart
+# readiness, watchdog and end by sd_notify; only the main process is told to end; what is known of the ports outlives
+# not only a restart but also a stop (ARCHITECTURE, Turns and ends)
 left=
 for line in Type=notify NotifyAccess=main BusName=org.fdld1 KillMode=mixed TimeoutStopSec=5min Restart=on-failure \
-	RuntimeDirectory=fdld 'RuntimeDirectoryPreserve=\(restart\|yes\)' StateDirectory=fdld User=fdld; do
+	RuntimeDirectory=fdld RuntimeDirectoryPreserve=yes StateDirectory=fdld User=fdld; do
 	grep -qx "$line" "$unit" || left+="no $line"$'\n'
 done
 # far above the longest turn that the loop may take (bus/check_trouble: 50 ms)
@@ -160,6 +161,16 @@ verdict "polkit's rule lets fdld start its hooks, and nothing else" "$left"
 cp "$root/usr/lib/systemd/system/fdld-hook@.service" "$work/fdld-hook@1.service"
 said=$(systemd-analyze verify --man=no "$work/fdld-hook@1.service" 2>&1) || said+=" (status $?)"
 verdict "systemd-analyze verify has nothing to say of the hook's unit" "$(grep -i fdld <<<"$said")"
+# its environment is a file of fdld's: it must not be a way out of fdld's own sandbox
+left=
+hook=$(sed ':a; /\\$/ { N; s/\\\n//; ba }' "$root/usr/lib/systemd/system/fdld-hook@.service")
+for name in LD_PRELOAD LD_AUDIT LD_LIBRARY_PATH BASH_ENV ENV PERL5OPT PYTHONPATH; do
+	grep -qE "^UnsetEnvironment=(.* )?$name( |\$)" <<<"$hook" || left+="$name gets through"$'\n'
+done
+for dir in /run/fdld /var/lib/fdld; do
+	grep -qE "^InaccessiblePaths=(.* )?-$dir( |\$)" <<<"$hook" || left+="$dir is seen"$'\n'
+done
+verdict "the hook's unit lets nothing through by which fdld could run what it likes" "$left"
 # what the unit does, done by hand: scripts in the order of their names, with the facts
 mkdir -p "$work/hooks.d"
 for i in 20-b 10-a; do

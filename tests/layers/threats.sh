@@ -25,6 +25,23 @@ if [ -z "$left" ]; then echo "ok $n - every action has its row"; else
 	echo "not ok $n - no word of: ${left//$'\n'/ }"
 	bad=1
 fi
+# and what it says is asked for is what the policy asks for
+n=$((n + 1))
+wrong=
+while read -r action any inactive active; do
+	row=$(grep -E "^\|[^|]*\`$action\`" <<<"$section")
+	[ "$any $inactive" = "auth_admin auth_admin" ] || wrong+="$action: $any $inactive"$'\n'
+	case $active in
+	auth_admin_keep) want='kept for minutes at the seat' ;;
+	auth_admin) want='every time' ;;
+	*) want="no words for $active" ;;
+	esac
+	[[ $row == *"| an administrator's password, $want |"* ]] || wrong+="$action is not said to be asked for: $want"$'\n'
+done < <(sed -n 's/.*<action id="org\.fdld1\.\([a-z-]*\)".*/\1/p; s/.*<allow_[a-z]*>\(.*\)<.*/\1/p' dbus/org.fdld1.policy | paste -d' ' - - - -)
+if [ -z "$wrong" ]; then echo "ok $n - every action is asked for as the policy asks"; else
+	echo "not ok $n - ${wrong//$'\n'/; }"
+	bad=1
+fi
 # a page that has lost its proofs proves nothing
 n=$((n + 1))
 if ((n > 40)); then echo "ok $n - the page names its proofs"; else
