@@ -88,9 +88,26 @@ static void offer_errors(const char *prefix)
 		offer(prefix, error_entry((enum error_id)id)->name, _(error_entry((enum error_id)id)->cause));
 }
 
-/* The kernel's short name of a place where there is one, its Id when that is what is being typed. */
+static bool begins(const char *text, const char *typed)
+{
+	return *typed && !strncmp(text, typed, strlen(typed));
+}
+
+/* The kernel's short name of a place where there is one; its label or its Id when that is what is being
+ * typed. */
+static const char *slot_name(json_object *slot, const char *typed)
+{
+	const char *id = prop_str(slot, "Id"), *port = prop_str(slot, "Port"),
+		   *label = prop_str(slot, "Label");
+
+	if (begins(label, typed) && plain(label))
+		return label;
+	return !*port || begins(id, typed) ? id : port;
+}
+
 static void offer_slots(struct line *l, const char *prefix, const char *typed)
 {
+	static const char *const names[] = { "Id", "Port", "Label" };
 	_cleanup_free_ const char **slots = NULL;
 	char what[256];
 	size_t count;
@@ -100,14 +117,23 @@ static void offer_slots(struct line *l, const char *prefix, const char *typed)
 	for (size_t i = 0; i < count; i++) {
 		json_object *slot = mirror_props(l->c, slots[i], FDLD_IFACE_SLOT);
 		json_object *dev = mirror_props(l->c, prop_str(slot, "Device"), FDLD_IFACE_DEVICE);
-		const char *id = prop_str(slot, "Id"), *port = prop_str(slot, "Port");
-		bool by_id = !*port || (*typed && !strncmp(id, typed, strlen(typed)));
+		const char *name = slot_name(slot, typed);
+		bool given = false;
 
-		if (used(l, id) || (*port && used(l, port)))
+		for (size_t k = 0; k < ARRAY_SIZE(names); k++)
+			given |= *prop_str(slot, names[k]) && used(l, prop_str(slot, names[k]));
+		if (given)
 			continue;
-		snprintf(what, sizeof(what), "%s%s%s  %s", prop_str(slot, "State"), dev ? ", " : "",
-			 dev ? prop_str(dev, "Stage") : "", by_id ? port : id);
-		offer(prefix, by_id ? id : port, what);
+		snprintf(what, sizeof(what), "%s%s%s", prop_str(slot, "State"), dev ? ", " : "",
+			 dev ? prop_str(dev, "Stage") : "");
+		for (size_t k = 0; k < ARRAY_SIZE(names); k++) { /* what else it is called */
+			const char *other = prop_str(slot, names[k]);
+			size_t len = strlen(what);
+
+			if (*other && strcmp(other, name))
+				snprintf(what + len, sizeof(what) - len, "  %s", other);
+		}
+		offer(prefix, name, what);
 	}
 }
 

@@ -153,6 +153,12 @@ static void live(struct rig *rig, const char *shell)
 	snprintf(line, sizeof(line), "--slot=%s", p->id);
 	CHECK(only(!strcmp(shell, "bash") ? "1.2" : line));
 
+	/* a place that somebody has named */
+	CHECK(rig_call(rig, 5000, NULL, p->slot, SLOT, "Configure", "a{sv}", 1, "label", "s", "left-front"));
+	TAB("fdlctl flash --slot lef");
+	CHECK(only("left-front"));
+	TAB("fdlctl flash --slot 1-1");
+	CHECK(only("1-1.2"));
 	/* that very image, flashed; a job that ended, and one that waits */
 	CHECK(ctl(rig, 20000, "flash --slot 1-1.2 --image 1") == 0 && strstr(ctl_out, "PASS"));
 	CHECK(ctl(rig, 20000, "flash --slot 1-1.2 --image 77") == ctl_code("NoSuchImage"));
