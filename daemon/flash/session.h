@@ -81,7 +81,9 @@ struct session_result {
 	 * nothing is owed to this unit any more */
 	bool nv_written_back;
 	bool nv_owed; /* NV was erased or overwritten and not confirmed: this job's backup is owed */
-	char nv[16];  /* "kept", "blank", "package", "none", "owed" */
+	char nv[16];  /* "kept", "returned" (from a backup that was owed), "blank", "package", "none"; "owed":
+		       * nv_owed
+		       */
 	const struct device_facts *facts;
 	const struct plan *resolved; /* NULL if it did not come to it */
 	const struct entry_result *entries;

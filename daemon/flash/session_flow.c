@@ -272,7 +272,9 @@ static void say_nv(struct session *s)
 {
 	const char *nv = "none";
 
-	if (s->resolved) {
+	if (s->result.nv_owed) {
+		nv = "owed"; /* whatever the plan was: it is not back in the phone */
+	} else if (s->resolved) {
 		for (uint32_t i = 0; i < s->resolved->step_count; i++) {
 			const struct plan_step *p = &s->resolved->step[i];
 
@@ -283,12 +285,18 @@ static void say_nv(struct session *s)
 				nv = "blank";
 				break;
 			}
-			if (p->backup < 0)
+			if (p->backup < 0) {
 				nv = "package";
-			else if (s->facts.backups[p->backup].from_owed)
-				nv = "owed";
-			else if (strcmp(nv, "owed") != 0)
+			} else if (s->facts.backups[p->backup].from_owed) {
+				if (!s->result.pass && s->entries &&
+				    s->entries[i].verdict != ENTRY_VERIFIED) {
+					nv = "owed"; /* by the job before still */
+					break;
+				}
+				nv = "returned";
+			} else if (strcmp(nv, "returned") != 0) {
 				nv = "kept";
+			}
 		}
 	}
 	snprintf(s->result.nv, sizeof(s->result.nv), "%s", nv);
@@ -352,8 +360,8 @@ static bool owed_put_back(const struct session *s)
 		const struct owed_backup *o = &s->owed[i];
 		bool back = false;
 
-		if (!o->same_unit && (!from[0] || strcmp(from, o->job) != 0))
-			continue; /* said to be another phone's: not settled by this one */
+		if (!*o->name || (!o->same_unit && (!from[0] || strcmp(from, o->job) != 0)))
+			continue; /* no valid NV, or said to be another phone's: not settled by this one */
 		for (uint32_t k = 0; k < s->plan->backup_count && k < s->facts.backup_count && !back; k++)
 			back = (!strcmp(o->name, s->plan->backup[k].sink) ||
 				!strcmp(o->name, s->plan->backup[k].target)) &&

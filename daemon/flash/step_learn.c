@@ -139,14 +139,14 @@ static enum step_says owed_take(struct session *s, const struct answer *a)
 		return step_fail(s, ERR_INTERNAL, "no memory for what is owed");
 	for (uint32_t i = 0; i < a->in->awaited.count; i++) {
 		const struct owed_backup *b = &a->in->awaited.list[i];
-		struct owed_backup *kept = &s->owed[s->owed_count];
+		struct owed_backup *kept = &s->owed[s->owed_count++];
 
+		/* its place stays: the runner knows backups by the number in its own list */
 		if (session_is_raw(b->name))
 			continue;
 		*kept = *b;
 		kept->name[sizeof(kept->name) - 1] = 0;
 		kept->job[sizeof(kept->job) - 1] = 0;
-		s->owed_count++;
 		if (o->nv_from[0] && !strcmp(o->nv_from, kept->job))
 			named = true;
 		if (!b->same_unit)

@@ -84,6 +84,7 @@ void carry_free(struct runner *r)
 	for (int i = 0; i < CARRY_LENT; i++)
 		free(c->lent[i]);
 	free_list(c->idle);
+	free(c->owed);
 	carried_unref(c->shared);
 	memset(c, 0, sizeof(*c));
 }
@@ -370,16 +371,29 @@ static void keep_release(void *arg)
 	free(k);
 }
 
+/* All of them, however many jobs have failed on this phone: what is not told would be settled unseen. */
 static void tell_owed(struct runner *r, const char *unit)
 {
 	struct carry *c = &r->carry;
-	struct owed_backup list[RECORD_BACKUPS_MAX];
-	struct owed_match match[RECORD_BACKUPS_MAX];
+	const struct owed_index *ix = &r->st->owed;
+	uint64_t named = kv_u64(r->job->plan->options.nv_from, 0);
 	struct session_input in = { .kind = INPUT_AWAITED };
+	uint32_t count = owed_query(ix, unit, r->slot->id, named, NULL, 0);
+	struct owed_match *match = calloc(count + 1, sizeof(*match));
+	struct owed_backup *list = calloc(count + 1, sizeof(*list));
+	struct failure why = { 0 };
 
-	memset(list, 0, sizeof(list));
-	c->owed_count = owed_query(&r->st->owed, unit, r->slot->id, kv_u64(r->job->plan->options.nv_from, 0),
-				   match, RECORD_BACKUPS_MAX);
+	free(c->owed);
+	c->owed_count = 0;
+	c->owed = calloc(count + 1, sizeof(*c->owed));
+	if (!match || !list || !c->owed) {
+		free(match);
+		free(list);
+		failure_set(&why, ERR_INTERNAL, "no memory for what is owed");
+		runner_fail(r, &why);
+		return;
+	}
+	c->owed_count = owed_query(ix, unit, r->slot->id, named, match, count);
 	for (uint32_t i = 0; i < c->owed_count; i++) {
 		c->owed[i].job = match[i].owed->job;
 		kv_copy(c->owed[i].name, sizeof(c->owed[i].name), match[i].backup->name);
@@ -388,9 +402,11 @@ static void tell_owed(struct runner *r, const char *unit)
 		list[i].size = match[i].backup->size;
 		list[i].same_unit = match[i].same_unit;
 	}
+	free(match);
 	in.awaited.list = list;
 	in.awaited.count = c->owed_count;
 	runner_feed(r, &in);
+	free(list);
 }
 
 static void keep_done(void *arg, int status)

@@ -242,6 +242,7 @@ void job_result(const struct job *job, struct job_result *result)
 		.level = r->level,
 		.leaves = r->leaves,
 		.nv = r->nv,
+		.nv_owed = owed_find(&job->st->owed, r->number) != NULL,
 		.last_confirmed = r->last_confirmed,
 		.unit = r->unit,
 		.storage = r->storage,

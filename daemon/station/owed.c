@@ -7,6 +7,13 @@
 #include "station/kv.h"
 #include "station/owed.h"
 
+static bool is_raw(const char *name)
+{
+	size_t n = strlen(name);
+
+	return n > 4 && !strcmp(name + n - 4, ".raw");
+}
+
 int owed_add(struct owed_index *ix, uint64_t job, const char *unit, const char *slot,
 	     const struct record_backup *backups, uint32_t count)
 {
@@ -27,8 +34,10 @@ int owed_add(struct owed_index *ix, uint64_t job, const char *unit, const char *
 	}
 	kv_copy(o->unit, sizeof(o->unit), unit);
 	kv_copy(o->slot, sizeof(o->slot), slot);
-	o->backup_count = MIN(count, RECORD_BACKUPS_MAX);
-	memcpy(o->backups, backups, o->backup_count * sizeof(*backups));
+	o->backup_count = 0;
+	for (uint32_t i = 0; i < count && o->backup_count < RECORD_BACKUPS_MAX; i++)
+		if (!is_raw(backups[i].name))
+			o->backups[o->backup_count++] = backups[i];
 	return 0;
 }
 
@@ -106,8 +115,9 @@ uint32_t owed_query(const struct owed_index *ix, const char *unit, const char *s
 
 			if (sure ? !same : same || !could_be(o, unit, slot, named))
 				continue;
-			for (uint32_t i = 0; i < o->backup_count && n < max; i++)
-				match[n++] = (struct owed_match){ o, &o->backups[i], same };
+			for (uint32_t i = 0; i < o->backup_count; i++, n++)
+				if (n < max)
+					match[n] = (struct owed_match){ o, &o->backups[i], same };
 		}
 	return n;
 }

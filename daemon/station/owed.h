@@ -28,7 +28,8 @@ struct owed_index {
 /* A record from the start-up scan, in rising order: adds what it owes, takes away what it has settled. 0 or
  * -ENOMEM. */
 int owed_learn(struct owed_index *ix, const struct job_record *record);
-/* 0 or -ENOMEM; adding one that is there replaces its file list. */
+/* 0 or -ENOMEM; adding one that is there replaces its file list. What was stored as no valid NV (.raw) is
+ * owed to nobody and left out. */
 int owed_add(struct owed_index *ix, uint64_t job, const char *unit, const char *slot,
 	     const struct record_backup *backups, uint32_t count);
 void owed_settle(struct owed_index *ix, uint64_t job);
@@ -46,7 +47,7 @@ struct owed_match {
  * What may belong to the phone with this identity in this place: first those of the same unit, then, where
  * either side has no identity, those of the same slot; the oldest job first. named: a job that a person has
  * named (0: none): it counts from any slot, but never for a unit that is known to be another. Returns how
- * many were found, at most max.
+ * many there are, which may be more than the max that are filled in.
  */
 uint32_t owed_query(const struct owed_index *ix, const char *unit, const char *slot, uint64_t named,
 		    struct owed_match *match, uint32_t max);

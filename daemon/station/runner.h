@@ -60,7 +60,7 @@ struct carry {
 	struct {
 		uint64_t job;
 		char name[40];
-	} owed[RECORD_BACKUPS_MAX];
+	} * owed; /* as told to the session, by its numbers */
 	uint32_t owed_count;
 };
 
@@ -81,7 +81,7 @@ struct runner {
 	bool back;		    /* something came to its place */
 	bool out_busy, sent;
 	uint64_t sent_turn; /* of the loop */
-	uint8_t *held; /* bytes that came while the OUT transfer had not ended */
+	uint8_t *held;	    /* bytes that came while the OUT transfer had not ended */
 	size_t held_len;
 
 	struct want w; /* copy of the one being done */

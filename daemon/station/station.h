@@ -139,15 +139,15 @@ uint64_t station_patience(const struct station *st);
 /* ---- slots and devices ------------------------------------------------------------------------------ */
 
 struct slot_view {
-	const char *id;	       /* ID_PATH */
-	const char *port;      /* the kernel's name now, "1-4.3"; to show */
-	const char *state;     /* "empty", "ready", "busy", "waiting" */
-	struct device *device; /* NULL: none */
-	struct job *job;       /* that has the slot; NULL: none */
-	const char *owed;      /* number of the job whose backup is owed to a phone of this place */
-	uint32_t queued;       /* jobs behind it */
+	const char *id;		      /* ID_PATH */
+	const char *port;	      /* the kernel's name now, "1-4.3"; to show */
+	const char *state;	      /* "empty", "ready", "busy", "waiting" */
+	struct device *device;	      /* NULL: none */
+	struct job *job;	      /* that has the slot; NULL: none */
+	const char *owed;	      /* number of the job whose backup is owed to a phone of this place */
+	uint32_t queued;	      /* jobs behind it */
 	const struct slot_book *book; /* label, note, counters */
-	bool suspect; /* far more fails here than on the others: cable, port, hub */
+	bool suspect;		      /* far more fails here than on the others: cable, port, hub */
 };
 void slot_view(const struct slot *slot, struct slot_view *view);
 /* By ID_PATH, by its label, or by the kernel's name of the place: where a phone is or was. NULL: none. */
@@ -324,7 +324,9 @@ struct job_result {
 	const char *result; /* as job_view.state; "" until the end */
 	const char *level;  /* "acknowledged", "verified", "" */
 	const char *leaves;
-	const char *nv;			   /* "kept", "blank", "package", "none", "owed", "" */
+	const char *nv; /* "kept", "returned" (out of a backup that was owed), "blank", "package", "none",
+			   "owed" (not back in the phone), "" */
+	bool nv_owed;	/* the backup of this job is owed now; a later job may settle it */
 	const char *last_confirmed;	   /* of an interrupted job: text of the last confirmed entry */
 	const char *unit;		   /* canonical identity, "" unknown: not for logs */
 	const char *storage, *rom_version; /* as far as told */

@@ -571,6 +571,7 @@ static void test_settled(void **state)
 static void test_owed(void **state)
 {
 	static const struct record_backup nv = { .name = "l_fixnv1", .size = 100 };
+	static const struct record_backup mixed[] = { { "l_fixnv1.raw", 9 }, { "prodnv", 7 } };
 	struct owed_index ix = { 0 };
 	struct owed_match m[8];
 	uint64_t jobs[8];
@@ -605,7 +606,7 @@ static void test_owed(void **state)
 	assert_int_equal(owed_query(&ix, UNIT_A, "pci-4", 9, m, 8), 1);
 	assert_int_equal(m[0].owed->job, 5);
 	assert_int_equal(owed_query(&ix, UNIT_A, "pci-4", 3, m, 8), 2);
-	assert_int_equal(owed_query(&ix, UNIT_A, "pci-1", 0, m, 1), 1);
+	assert_int_equal(owed_query(&ix, UNIT_A, "pci-1", 0, m, 1), 2); /* one told, two there */
 
 	assert_int_equal(owed_settled_by(&ix, UNIT_A, 0, 0, jobs, 8), 1);
 	assert_int_equal(jobs[0], 5);
@@ -615,6 +616,10 @@ static void test_owed(void **state)
 	assert_int_equal(owed_settled_by(&ix, "", 0, 7, jobs, 8), 1);
 	owed_settle(&ix, 5);
 	assert_int_equal(owed_of_slot(&ix, "pci-1")->job, 7);
+	/* what was no valid NV when it was read is owed to nobody, in this run as after the next start */
+	assert_int_equal(owed_add(&ix, 11, UNIT_A, "pci-5", mixed, 2), 0);
+	assert_int_equal(owed_find(&ix, 11)->backup_count, 1);
+	assert_string_equal(owed_find(&ix, 11)->backups[0].name, "prodnv");
 	owed_clear(&ix);
 }
 

@@ -363,7 +363,7 @@ static void killed_and_run_again(void **state)
 		again(&j);
 		job_run(&j);
 		assert_true(j.out.pass);
-		owed += strcmp(j.out.nv, "owed") == 0;
+		owed += strcmp(j.out.nv, "returned") == 0;
 		assert_true(scenario_holds(&j.sc, &j.options, j.phone, text, sizeof(text)));
 		if (!scenario_kept(&j.sc, j.phone, true, text, sizeof(text)))
 			print_error("killed at %u: %s\n", at, text);
@@ -390,6 +390,7 @@ static void owed_until_read_back(void **state)
 		job_run(&j);
 		if (!j.out.pass && !strcmp(j.out.step, "verify")) {
 			assert_true(j.out.nv_owed);
+			assert_string_equal(j.out.nv, "owed");
 			written++;
 		} else if (!j.out.pass && !strcmp(j.out.step, "write")) {
 			assert_false(j.out.nv_owed);
@@ -495,7 +496,7 @@ static void owed_without_identity(void **state)
 	j.config.session.plan = j.plan;
 	job_run(&j);
 	assert_true(j.out.pass);
-	assert_string_equal(j.out.nv, "owed");
+	assert_string_equal(j.out.nv, "returned");
 	assert_true(scenario_kept(&j.sc, j.phone, true, text, sizeof(text)));
 	job_free(&j);
 	sim_records_free(records);

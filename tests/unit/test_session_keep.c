@@ -125,7 +125,7 @@ static void a_part_does_not_settle_the_rest(void **state)
 		compile(&j);
 		job_run(&j);
 		if (owed > 1 && j.out.pass) {
-			assert_string_equal(j.out.nv, "owed");
+			assert_string_equal(j.out.nv, "returned");
 			assert_false(j.out.nv_owed);
 			assert_false(j.out.nv_written_back);
 			assert_int_equal(sim_records_owed(records), owed);
