@@ -135,6 +135,12 @@ for tongue in "${languages[@]}"; do
 	)"
 done
 
+# installed under whatever prefix, it finds its words beside itself
+mkdir -p "$work/opt/bin" "$work/opt/share/locale"
+cp "$ctl" "$work/opt/bin/"
+cp -r "$build/locale/." "$work/opt/share/locale/"
+verdict "de: found from where fdlctl is installed" "$(german "$work/opt/bin/fdlctl" --help | grep -q '^Aufruf: ' || echo "it speaks: $(german "$work/opt/bin/fdlctl" --help | head -n 3)")"
+
 # what a person sees, by name: each row of the table
 "$ctl" errors --json >"$work/plain"
 german "$ctl" errors --json >"$work/german"
