@@ -53,10 +53,11 @@ struct station {
 	struct image *images;
 	struct job *jobs;
 	uint64_t device_number, image_number;
-	uint32_t asking;  /* jobs on their way into being */
-	uint32_t opening; /* packages */
-	uint32_t writing; /* files on their way */
-	uint32_t runners; /* sessions that are going on */
+	uint32_t asking;   /* jobs on their way into being */
+	uint32_t opening;  /* packages */
+	uint32_t writing;  /* files on their way */
+	uint32_t runners;  /* sessions that are going on */
+	uint64_t bound_at; /* loop_now() when the last job was given its phone */
 	bool probing, draining, idle_told, queue_deferred;
 	struct loop_timer *timer;     /* expiry of waits and of kept results */
 	const char *held;	      /* station_hold(); NULL: jobs may begin */
@@ -175,10 +176,10 @@ struct job {
 	struct runner *runner;
 	char sender[64];
 	bool cancelling;
-	bool announced;	 /* job_added() was told: nothing of it is told before */
-	bool next_up;	 /* its phone is there, but nothing is to begin (station_hold) */
-	bool granted;	 /* the same of its memory */
-	uint64_t lively; /* monotonic: last sign of life */
+	bool announced;	     /* job_added() was told: nothing of it is told before */
+	const char *held_by; /* its phone is there, but this keeps it from beginning; NULL: nothing */
+	bool granted;	     /* the same of its memory */
+	uint64_t lively;     /* monotonic: last sign of life */
 
 	char **lines; /* of the plan */
 	uint32_t line_count;
@@ -239,7 +240,9 @@ int options_translate(const struct job_options *in, const struct settings *set, 
 
 /* queue.c: gives phones to jobs; idempotent. */
 void queue_run(struct station *st);
-void queue_leave(struct job *job); /* the job no longer waits, holds no slot and no memory */
+void queue_leave(struct job *job);
+/* When to look again although nothing happens; UINT64_MAX: not at all. */
+uint64_t queue_again(const struct station *st); /* the job no longer waits, holds no slot and no memory */
 
 /* ---- runner ------------------------------------------------------------------------------------------- */
 

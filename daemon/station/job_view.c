@@ -185,6 +185,8 @@ static const char *queued_why(const char *queued_for)
 		{ "usb-memory",
 		  "other phones have the memory for USB transfers (usb.memory-share, usbfs_memory_mb)" },
 		{ "limit", "as many jobs run as jobs.max-running allows" },
+		{ "hub", "as many jobs run on this hub as jobs.max-per-hub allows" },
+		{ "stagger", "another phone has just begun (jobs.stagger)" },
 		{ "sleep", "the machine is about to sleep" },
 		{ "shutdown", "the machine is about to shut down" },
 	};

@@ -127,7 +127,36 @@ static const char *full(const struct station *st)
 		return st->held;
 	for (const struct slot *s = st->slots; s; s = s->next)
 		busy += s->job != NULL;
-	return busy >= st->set.running_max ? "limit" : NULL;
+	if (busy >= st->set.running_max)
+		return "limit";
+	return st->bound_at && loop_now() - st->bound_at < st->set.stagger_usec ? "stagger" : NULL;
+}
+
+/* Bytes of an ID_PATH that name the hub: all but the last number of the port chain. */
+static size_t hub_len(const char *id)
+{
+	const char *dot = strrchr(id, '.'), *colon = strrchr(id, ':');
+
+	return (size_t)((dot && dot > colon ? dot : colon ? colon : id) - id);
+}
+
+static bool hub_full(const struct slot *slot)
+{
+	size_t len = hub_len(slot->id);
+	uint32_t busy = 0;
+
+	for (const struct slot *s = slot->st->slots; s; s = s->next)
+		busy += s->job && hub_len(s->id) == len && !strncmp(s->id, slot->id, len);
+	return busy >= slot->st->set.hub_max;
+}
+
+uint64_t queue_again(const struct station *st)
+{
+	if (st->bound_at)
+		for (const struct job *j = st->jobs; j; j = j->next)
+			if (j->held_by && !strcmp(j->held_by, "stagger"))
+				return st->bound_at + st->set.stagger_usec;
+	return UINT64_MAX;
 }
 
 /* A phone that a job could be given. */
@@ -139,7 +168,7 @@ static bool free_phone(const struct slot *s)
 static struct job *first_for(struct station *st, struct slot *slot)
 {
 	for (struct job *j = st->jobs; j; j = j->next)
-		if (!j->next_up && job_may_use(j, slot))
+		if (!j->held_by && job_may_use(j, slot))
 			return j;
 	return NULL;
 }
@@ -152,7 +181,7 @@ static struct slot *next_place(struct station *st, struct job **job)
 	for (struct slot *s = st->slots; s; s = s->next) {
 		struct job *first = free_phone(s) ? first_for(st, s) : NULL;
 
-		if (!first || (place && (*job)->number <= first->number))
+		if (!first || (place && (*job)->number <= first->number) || hub_full(s))
 			continue;
 		place = s;
 		*job = first;
@@ -161,7 +190,7 @@ static struct slot *next_place(struct station *st, struct job **job)
 }
 
 /* Pinned jobs behind another one are queued, the first of them waits for a phone. */
-static void name_state(struct job *job, const char *full_for)
+static void name_state(struct job *job)
 {
 	const struct slot *slot = job->slot;
 	bool behind = slot && slot->job;
@@ -176,8 +205,8 @@ static void name_state(struct job *job, const char *full_for)
 		job_end_failed(job, &why);
 	} else if (behind) {
 		job_state(job, JOB_QUEUED, "slot");
-	} else if (job->next_up && full_for) {
-		job_state(job, JOB_QUEUED, full_for);
+	} else if (job->held_by) {
+		job_state(job, JOB_QUEUED, job->held_by);
 	} else {
 		job_state(job, JOB_WAITING, slot && slot->device && slot->device->spent ? "phone" : "");
 	}
@@ -191,7 +220,7 @@ void queue_run(struct station *st)
 
 	/* jobs end in here, but none is freed before the loop's next turn */
 	for (struct job *j = st->jobs; j; j = j->next) {
-		j->next_up = false;
+		j->held_by = NULL;
 		if (j->state != JOB_WAITING && j->state != JOB_QUEUED)
 			continue;
 		if (expected_gone(j))
@@ -201,14 +230,16 @@ void queue_run(struct station *st)
 		else if (j->granted && !st->held)
 			start(j);
 	}
-	while (!full(st) && (place = next_place(st, &next)))
+	while (!full(st) && (place = next_place(st, &next))) {
+		st->bound_at = loop_now();
 		bind(next, place);
-	/* what could begin, were it not for the whole machine: one for each phone */
+	}
+	/* what could begin, were it not for its hub or the whole machine: one for each phone */
 	full_for = full(st);
-	for (struct slot *s = st->slots; s && full_for; s = s->next)
+	for (struct slot *s = st->slots; s; s = s->next)
 		if (free_phone(s) && (next = first_for(st, s)))
-			next->next_up = true;
+			next->held_by = full_for ? full_for : hub_full(s) ? "hub" : NULL;
 	for (struct job *j = st->jobs; j; j = j->next)
 		if (j->state == JOB_WAITING || j->state == JOB_QUEUED)
-			name_state(j, full_for);
+			name_state(j);
 }

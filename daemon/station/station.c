@@ -68,6 +68,7 @@ static void look(void *arg)
 	st->queue_deferred = false;
 	queue_run(st);
 	job_expire(st, loop_now(), &next);
+	next = MIN(next, queue_again(st));
 	loop_timer_at(st->timer, next);
 	look_for_end(st);
 }

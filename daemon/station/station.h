@@ -285,7 +285,8 @@ struct job_view {
 	const char *stage; /* "waiting-for-device", "queued", "connect" ... "end", "finished" */
 	const char *step, *entry;
 	const char *queued_for; /* why it is queued: "slot", "usb-memory", "phone" (has to leave first),
-				   "sleep", "shutdown" (the machine is about to), "limit" (max-running) */
+				   "sleep", "shutdown" (the machine is about to), "limit" (max-running), "hub"
+				   (max-per-hub), "stagger" */
 	struct slot *slot;
 	struct device *device; /* NULL once it is gone */
 	struct image *image;   /* NULL once it is gone */

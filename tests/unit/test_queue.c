@@ -364,6 +364,60 @@ static void on_limited(void *user, struct job *job)
 	assert_true(busy <= r->st->set.running_max);
 }
 
+/* Hubs of three ports each: not more at once on one of them, whatever the others do. */
+static void test_hub(void **state)
+{
+	static const char *const names[] = { "pci-0-usb-0:1.1",	  "pci-0-usb-0:1.2", "pci-0-usb-0:1.3.1",
+					     "pci-0-usb-0:1.3.2", "pci-0-usb-0:2",   "pci-0-usb-0:10" };
+	static const char *const want[] = { "running", "queued", "running", "queued", "running", "queued" };
+	struct rig *r = *state;
+	struct settings set = *station_settings(r->st);
+	struct job *job[ARRAY_SIZE(names)];
+	struct job_view v;
+
+	set.hub_max = 1;
+	station_configure(r->st, &set);
+	station_hold(r->st, "sleep");
+	for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
+		job[i] = flash(r, (struct job_request){ .slot = slot_get(r->st, names[i]) });
+		plug(r, names[i], (uint8_t)(3 + i));
+	}
+	station_hold(r->st, NULL);
+	turn(r, 0);
+	for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
+		job_view(job[i], &v);
+		assert_string_equal(v.state, want[i]);
+		assert_string_equal(v.queued_for, *want[i] == 'q' ? "hub" : "");
+	}
+	UNTIL(r, r->finished == ARRAY_SIZE(names));
+}
+
+/* One after the other with some time between, and by itself. */
+static void test_stagger(void **state)
+{
+	struct rig *r = *state;
+	struct settings set = *station_settings(r->st);
+	uint64_t began = loop_now();
+	struct job *one, *two;
+	struct job_view v;
+
+	set.stagger_usec = 300000;
+	station_configure(r->st, &set);
+	station_hold(r->st, "sleep");
+	one = flash(r, (struct job_request){ .slot = slot_get(r->st, "pci-1") });
+	two = flash(r, (struct job_request){ .slot = slot_get(r->st, "pci-2") });
+	plug(r, "pci-1", 3);
+	plug(r, "pci-2", 4);
+	station_hold(r->st, NULL);
+	turn(r, 0);
+	assert_string_equal(state_of(one), "running");
+	job_view(two, &v);
+	assert_string_equal(v.queued_for, "stagger");
+	UNTIL(r, strcmp(state_of(two), "queued") != 0);
+	assert_true(loop_now() - began >= set.stagger_usec);
+	UNTIL(r, r->finished == 2);
+}
+
 /* Not more at once than the settings say; the oldest job first, whatever slot it is for. */
 static void test_limit(void **state)
 {
@@ -444,11 +498,15 @@ static void test_keep_follows(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(test_order_on_a_slot), TEST(test_next_phone), TEST(test_spent),
-		TEST(test_refusals),	    TEST(test_expected),   TEST(test_waiting_ends),
-		TEST(test_budget),	    TEST(test_forgotten),  TEST(test_drain),
-		TEST(test_drain_race),	    TEST(test_image_life), TEST(test_restart),
-		TEST(test_port_record),	    TEST(test_limit),	   TEST(test_keep_follows),
+		TEST(test_order_on_a_slot), TEST(test_next_phone),
+		TEST(test_spent),	    TEST(test_refusals),
+		TEST(test_expected),	    TEST(test_waiting_ends),
+		TEST(test_budget),	    TEST(test_forgotten),
+		TEST(test_drain),	    TEST(test_drain_race),
+		TEST(test_image_life),	    TEST(test_restart),
+		TEST(test_port_record),	    TEST(test_limit),
+		TEST(test_keep_follows),    TEST(test_hub),
+		TEST(test_stagger),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
