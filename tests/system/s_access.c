@@ -6,6 +6,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <termios.h>
 #include <unistd.h>
 
 #include "tests/system/guest.h"
@@ -161,6 +162,7 @@ static unsigned int count(const char *text, const char *word)
 static int on_a_terminal(const char *line, const char *typed, unsigned int *asked)
 {
 	uint64_t end = now_ms() + 90000;
+	struct termios mode;
 	char name[64];
 	size_t n = 0;
 	int tty, slave, status = -1;
@@ -184,7 +186,9 @@ static int on_a_terminal(const char *line, const char *typed, unsigned int *aske
 			n += r > 0 ? (size_t)r : 0;
 		}
 		said[n] = '\0';
-		if (count(said, "assword:") > *asked) {
+		/* who asks turns the echo off, and throws away what was typed before that */
+		if (count(said, "assword:") > *asked && tcgetattr(tty, &mode) == 0 &&
+		    !(mode.c_lflag & ECHO)) {
 			(*asked)++;
 			if (write(tty, typed, strlen(typed)) < 0)
 				break;
