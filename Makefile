@@ -26,7 +26,7 @@ VERSION     := 0.1.0
 BUILD       ?= build$(if $(filter clang%,$(notdir $(CC))),/clang)$(if $(SANITIZE),/san)
 SEEDS       ?= 2000
 
-PKGS        := libevent_core libevent_pthreads libusb-1.0 libudev libsystemd expat libcrypto json-c sqlite3
+PKGS        := libevent_core libevent_pthreads libusb-1.0 libudev libsystemd expat libcrypto json-c sqlite3 libarchive
 export PKG_CONFIG_PATH
 PKG_CFLAGS  := $(shell pkg-config --cflags $(PKGS) 2>/dev/null)
 PKG_LIBS    := $(shell pkg-config --libs $(PKGS) 2>/dev/null) -lpthread

@@ -156,7 +156,8 @@ enum operand {
 	OPERAND_ERROR,
 	OPERAND_HISTORY,
 	OPERAND_BACKUP,
-	OPERAND_SLOT
+	OPERAND_SLOT,
+	OPERAND_IMAGE
 };
 
 struct verb {
@@ -170,7 +171,7 @@ struct verb {
 };
 
 extern const struct verb verb_list, verb_info, verb_flash, verb_jobs, verb_attach, verb_cancel, verb_monitor,
-	verb_slots, verb_slot, verb_history, verb_nv, verb_config, verb_errors;
+	verb_slots, verb_slot, verb_history, verb_nv, verb_config, verb_errors, verb_image;
 /* All of them, in the order of the help; NULL ends the list. */
 extern const struct verb *const verbs[];
 const struct verb *verb_find(const char *name); /* NULL: none */

@@ -197,7 +197,8 @@ static void offer_devices(struct line *l, const char *prefix)
 	}
 }
 
-static void offer_images(struct line *l, const char *prefix)
+/* Those of the store by name, others (unless kept) by number. */
+static void offer_images(struct line *l, const char *prefix, bool kept)
 {
 	_cleanup_free_ const char **images = NULL;
 	char what[256];
@@ -208,8 +209,19 @@ static void offer_images(struct line *l, const char *prefix)
 	for (size_t i = 0; i < count; i++) {
 		json_object *image = mirror_props(l->c, images[i], FDLD_IFACE_IMAGE);
 
-		snprintf(what, sizeof(what), "%s  %s", prop_str(image, "State"), prop_str(image, "Name"));
-		offer(prefix, strrchr(images[i], '/') + 1, what);
+		if (prop_bool(image, "Stored")) {
+			char digest[13];
+
+			snprintf(digest, sizeof(digest), "%.12s", prop_str(image, "Digest"));
+			snprintf(what, sizeof(what), "%s  %s", prop_str(image, "State"),
+				 prop_str(image, "Firmware"));
+			offer(prefix, plain(prop_str(image, "Name")) ? prop_str(image, "Name") : digest,
+			      what);
+		} else if (!kept) {
+			snprintf(what, sizeof(what), "%s  %s", prop_str(image, "State"),
+				 prop_str(image, "Name"));
+			offer(prefix, strrchr(images[i], '/') + 1, what);
+		}
 	}
 }
 
@@ -250,7 +262,7 @@ static void offer_values(struct line *l, const struct verb_opt *o, const char *p
 	else if (!strcmp(o->name, "entry") || !strcmp(o->name, "without"))
 		offer_entries(l, prefix);
 	else if (!strcmp(o->name, "image"))
-		offer_images(l, prefix);
+		offer_images(l, prefix, false);
 	else if (!strcmp(o->name, "nv-from"))
 		offer_owed(l, prefix);
 	else if (!strcmp(o->name, "expect-device"))
@@ -265,6 +277,7 @@ static void offer_values(struct line *l, const struct verb_opt *o, const char *p
 			offer(prefix, word, "");
 }
 
+static const char *const image_words[] = { "import", "list", "show", "verify", "remove", NULL };
 static const char *const slot_words[] = { "set", "rename", "reset-counters", "forget", "learn", NULL };
 
 static void offer_words(const char *const *words)
@@ -312,6 +325,14 @@ static void offer_operands(struct line *l)
 			offer_words(slot_words);
 		else if (strcmp(l->operand[0], "learn"))
 			offer_slots(l, "", l->word[l->at]);
+		break;
+	case OPERAND_IMAGE:
+		if (!l->before)
+			offer_words(image_words);
+		else if (l->before == 1 && !strcmp(l->operand[0], "import"))
+			puts(":pac");
+		else if (l->before == 1 && strcmp(l->operand[0], "list"))
+			offer_images(l, "", true);
 		break;
 	case OPERAND_NONE: break;
 	}

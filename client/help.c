@@ -49,9 +49,11 @@ void help_main(void)
 			width = MAX(width, text_width(left));
 		}
 	}
-	putchar('\n');
-	rows(global_options);
-	printf("\n%s\n", _("Exit status: 0 done, 2 usage, else the error's number (fdlctl errors)."));
+	/* many verbs and one screen: what each of these does stands in the page */
+	printf("\n%s", _("Options, explained in fdlctl(1):"));
+	for (const struct verb_opt *o = global_options; o->name; o++)
+		printf("%s%s", o == global_options ? "\n  " : " ", option_text(o, left, sizeof(left)));
+	printf("\n\n%s\n", _("Exit status: 0 done, 2 usage, else the error's number (fdlctl errors)."));
 }
 
 void help_verb(const struct verb *v)

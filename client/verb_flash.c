@@ -44,7 +44,7 @@ static const struct verb_opt options[] = {
 	{ "end", 'z', N_("ACTION"), N_("reset (default), power-off, stay"), false },
 	{ "force-loaders", 'L', NULL, N_("take loaders that are not of one family"), false },
 	{ "accept-bad-crc", 'c', NULL, N_("take a package whose check sums are wrong"), false },
-	{ "image", 'i', N_("NUMBER"), N_("instead of FILE: a package that is open in the service"), false },
+	{ "image", 'i', N_("IMAGE"), N_("not a FILE: of the store, or open (its number)"), false },
 	{ "expect-device", 'D', N_("PATH"), N_("only this device object (for programs)"), false },
 	{ 0 },
 };
@@ -337,6 +337,42 @@ static int print_plan(struct client *c, const char *job)
 	return r < 0 ? client_complain_bus(c, &error, r) : 0;
 }
 
+/* One of the store, by name or digest. Negative: error says why. */
+static int stored_image(struct client *c, const char *name, char **path, sd_bus_error *error)
+{
+	_cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
+	const char *found;
+	int r = sd_bus_call_method(c->bus, FDLD_BUS_NAME, FDLD_PATH_ROOT, FDLD_IFACE_MANAGER,
+				   "GetStoredImage", error, &reply, "s", name);
+
+	if (r >= 0)
+		r = sd_bus_message_read(reply, "o", &found);
+	if (r >= 0)
+		*path = strdup(found);
+	return r < 0 ? r : *path ? 0 : -ENOMEM;
+}
+
+static int image_of(struct client *c, const char *name, char **path)
+{
+	_cleanup_(sd_bus_error_free) sd_bus_error error = SD_BUS_ERROR_NULL;
+	size_t digits = strspn(name, "0123456789");
+	int r;
+
+	if (!strncmp(name, FDLD_PATH_IMAGES "/", strlen(FDLD_PATH_IMAGES) + 1) ||
+	    (!name[digits] && digits && digits < 8)) {
+		if (asprintf(path, FDLD_PATH_IMAGES "/%s", base_name(name)) >= 0 &&
+		    base_name(name)[strspn(base_name(name), "0123456789")] == '\0' && *base_name(name))
+			return 0;
+		free(TAKE_PTR(*path));
+		return client_usage(N_("flash: '%s' is no image"), name);
+	}
+	r = client_connect(c);
+	if (r)
+		return r;
+	r = stored_image(c, name, path, &error);
+	return r < 0 ? client_complain_bus(c, &error, r) : 0;
+}
+
 /* What is to be flashed, from the command line: a file that can be read, or the path of an image. */
 static int package_of(struct client *c, const char *file, const struct flash_options *o,
 		      struct package_ref *p)
@@ -345,20 +381,27 @@ static int package_of(struct client *c, const char *file, const struct flash_opt
 
 	*p = (struct package_ref){ .fd = -1 };
 	if (o->image) {
-		const char *number = !strncmp(o->image, FDLD_PATH_IMAGES "/", strlen(FDLD_PATH_IMAGES) + 1)
-					     ? base_name(o->image)
-					     : o->image;
-
-		if (!*number || number[strspn(number, "0123456789")])
-			return client_usage(N_("flash: '%s' is no number of an image"), o->image);
-		if (asprintf(&p->image, FDLD_PATH_IMAGES "/%s", number) < 0)
-			return error_entry(ERR_INTERNAL)->exit_code;
-		return 0;
+		p->name = o->image;
+		return image_of(c, o->image, &p->image);
 	}
 	p->name = base_name(file);
 	p->fd = open(file, O_RDONLY | O_CLOEXEC);
 	if (p->fd >= 0)
 		return 0;
+	/* no such file: one of the store may be called so */
+	if (errno == ENOENT && !strchr(file, '/')) {
+		_cleanup_(sd_bus_error_free) sd_bus_error error = SD_BUS_ERROR_NULL;
+		int rc = client_connect(c);
+
+		if (rc)
+			return rc;
+		rc = stored_image(c, file, &p->image, &error);
+		if (rc >= 0)
+			return 0;
+		if (!sd_bus_error_has_name(&error, error_entry(ERR_NO_SUCH_IMAGE)->bus_name))
+			return client_complain_bus(c, &error, rc);
+		errno = ENOENT;
+	}
 	snprintf(why.detail, sizeof(why.detail), "%s: %s", file, strerror(errno));
 	return client_complain(c, &why);
 }

@@ -85,6 +85,7 @@ bool setting_number(const struct settings *set, enum setting_id id, uint64_t *ou
 	const void *p = (const char *)set + rows[id].offset;
 
 	switch (rows[id].entry.type) {
+	case SETTING_IS_SIZE:
 	case SETTING_IS_DURATION: *out = *(const uint64_t *)p; return true;
 	case SETTING_IS_COUNT:
 	case SETTING_IS_PERCENT: *out = *(const uint32_t *)p; return true;
@@ -94,16 +95,44 @@ bool setting_number(const struct settings *set, enum setting_id id, uint64_t *ou
 
 static void put_number(struct settings *set, enum setting_id id, uint64_t n)
 {
-	if (rows[id].entry.type == SETTING_IS_DURATION)
+	if (rows[id].entry.type == SETTING_IS_DURATION || rows[id].entry.type == SETTING_IS_SIZE)
 		*(uint64_t *)at(set, id) = n;
 	else
 		*(uint32_t *)at(set, id) = (uint32_t)n;
+}
+
+static int read_size(const char *value, uint64_t *n)
+{
+	if (!strcmp(value, UNLIMITED)) {
+		*n = UINT64_MAX;
+		return 0;
+	}
+	return conf_size(value, n);
+}
+
+static char *size_text(uint64_t n, char *buf, size_t size)
+{
+	static const char units[] = "KMGT"; /* each 1024 of the one before */
+	size_t unit = 0;
+
+	if (n == UINT64_MAX) {
+		snprintf(buf, size, UNLIMITED);
+		return buf;
+	}
+	while (n && n % 1024 == 0 && unit < strlen(units)) {
+		n /= 1024;
+		unit++;
+	}
+	snprintf(buf, size, "%" PRIu64 "%.*s", n, unit ? 1 : 0, unit ? &units[unit - 1] : "");
+	return buf;
 }
 
 static char *number_text(const struct setting_entry *e, uint64_t n, char *buf, size_t size)
 {
 	if (e->type == SETTING_IS_DURATION)
 		conf_duration_text(n, buf, size);
+	else if (e->type == SETTING_IS_SIZE)
+		size_text(n, buf, size);
 	else if (e->type == SETTING_IS_COUNT && n == UINT32_MAX)
 		snprintf(buf, size, UNLIMITED);
 	else
@@ -135,6 +164,7 @@ static int read_number(const struct setting_entry *e, const char *value, uint64_
 
 	switch (e->type) {
 	case SETTING_IS_DURATION: return conf_duration(value, n);
+	case SETTING_IS_SIZE: return read_size(value, n);
 	case SETTING_IS_PERCENT:
 		r = conf_percent(value, &percent);
 		*n = percent;
@@ -154,7 +184,8 @@ static int take_number(struct settings *set, enum setting_id id, const char *val
 {
 	static const char *const what[] = { [SETTING_IS_DURATION] = "a time such as 90s, 10min or 1h 30min",
 					    [SETTING_IS_COUNT] = "a number",
-					    [SETTING_IS_PERCENT] = "a percentage such as 50%" };
+					    [SETTING_IS_PERCENT] = "a percentage such as 50%",
+					    [SETTING_IS_SIZE] = "a size such as 500M or 64G" };
 	const struct setting_entry *e = &rows[id].entry;
 	char least[SETTING_TEXT_MAX], most[SETTING_TEXT_MAX];
 	uint64_t n = 0;
@@ -167,8 +198,10 @@ static int take_number(struct settings *set, enum setting_id id, const char *val
 	if (r == -EINVAL)
 		snprintf(reason, size, "%s is %s%s, not '%.30s'", e->key, what[e->type],
 			 e->type == SETTING_IS_DURATION && e->most == UINT64_MAX ? ", or infinity"
-			 : e->type == SETTING_IS_COUNT && e->most == UINT32_MAX	 ? ", or " UNLIMITED
-										 : "",
+			 : e->type == SETTING_IS_SIZE ||
+					 (e->type == SETTING_IS_COUNT && e->most == UINT32_MAX)
+				 ? ", or " UNLIMITED
+				 : "",
 			 value);
 	else
 		snprintf(reason, size, "%s lies between %s and %s, '%.30s' does not", e->key,

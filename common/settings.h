@@ -27,6 +27,7 @@ enum setting_type {
 	SETTING_IS_DURATION,
 	SETTING_IS_COUNT,
 	SETTING_IS_PERCENT,
+	SETTING_IS_SIZE,
 	SETTING_IS_WORD,
 	SETTING_IS_TEXT
 };
@@ -42,12 +43,13 @@ struct setting_entry {
 	const char *help;  /* one paragraph */
 };
 
-/* The values. Durations in microseconds (UINT64_MAX: for ever), counts (UINT32_MAX: unlimited), words of the
- * row's list, never NULL. Copy freely. */
+/* The values. Durations in microseconds (UINT64_MAX: for ever), counts (UINT32_MAX: unlimited), sizes in
+ * bytes (UINT64_MAX: unlimited), words of the row's list, never NULL. Copy freely. */
 struct settings {
 #define SETTING_MEMBER_DURATION(member)		     uint64_t member
 #define SETTING_MEMBER_COUNT(member)		     uint32_t member
 #define SETTING_MEMBER_PERCENT(member)		     uint32_t member
+#define SETTING_MEMBER_SIZE(member)		     uint64_t member
 #define SETTING_MEMBER_WORD(member)		     char member[SETTING_TEXT_MAX]
 #define SETTING_MEMBER_TEXT(member)		     char member[SETTING_TEXT_MAX]
 #define SETTING(id, section, key, type, member, ...) SETTING_MEMBER_##type(member);
@@ -68,7 +70,7 @@ void settings_preset(struct settings *set);
 int setting_put(struct settings *set, enum setting_id id, const char *value, char *reason, size_t size);
 /* The value as it would be written; SETTING_TEXT_MAX bytes are enough. Returns buf. */
 char *setting_text(const struct settings *set, enum setting_id id, char *buf, size_t size);
-/* Durations in microseconds, counts, percent; false: not a number. */
+/* Durations in microseconds, counts, percent, sizes in bytes; false: not a number. */
 bool setting_number(const struct settings *set, enum setting_id id, uint64_t *out);
 bool setting_same(const struct settings *a, const struct settings *b, enum setting_id id);
 

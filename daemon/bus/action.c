@@ -19,6 +19,8 @@ static const struct row {
 	bus_method_fn fn;
 } rows[] = {
 	{ FDLD_IFACE_MANAGER, "OpenImage", ACTION_IMPORT_IMAGE, demand_open_image, manager_open_image },
+	{ FDLD_IFACE_MANAGER, "ImportImage", ACTION_IMPORT_IMAGE, demand_open_image, manager_import_image },
+	{ FDLD_IFACE_MANAGER, "GetStoredImage", ACTION_READ, NULL, manager_stored_image },
 	{ FDLD_IFACE_MANAGER, "FlashNext", ACTION_FLASH, demand_flash_next, manager_flash_next },
 	{ FDLD_IFACE_MANAGER, "FlashNextImage", ACTION_FLASH, demand_flash_next_image,
 	  manager_flash_next_image },
@@ -44,6 +46,8 @@ static const struct row {
 	{ FDLD_IFACE_JOB, "Plan", ACTION_READ, NULL, job_call_plan },
 	{ FDLD_IFACE_JOB, "GetUnitId", ACTION_EXPORT_NV, demand_unit, job_call_unit },
 	{ FDLD_IFACE_IMAGE, "Release", ACTION_OWN, demand_release, image_call_release },
+	{ FDLD_IFACE_IMAGE, "Remove", ACTION_REMOVE_IMAGE, demand_image, image_call_remove },
+	{ FDLD_IFACE_IMAGE, "Verify", ACTION_IMPORT_IMAGE, demand_image, image_call_verify },
 };
 
 static const struct row *row_of(sd_bus_message *m)

@@ -22,7 +22,7 @@ static int append_value(sd_bus_message *m, const struct settings *set, enum sett
 	r = reply_entry(m, "text", 's', text);
 	if (r < 0 || !setting_number(set, id, &number))
 		return r < 0 ? r : reply_entry(m, "value", 's', text);
-	if (setting_entry(id)->type == SETTING_IS_DURATION)
+	if (setting_entry(id)->type == SETTING_IS_DURATION || setting_entry(id)->type == SETTING_IS_SIZE)
 		return reply_entry(m, "value", 't', &number);
 	small = (uint32_t)number;
 	return reply_entry(m, "value", 'u', &small);

@@ -174,7 +174,8 @@ int demand_open_image(struct call *call, struct demand *demand)
 	if (r >= 0)
 		name_image(demand, options.image.name);
 	options_free(&options);
-	name_operation(demand, "open", "");
+	name_operation(demand, !strcmp(sd_bus_message_get_member(call->m), "ImportImage") ? "import" : "open",
+		       "");
 	return r < 0 ? refuse(call, &why) : 0;
 }
 
@@ -280,6 +281,17 @@ int demand_release(struct call *call, struct demand *demand)
 			return no_options(call);
 	failure_set(&why, ERR_NO_SUCH_IMAGE, "%s does not hold %s", call->client->name, call->object->path);
 	return refuse(call, &why);
+}
+
+int demand_image(struct call *call, struct demand *demand)
+{
+	const char *member = sd_bus_message_get_member(call->m);
+	struct image_view view;
+
+	image_view(call->object->handle, &view);
+	name_image(demand, view.name);
+	name_operation(demand, !strcmp(member, "Remove") ? "remove" : "verify", "");
+	return no_options(call);
 }
 
 int demand_slot(struct call *call, struct demand *demand)

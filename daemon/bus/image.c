@@ -6,7 +6,8 @@
 
 struct values {
 	const char *state, *name, *product, *firmware, *digest, *error_name;
-	uint64_t size, checked, opened_at, details;
+	uint64_t size, checked, opened_at, imported_at, details;
+	bool stored;
 };
 
 static void fill(struct bus *bus, void *handle, void *out)
@@ -24,6 +25,8 @@ static void fill(struct bus *bus, void *handle, void *out)
 	v->size = view.size;
 	v->checked = view.bytes_checked;
 	v->opened_at = view.opened_at;
+	v->imported_at = view.imported_at;
+	v->stored = view.stored;
 	v->details = view.failure.error;
 }
 
@@ -48,6 +51,8 @@ static const struct bus_prop props[] = {
 	PROP("Firmware", 's', firmware),
 	PROP("Digest", 's', digest),
 	PROP("OpenedAt", 't', opened_at),
+	PROP("Stored", 'b', stored),
+	PROP("ImportedAt", 't', imported_at),
 	PROP("ErrorName", 's', error_name),
 	PROP("ErrorDetails", 'a', details, .append = append_details),
 };
@@ -58,14 +63,20 @@ static const sd_bus_vtable vtable[] = {
 	SD_BUS_VTABLE_START(0),
 	SD_BUS_METHOD_WITH_ARGS("Release", SD_BUS_ARGS("a{sv}", options), SD_BUS_NO_RESULT, bus_method,
 				SD_BUS_VTABLE_UNPRIVILEGED),
+	SD_BUS_METHOD_WITH_ARGS("Remove", SD_BUS_ARGS("a{sv}", options), SD_BUS_NO_RESULT, bus_method,
+				SD_BUS_VTABLE_UNPRIVILEGED),
+	SD_BUS_METHOD_WITH_ARGS("Verify", SD_BUS_ARGS("a{sv}", options), SD_BUS_NO_RESULT, bus_method,
+				SD_BUS_VTABLE_UNPRIVILEGED),
 	SD_BUS_PROPERTY("State", "s", bus_get, 0, CHANGES),
-	SD_BUS_PROPERTY("Name", "s", bus_get, 0, CONST),
+	SD_BUS_PROPERTY("Name", "s", bus_get, 0, CHANGES),
 	SD_BUS_PROPERTY("Size", "t", bus_get, 0, CONST),
 	SD_BUS_PROPERTY("BytesChecked", "t", bus_get, 0, 0),
 	SD_BUS_PROPERTY("Product", "s", bus_get, 0, CONST),
 	SD_BUS_PROPERTY("Firmware", "s", bus_get, 0, CONST),
 	SD_BUS_PROPERTY("Digest", "s", bus_get, 0, CHANGES),
 	SD_BUS_PROPERTY("OpenedAt", "t", bus_get, 0, CONST),
+	SD_BUS_PROPERTY("Stored", "b", bus_get, 0, CHANGES),
+	SD_BUS_PROPERTY("ImportedAt", "t", bus_get, 0, CONST),
 	SD_BUS_PROPERTY("ErrorName", "s", bus_get, 0, CHANGES),
 	SD_BUS_PROPERTY("ErrorDetails", "a{sv}", bus_get, 0, CHANGES),
 	SD_BUS_VTABLE_END,
@@ -88,4 +99,14 @@ int image_call_release(struct call *call)
 		return reply_failure(call->error, &why);
 	}
 	return sd_bus_reply_method_return(call->m, "");
+}
+
+int image_call_remove(struct call *call)
+{
+	return work_on_stored(call, false);
+}
+
+int image_call_verify(struct call *call)
+{
+	return work_on_stored(call, true);
 }

@@ -164,6 +164,7 @@ enum action {
 	ACTION_DRAIN,
 	ACTION_MANAGE_HISTORY,
 	ACTION_MANAGE_SLOTS,
+	ACTION_REMOVE_IMAGE,
 };
 
 /*
@@ -202,6 +203,7 @@ int demand_release(struct call *call, struct demand *demand);
 int demand_history(struct call *call, struct demand *demand);
 int demand_backups(struct call *call, struct demand *demand);
 int demand_export(struct call *call, struct demand *demand);
+int demand_image(struct call *call, struct demand *demand);
 int demand_slot(struct call *call, struct demand *demand);
 int demand_whole(struct call *call, struct demand *demand); /* of the service: only options */
 void demand_text(char *to, size_t room, const char *from);
@@ -245,6 +247,8 @@ int bus_method(sd_bus_message *m, void *object, sd_bus_error *error);
 typedef int (*bus_method_fn)(struct call *call);
 /* The methods; each replies exactly once, now or later. */
 int manager_open_image(struct call *call);
+int manager_import_image(struct call *call);
+int manager_stored_image(struct call *call);
 int manager_flash_next(struct call *call);
 int manager_flash_next_image(struct call *call);
 int manager_get_slot(struct call *call);
@@ -268,6 +272,8 @@ int job_call_trace(struct call *call);
 int job_call_unit(struct call *call);
 int job_call_plan(struct call *call);
 int image_call_release(struct call *call);
+int image_call_remove(struct call *call);
+int image_call_verify(struct call *call);
 
 /* ---- options (options.c) ---------------------------------------------------------- */
 
@@ -326,6 +332,7 @@ int reply_strings(sd_bus_message *m, const char *key, const char *(*next)(const 
 /* h, then the options, as the allowed groups say: opens the image; with `flash` asks for the job then. */
 struct work_place {
 	bool flash;
+	bool import;	     /* it is about the store, and nobody will hold an image */
 	struct slot *slot;   /* NULL: */
 	struct slot **slots; /* taken over; may be NULL with slot_count 0: any */
 	uint32_t slot_count;
@@ -333,6 +340,8 @@ struct work_place {
 	int fd;		     /* taken over; -1 with image */
 };
 int work_begin(struct call *call, struct work_place *place, unsigned int allowed);
+/* Removes the object's image from the store, or reads all of it again, and answers when that is done. */
+int work_on_stored(struct call *call, bool verify);
 /* Of this user: jobs asked for and not there yet, or packages being opened. */
 unsigned int work_pending(const struct bus *bus, uint32_t uid, bool flash);
 /* A duplicate of the descriptor that comes next. */

@@ -81,6 +81,10 @@ static const sd_bus_vtable vtable[] = {
 	SD_BUS_VTABLE_START(0),
 	SD_BUS_METHOD_WITH_ARGS("OpenImage", SD_BUS_ARGS("h", file, "a{sv}", options),
 				SD_BUS_RESULT("o", image), bus_method, SD_BUS_VTABLE_UNPRIVILEGED),
+	SD_BUS_METHOD_WITH_ARGS("ImportImage", SD_BUS_ARGS("h", file, "a{sv}", options),
+				SD_BUS_RESULT("o", image), bus_method, SD_BUS_VTABLE_UNPRIVILEGED),
+	SD_BUS_METHOD_WITH_ARGS("GetStoredImage", SD_BUS_ARGS("s", name), SD_BUS_RESULT("o", image),
+				bus_method, SD_BUS_VTABLE_UNPRIVILEGED),
 	SD_BUS_METHOD_WITH_ARGS("FlashNext", SD_BUS_ARGS("h", file, "ao", slots, "a{sv}", options),
 				SD_BUS_RESULT("o", job), bus_method, SD_BUS_VTABLE_UNPRIVILEGED),
 	SD_BUS_METHOD_WITH_ARGS("FlashNextImage", SD_BUS_ARGS("o", image, "ao", slots, "a{sv}", options),
@@ -132,6 +136,31 @@ int manager_open_image(struct call *call)
 	if (work_take_fd(call->m, &place.fd, &why) < 0)
 		return reply_failure(call->error, &why);
 	return work_begin(call, &place, OPTION_IMAGE);
+}
+
+int manager_import_image(struct call *call)
+{
+	struct work_place place = { .fd = -1, .import = true };
+	struct failure why = { 0 };
+
+	if (work_take_fd(call->m, &place.fd, &why) < 0)
+		return reply_failure(call->error, &why);
+	return work_begin(call, &place, OPTION_IMAGE);
+}
+
+int manager_stored_image(struct call *call)
+{
+	struct failure why = { 0 };
+	struct image *image;
+	const char *name;
+	int r = sd_bus_message_read_basic(call->m, 's', &name);
+
+	if (r < 0)
+		return r;
+	image = station_stored_image(call->bus->station, name, &why);
+	if (!image)
+		return reply_failure(call->error, &why);
+	return sd_bus_reply_method_return(call->m, "o", object_path(call->bus, image));
 }
 
 /* The ao of slots that comes next. *slots is the caller's. */

@@ -35,6 +35,7 @@ static const char *const ids[] = {
 	[ACTION_DRAIN] = "org.fdld1.drain",
 	[ACTION_MANAGE_HISTORY] = "org.fdld1.manage-history",
 	[ACTION_MANAGE_SLOTS] = "org.fdld1.manage-slots",
+	[ACTION_REMOVE_IMAGE] = "org.fdld1.remove-image",
 };
 
 /* ---- a question's life ------------------------------------------------------------ */

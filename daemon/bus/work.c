@@ -110,7 +110,7 @@ unsigned int work_pending(const struct bus *bus, uint32_t uid, bool flash)
 
 	for (const struct work *work = bus->works; work; work = work->next)
 		n += work->caller.uid == uid &&
-		     (flash ? work->place.flash : !work->image && !work->place.image);
+		     (flash ? work->place.flash : !work->image && !work->place.image && !work->place.import);
 	return n;
 }
 
@@ -217,6 +217,10 @@ static void on_image(void *user, struct image *image, const struct failure *why)
 		refuse(work, why);
 		return;
 	}
+	if (work->place.import) { /* it stays by itself */
+		answer(work, image);
+		return;
+	}
 	work->image = image;
 	object = object_of(work->bus, image);
 	if (object)
@@ -252,9 +256,68 @@ int work_take_fd(sd_bus_message *m, int *fd, struct failure *why)
 	return 0;
 }
 
-int work_begin(struct call *call, struct work_place *place, unsigned int allowed)
+/* Takes over what place holds; NULL: it did not. */
+static struct work *work_new(struct call *call, const struct work_place *place)
 {
 	struct work *work = calloc(1, sizeof(*work));
+
+	if (!work)
+		return NULL;
+	work->bus = call->bus;
+	work->m = sd_bus_message_ref(call->m);
+	work->place = *place;
+	work->client = call->client;
+	work->client->work_count++;
+	client_caller(call->client, &work->caller);
+	work->granted = call->granted;
+	work->next = call->bus->works;
+	call->bus->works = work;
+	return work;
+}
+
+static int work_limit(const struct work *work, struct failure *why)
+{
+	if (work->client->work_count <= BUS_CLIENT_WORK_MAX &&
+	    client_sum(work->client, offsetof(struct client, work_count)) <=
+		    station_settings(work->bus->station)->user_calls)
+		return 0;
+	return failure_set(why, ERR_LIMITS_EXCEEDED, "%u calls are being worked on",
+			   work->client->work_count - 1);
+}
+
+/* ---- the store -------------------------------------------------------------------- */
+
+static void on_stored(void *user, const struct failure *why)
+{
+	struct work *work = user;
+
+	if (why) {
+		refuse(work, why);
+		return;
+	}
+	if (!work->orphaned)
+		(void)sd_bus_reply_method_return(work->m, "");
+	work_free(work);
+}
+
+int work_on_stored(struct call *call, bool verify)
+{
+	struct work_place place = { .fd = -1, .import = true };
+	struct failure why = { 0 };
+	struct work *work = work_new(call, &place);
+
+	if (!work)
+		return -ENOMEM;
+	if (work_limit(work, &why) < 0 || options_read(call->bus, call->m, 0, &work->options, &why) < 0 ||
+	    (verify ? station_verify_image(call->object->handle, on_stored, work, &why)
+		    : station_remove_image(call->object->handle, on_stored, work, &why)) < 0)
+		refuse(work, &why);
+	return 1;
+}
+
+int work_begin(struct call *call, struct work_place *place, unsigned int allowed)
+{
+	struct work *work = work_new(call, place);
 	struct failure why = { 0 };
 
 	if (!work) {
@@ -265,29 +328,21 @@ int work_begin(struct call *call, struct work_place *place, unsigned int allowed
 		free(place->slots);
 		return -ENOMEM;
 	}
-	work->bus = call->bus;
-	work->m = sd_bus_message_ref(call->m);
-	work->place = *place;
-	work->client = call->client;
-	work->client->work_count++;
-	client_caller(call->client, &work->caller);
-	work->granted = call->granted;
-	work->next = call->bus->works;
-	call->bus->works = work;
-	if (work->client->work_count > BUS_CLIENT_WORK_MAX ||
-	    client_sum(work->client, offsetof(struct client, work_count)) >
-		    station_settings(call->bus->station)->user_calls) {
-		failure_set(&why, ERR_LIMITS_EXCEEDED, "%u calls are being worked on",
-			    work->client->work_count - 1);
+	if (work_limit(work, &why) < 0)
 		goto refused;
-	}
 	if ((place->flash && client_may_begin(work->client, true, &why) < 0) ||
-	    (!place->image && client_may_begin(work->client, false, &why) < 0) ||
+	    (!place->image && !place->import && client_may_begin(work->client, false, &why) < 0) ||
 	    options_read(call->bus, call->m, allowed, &work->options, &why) < 0)
 		goto refused;
 	if (work->place.image) {
 		work->image = TAKE_PTR(work->place.image);
 		ask_for_job(work);
+		return 1;
+	}
+	if (place->import) {
+		if (station_import_image(call->bus->station, TAKE_FD(work->place.fd), &work->options.image,
+					 &work->caller, on_image, work, &why) < 0)
+			goto refused;
 		return 1;
 	}
 	if (station_open_image(call->bus->station, TAKE_FD(work->place.fd), &work->options.image,

@@ -271,27 +271,32 @@ static int judge_images(struct pass *p)
 	return r;
 }
 
-static int map_sparse(struct pass *p)
+int pac_body_maps(struct pac_body *body, const struct pac *pac, const struct source *src,
+		  bool (*keep_going)(void *), void *ctx, struct failure *why)
 {
-	size_t i;
-	int r;
-
-	for (i = 0; i < p->pac->items; i++) {
-		const struct pac_item *item = &p->pac->item[i];
+	if (!body->map) {
+		body->map = calloc(pac->items ? pac->items : 1, sizeof(*body->map));
+		if (!body->map)
+			return pac_fail_memory(why);
+		body->maps = pac->items;
+	}
+	for (size_t i = 0; i < pac->items; i++) {
+		const struct pac_item *item = &pac->item[i];
 		uint64_t at = item->offset + item->image.body_at;
 		struct sparse_map *map;
+		int r;
 
 		if (!item->ticked || item->image.kind != IMAGE_SPARSE)
 			continue;
 		map = calloc(1, sizeof(*map));
 		if (!map)
-			return pac_fail_memory(p->why);
-		p->body->map[i] = map;
-		r = sparse_walk(p->src, at, item->size - item->image.body_at, going, p, map, p->why);
-		if (r < 0 && p->why) {
-			snprintf(p->why->entry, sizeof(p->why->entry), "%.39s", item->file->id);
-			if (p->why->has_offset && p->why->error == ERR_PACKAGE_SPARSE)
-				p->why->offset += at;
+			return pac_fail_memory(why);
+		body->map[i] = map;
+		r = sparse_walk(src, at, item->size - item->image.body_at, keep_going, ctx, map, why);
+		if (r < 0 && why) {
+			snprintf(why->entry, sizeof(why->entry), "%.39s", item->file->id);
+			if (why->has_offset && why->error == ERR_PACKAGE_SPARSE)
+				why->offset += at;
 		}
 		if (r < 0)
 			return r;
@@ -344,7 +349,7 @@ int pac_check(const struct pac *pac, const struct source *src, const struct pac_
 	if (r == 0)
 		r = judge_images(&p);
 	if (r == 0)
-		r = map_sparse(&p);
+		r = pac_body_maps(p.body, p.pac, p.src, going, &p, p.why);
 	for (i = 0; i < p.images; i++)
 		EVP_MD_CTX_free(p.image[i].md);
 	free(p.image);

@@ -153,6 +153,12 @@ typedef bool (*pac_progress)(void *ctx, uint64_t done, uint64_t total);
 int pac_check(const struct pac *p, const struct source *src, const struct pac_options *opt,
 	      pac_progress progress, void *ctx, struct pac_body **body, struct failure *why);
 void pac_body_free(struct pac_body *body);
+/*
+ * For a body whose other members were kept from an earlier pac_check(): walks the sparse images again, which
+ * reads nothing but their headers. Fails as pac_check() does. keep_going may be NULL.
+ */
+int pac_body_maps(struct pac_body *body, const struct pac *pac, const struct source *src,
+		  bool (*keep_going)(void *), void *ctx, struct failure *why);
 
 /* The extents of a sparse item; NULL if it is not sparse. */
 const struct sparse_map *pac_body_map(const struct pac_body *body, const struct pac_item *item);

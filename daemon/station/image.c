@@ -11,9 +11,6 @@
 #include "station/internal.h"
 #include "station/kv.h"
 
-/* Threads that hang in a file system for good are the price of packages on such; there is an end to it. */
-#define LEFT_BEHIND_MAX 32u
-
 /* One opening. Counted by hand: the task owns it, the loop's side reads it in done(). */
 struct opening {
 	struct station *st;
@@ -129,7 +126,7 @@ int station_open_image(struct station *st, int fd, const struct image_options *o
 	if (st->draining)
 		return failure_set(why, ERR_DRAINING, "%s", "");
 	for (struct image *i = st->images; i; i = i->next)
-		count++;
+		count += !i->stored;
 	count += st->opening;
 	if (count >= st->set.images_max)
 		return failure_set(why, ERR_LIMITS_EXCEEDED, "%u packages are open", count);
@@ -294,7 +291,8 @@ static void image_last(void *arg)
 
 	if (image->refs)
 		return; /* held again in the meantime */
-	EMIT(image->st, image_removed, image);
+	if (!image->told_gone)
+		EMIT(image->st, image_removed, image);
 	station_told(image->st);
 	image_end(image);
 }
@@ -326,32 +324,36 @@ void image_free_all(struct station *st)
 void image_view(const struct image *image, struct image_view *view)
 {
 	static const char *const states[] = { "checking", "good", "bad" };
-	const struct pac *pac = package_pac(image->package);
-	const struct pac_body *body = image->state == IMAGE_GOOD ? package_body(image->package) : NULL;
-	size_t items, doubts;
+	const struct pac *pac = image->package ? package_pac(image->package) : NULL;
+	const struct pac_body *body = pac && image->state == IMAGE_GOOD ? package_body(image->package) : NULL;
+	size_t items = 0, doubts = 0;
 
-	pac_items(pac, &items);
-	pac_doubts(pac, &doubts);
+	if (pac) {
+		pac_items(pac, &items);
+		pac_doubts(pac, &doubts);
+	}
 	*view = (struct image_view){
 		.number = image->number,
 		.state = states[image->state],
 		.name = image->name,
-		.size = package_size(image->package),
-		.bytes_checked = package_checked(image->package),
-		.product = pac_header(pac)->product,
-		.firmware = pac_header(pac)->product_version,
+		.size = image->stored ? image->size : package_size(image->package),
+		.bytes_checked = image->stored ? image_verified(image) : package_checked(image->package),
+		.product = image->stored ? image->product : pac_header(pac)->product,
+		.firmware = image->stored ? image->firmware : pac_header(pac)->product_version,
 		.digest = image->digest,
 		.opened_at = image->opened_at,
 		.failure = image->failure,
 		.entries = (uint32_t)items,
 		.doubts = (uint32_t)(doubts + (body ? body->doubts : 0)),
+		.stored = image->stored,
+		.imported_at = image->imported_at,
 	};
 }
 
 bool image_entry(const struct image *image, uint32_t index, struct image_entry *entry)
 {
-	size_t count;
-	const struct pac_item *items = pac_items(package_pac(image->package), &count);
+	size_t count = 0;
+	const struct pac_item *items = image->package ? pac_items(package_pac(image->package), &count) : NULL;
 
 	if (index >= count)
 		return false;
@@ -369,8 +371,9 @@ bool image_entry(const struct image *image, uint32_t index, struct image_entry *
 const char *image_doubt(const struct image *image, uint32_t index, const char **entry)
 {
 	const struct pac_body *body = image->state == IMAGE_GOOD ? package_body(image->package) : NULL;
-	size_t count;
-	const struct pac_doubt *doubt = pac_doubts(package_pac(image->package), &count);
+	size_t count = 0;
+	const struct pac_doubt *doubt = image->package ? pac_doubts(package_pac(image->package), &count)
+						       : NULL;
 
 	if (index >= count) {
 		index -= (uint32_t)count;

@@ -8,6 +8,8 @@ bool image_loses_own(const struct image *image, const struct job_options *option
 	struct plan_options wanted;
 	struct failure why = { 0 };
 
+	if (!image->package) /* refused as bad */
+		return false;
 	/* options that make no sense: the job is refused for them, whoever asks */
 	if (options_translate(options, &image->st->set, &wanted, &why) < 0)
 		return false;

@@ -51,6 +51,8 @@ struct station {
 	struct slot *slots;	/* by order of sight */
 	struct device *devices; /* by number */
 	struct image *images;
+	struct store *store;
+	struct chore *chores; /* of the store, under way */
 	struct job *jobs;
 	uint64_t device_number, image_number;
 	uint32_t asking;   /* jobs on their way into being */
@@ -145,8 +147,22 @@ struct image {
 	struct worker *worker;
 	struct loop_timer *watch; /* does the check move? */
 	uint64_t watched, moved_at;
+	/* of the store only; image_store.c */
+	bool stored;  /* the store holds one of refs */
+	bool leaving; /* is being removed: for nobody any more */
+	uint64_t imported_at, size;
+	char product[64], firmware[128];
+	struct chore *checkup; /* it is being verified */
+	bool told_gone;	       /* image_removed() was told */
 };
 void image_free_all(struct station *st);
+/* Threads that hang in a file system for good are the price of packages on such; there is an end to it. */
+#define LEFT_BEHIND_MAX 32u
+/* image_store.c */
+int image_load_all(struct station *st, struct failure *why); /* start-up; StateDirectory, Internal */
+uint64_t image_verified(const struct image *image);	     /* bytes, of a stored one */
+void image_store_drain(struct station *st); /* what is being done ends soon, with Cancelled */
+void image_store_free(struct station *st);  /* leaves behind what is going on */
 
 /* ---- jobs --------------------------------------------------------------------------------------------- */
 

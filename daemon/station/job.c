@@ -235,6 +235,8 @@ static int refuse_now(struct station *st, const struct job_request *q, struct fa
 		return failure_set(why, ERR_DEVICE_CHANGED, "device %" PRIu64 " was expected in %s, %s",
 				   q->expect_device, q->slot->id,
 				   q->slot->device ? "another one is there" : "there is none");
+	if (q->image->leaving || q->image->told_gone)
+		return failure_set(why, ERR_NO_SUCH_IMAGE, "it is being removed");
 	if (q->image->state == IMAGE_BAD) {
 		if (why)
 			*why = q->image->failure;

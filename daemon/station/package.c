@@ -243,6 +243,131 @@ int package_parse(struct package *p, struct failure *why)
 	return name_cut(p, r, why);
 }
 
+/* Reads whole chunks and proves them: for the few reads that a package is opened with. */
+struct prover {
+	struct package *p;
+	const struct digest_table *table;
+	uint64_t index; /* of the chunk that is held; UINT64_MAX none */
+	uint8_t *chunk;
+};
+
+static int prove_chunk(struct prover *v, uint64_t index)
+{
+	uint32_t len = digest_chunk_len(v->table, index);
+	int r;
+
+	if (v->index == index)
+		return 0;
+	v->index = UINT64_MAX;
+	r = read_at(v->p, index * DIGEST_CHUNK, v->chunk, len);
+	if (!r)
+		r = digest_check(v->table, index * DIGEST_CHUNK, v->chunk, len);
+	if (!r)
+		v->index = index;
+	return r;
+}
+
+static int proved_read_at(void *ctx, uint64_t offset, void *buf, size_t len)
+{
+	struct prover *v = ctx;
+	uint8_t *to = buf;
+
+	while (len) {
+		size_t in = (size_t)(offset % DIGEST_CHUNK), n;
+		int r = prove_chunk(v, offset / DIGEST_CHUNK);
+
+		if (r < 0)
+			return r;
+		n = MIN(len, digest_chunk_len(v->table, offset / DIGEST_CHUNK) - in);
+		memcpy(to, v->chunk + in, n);
+		to += n;
+		offset += n;
+		len -= n;
+	}
+	return 0;
+}
+
+static int not_the_same(struct failure *why, uint64_t index)
+{
+	return failure_set(why, ERR_PACKAGE_CHANGED,
+			   "bytes %" PRIu64 " to %" PRIu64 " are not those that were checked",
+			   index * DIGEST_CHUNK, (index + 1) * DIGEST_CHUNK - 1);
+}
+
+static int restore(struct package *p, struct pac_body *body, struct failure *why)
+{
+	struct prover v = { .p = p, .table = &body->digest, .index = UINT64_MAX };
+	_cleanup_free_ uint8_t *chunk = malloc(DIGEST_CHUNK);
+	struct source source = { .read_at = proved_read_at, .ctx = &v };
+	const uint64_t few[] = { 0, body->digest.count / 2, body->digest.count - 1 };
+	int r = look(p, why);
+
+	if (r < 0)
+		return r;
+	if (!chunk)
+		return failure_set(why, ERR_INTERNAL, "out of memory");
+	if (p->size != body->digest.size)
+		return failure_set(why, ERR_PACKAGE_CHANGED,
+				   "the file has %" PRIu64 " bytes, not the %" PRIu64 " that were checked",
+				   p->size, body->digest.size);
+	v.chunk = chunk;
+	source.size = p->size;
+	p->options.key = body->digest.key;
+	for (size_t i = 0; i < ARRAY_SIZE(few); i++) {
+		r = prove_chunk(&v, few[i]);
+		if (r == -EBADMSG)
+			return not_the_same(why, few[i]);
+		if (r < 0)
+			return failure_set(why, ERR_PACKAGE_READ_FAILED, "at %" PRIu64 ": %s",
+					   few[i] * DIGEST_CHUNK, strerror(-r));
+	}
+	r = pac_open(&source, &p->options, &p->pac, why);
+	if (!r)
+		r = name_loader(p, pac_fdl1(p->pac), p->loader[0], why);
+	if (!r)
+		r = name_loader(p, pac_fdl2(p->pac), p->loader[1], why);
+	/* their headers stand among the bytes that are sent, and are proved then */
+	return r ? r : pac_body_maps(body, p->pac, &p->source, NULL, NULL, why);
+}
+
+int package_restore(struct package *p, struct pac_body *body, struct failure *why)
+{
+	int r = restore(p, body, why);
+
+	if (r < 0) {
+		pac_body_free(body);
+		return name_cut(p, r, why);
+	}
+	atomic_store(&p->checked, p->size);
+	atomic_store(&p->body, body);
+	return 0;
+}
+
+int package_prove(struct package *p, atomic_uint_fast64_t *at, const atomic_bool *stop, struct failure *why)
+{
+	const struct digest_table *table = &package_body(p)->digest;
+	_cleanup_free_ uint8_t *chunk = malloc(DIGEST_CHUNK);
+	struct prover v = { .p = p, .table = table, .index = UINT64_MAX, .chunk = chunk };
+
+	if (!chunk)
+		return failure_set(why, ERR_INTERNAL, "out of memory");
+	for (uint64_t i = 0; i < table->count; i++) {
+		int r = atomic_load(stop) ? -ECANCELED : prove_chunk(&v, i);
+
+		if (r == -ECANCELED)
+			return failure_set(why, ERR_CANCELLED, "the service is being stopped");
+		if (r == -EBADMSG)
+			return not_the_same(why, i);
+		if (r < 0) {
+			r = failure_set(why, ERR_PACKAGE_READ_FAILED, "at %" PRIu64 ": %s", i * DIGEST_CHUNK,
+					strerror(-r));
+			return name_cut(p, r, why);
+		}
+		atomic_fetch_add(at, digest_chunk_len(table, i));
+	}
+	return 0;
+}
+
 const char *package_loader(const struct package *p, int which)
 {
 	return p->loader[which - 1];
@@ -260,6 +385,36 @@ int package_check(struct package *p, struct failure *why)
 {
 	struct pac_body *body = NULL;
 	int r = pac_check(p->pac, &p->source, &p->options, on_progress, p, &body, why);
+
+	if (r < 0)
+		return name_cut(p, r, why);
+	atomic_store(&p->checked, p->size);
+	atomic_store(&p->body, body);
+	return 0;
+}
+
+struct onlooker {
+	atomic_uint_fast64_t *at;
+	const atomic_bool *stop;
+	uint64_t before;
+};
+
+static bool on_told(void *ctx, uint64_t done, uint64_t total)
+{
+	struct onlooker *o = ctx;
+
+	(void)total;
+	atomic_fetch_add(o->at, done - o->before);
+	o->before = done;
+	return !atomic_load(o->stop);
+}
+
+int package_check_told(struct package *p, atomic_uint_fast64_t *at, const atomic_bool *stop,
+		       struct failure *why)
+{
+	struct onlooker o = { .at = at, .stop = stop };
+	struct pac_body *body = NULL;
+	int r = pac_check(p->pac, &p->source, &p->options, on_told, &o, &body, why);
 
 	if (r < 0)
 		return name_cut(p, r, why);
@@ -356,13 +511,6 @@ static struct chunk *get_chunk(struct package *p, uint64_t index)
 	return c;
 }
 
-static int changed(struct failure *why, uint64_t index)
-{
-	return failure_set(why, ERR_PACKAGE_CHANGED,
-			   "bytes %" PRIu64 " to %" PRIu64 " are not those that were checked",
-			   index * DIGEST_CHUNK, (index + 1) * DIGEST_CHUNK - 1);
-}
-
 static bool proved(const struct pac_body *body, uint64_t index, const uint8_t *tag)
 {
 	return index < body->digest.count && !memcmp(body->digest.tag[index], tag, TAG_SIZE);
@@ -407,7 +555,7 @@ int package_reader_read(struct package_reader *r, uint64_t offset, void *buf, si
 		}
 		if (body && !proved(body, index, c->tag)) {
 			put_chunk(p, c);
-			return changed(why, index);
+			return not_the_same(why, index);
 		}
 		if (!body)
 			remember(r, c);
@@ -481,7 +629,7 @@ int package_reader_prove(struct package_reader *r, struct failure *why)
 		return failure_set(why, ERR_INTERNAL, "no digests yet");
 	for (uint32_t i = 0; i < r->early_count; i++)
 		if (!proved(body, r->early[i].index, r->early[i].tag))
-			return changed(why, r->early[i].index);
+			return not_the_same(why, r->early[i].index);
 	r->early_count = 0;
 	if (r->early_full)
 		return failure_set(why, ERR_PACKAGE_CHANGED,

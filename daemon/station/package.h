@@ -35,10 +35,25 @@ const struct pac *package_pac(const struct package *p); /* NULL before package_p
 const char *package_loader(const struct package *p, int which);
 /* On a worker: the whole-file check. 0, then package_body(). package_stop() ends it with Cancelled. */
 int package_check(struct package *p, struct failure *why);
+/* The same where somebody else looks on: adds the bytes to *at, ends with Cancelled once *stop is true. */
+int package_check_told(struct package *p, atomic_uint_fast64_t *at, const atomic_bool *stop,
+		       struct failure *why);
 void package_stop(struct package *p);		   /* any thread */
 uint64_t package_checked(const struct package *p); /* bytes so far; any thread */
 /* NULL until the check has passed. Never changes afterwards; any thread. */
 const struct pac_body *package_body(const struct package *p);
+
+/*
+ * Instead of parse and check, for bytes that were checked before: takes body, which lacks its sparse maps.
+ * What is read of the file here is proved by it, and so is its end; the rest is proved as it is read. 0; or
+ * PackageChanged, PackageReadFailed, Internal ...
+ */
+int package_restore(struct package *p, struct pac_body *body, struct failure *why);
+/*
+ * On a worker, of a package that has its body: reads the file from its first byte to its last and compares.
+ * at: bytes so far, stop: ends it with Cancelled; both of any thread. 0 or PackageChanged, PackageReadFailed.
+ */
+int package_prove(struct package *p, atomic_uint_fast64_t *at, const atomic_bool *stop, struct failure *why);
 
 /*
  * One reader of a package: what it read before the digests were there, to be proved when they are. Belongs to

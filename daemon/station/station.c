@@ -186,6 +186,9 @@ int station_new(struct loop *loop, const struct station_config *config, struct s
 				    config->state_dir, strerror(-r));
 		goto fail;
 	}
+	r = image_load_all(st, why);
+	if (r < 0)
+		goto fail;
 	config_attach(st->config, st);
 	history_start(st->history);
 	*out = st;
@@ -254,7 +257,10 @@ bool station_busy(const struct station *st)
 	for (const struct job *j = st->jobs; j; j = j->next)
 		if (j->state != JOB_ENDED)
 			return true;
-	return st->images || st->asking || st->writing;
+	for (const struct image *i = st->images; i; i = i->next)
+		if (!i->stored || i->refs > 1)
+			return true;
+	return st->asking || st->writing;
 }
 
 void station_counts(const struct station *st, struct station_counts *counts)
@@ -296,6 +302,7 @@ void station_drain(struct station *st, bool now)
 			(void)job_cancel(j, false, NULL, NULL);
 		}
 	}
+	image_store_drain(st);
 	if (first)
 		station_told(st);
 	station_poke(st);
@@ -331,6 +338,7 @@ void station_free(struct station *st)
 	loop_forget(st->loop, st);
 	worker_abandon(st->files);
 	history_free(st->history);
+	image_store_free(st);
 	job_free_all(st);
 	image_free_all(st);
 	slot_free_all(st);

@@ -219,10 +219,44 @@ struct image_view {
 	uint64_t opened_at;
 	struct failure failure; /* state bad */
 	uint32_t entries, doubts;
+	bool stored;	      /* in the store: stays without clients, and over a restart */
+	uint64_t imported_at; /* 0: not stored */
 };
 void image_view(const struct image *image, struct image_view *view);
 struct image *station_image(const struct station *st, uint64_t number);
 struct image *station_next_image(const struct station *st, const struct image *after);
+
+/*
+ * Keeps a package: takes fd (on success and on failure) as station_open_image() does, copies it into the
+ * state directory and checks all of it; a package out of a zip, xz, zst, gz, bz2 or tar archive likewise.
+ * What is there already is not kept twice. caller and options are copied. done() is called once, never from
+ * within, with the image (good; of the store, the caller has no reference) or NULL and why (InvalidImage,
+ * Package..., QuotaExceeded, StoreFailed, PackageReadStalled, Cancelled by the end of the service).
+ * image_added() comes before done(). Negative errno with *why (InvalidImage, InvalidArgs, Draining,
+ * LimitsExceeded, Internal): done() is not called.
+ */
+int station_import_image(struct station *st, int fd, const struct image_options *options,
+			 const struct station_caller *caller, station_image_fn done, void *user,
+			 struct failure *why);
+/*
+ * One of the store, by its name, its digest, or the first digits of that (at least 8). The caller has no
+ * reference. NULL with *why: NoSuchImage (none, or several), or what is wrong with the only one.
+ */
+struct image *station_stored_image(struct station *st, const char *name_or_digest, struct failure *why);
+
+typedef void (*station_done_fn)(void *user, const struct failure *why); /* NULL: it is done */
+/*
+ * Takes an image out of the store. 0: done() is called once, never from within; image_removed() comes before
+ * it. Negative errno with *why (NoSuchImage: not stored; ImageInUse), done() is not called.
+ */
+int station_remove_image(struct image *image, station_done_fn done, void *user, struct failure *why);
+/*
+ * Reads all of a stored image again and compares it with what was checked; the view's bytes_checked moves. 0:
+ * done() is called once, never from within; with why (PackageChanged, PackageReadFailed,
+ * PackageReadStalled, Cancelled) the image is bad from then on, but for Cancelled. Negative errno with *why
+ * (NoSuchImage: not stored; ImageInUse: it is being verified or removed; Internal): done() is not called.
+ */
+int station_verify_image(struct image *image, station_done_fn done, void *user, struct failure *why);
 
 /* One entry of the package in flash order; index < view.entries. */
 struct image_entry {

@@ -163,7 +163,7 @@ static void live(struct rig *rig, const char *shell)
 	CHECK(ctl(rig, 20000, "flash --slot 1-1.2 --image 1") == 0 && strstr(ctl_out, "PASS"));
 	CHECK(ctl(rig, 20000, "flash --slot 1-1.2 --image 77") == ctl_code("NoSuchImage"));
 	CHECK(ctl(rig, 20000, "flash --slot 1-1.2 --image 1 %s", pack.path) == 2);
-	CHECK(ctl(rig, 20000, "flash --slot 1-1.2 --image a") == 2);
+	CHECK(ctl(rig, 20000, "flash --slot 1-1.2 --image a") == ctl_code("NoSuchImage"));
 	CHECK(ctl(rig, 20000, "flash --slot 1-3 %s", pack.path) == 0);
 	CHECK(ctl(rig, 20000, "flash --slot 1-3 --detach %s", pack.path) == 0);
 	CHECK(sscanf(ctl_out, "job %7s", job) == 1);
