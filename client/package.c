@@ -188,6 +188,23 @@ const char *duration_words(uint64_t usec, char *buf, size_t size)
 	return buf;
 }
 
+void package_remark(const char *remark)
+{
+	static const char *const plain[] = { "departure=", "may-not-know=", "table=" };
+	size_t key = strspn(remark, "abcdefghijklmnopqrstuvwxyz-"), all = strcspn(remark, ": ");
+	bool tells = false;
+	char text[1024];
+
+	if (!key || remark[key] != '=' || strncmp(remark + all, ": ", 2) != 0) {
+		print_wrapped(stdout, _("doubt: "), remark);
+		return;
+	}
+	for (size_t i = 0; i < ARRAY_SIZE(plain); i++)
+		tells |= !strncmp(remark, plain[i], key + 1);
+	snprintf(text, sizeof(text), "%s [%.*s]", remark + all + 2, (int)all, remark);
+	print_wrapped(stdout, tells ? _("note: ") : _("doubt: "), text);
+}
+
 void package_plan_text(const struct client *c, const struct plan *plan)
 {
 	char text[256], size[32], back[32];
@@ -252,7 +269,7 @@ int package_print_plan(struct client *c, const struct package_wish *wish)
 	} else if (!rc) {
 		package_plan_text(c, plan);
 		for (uint32_t i = 0; i < plan->doubt_count; i++)
-			print_wrapped(stdout, _("doubt: "), plan->doubt[i]);
+			package_remark(plan->doubt[i]);
 	}
 	plan_free(plan);
 	package_close(&f);

@@ -321,7 +321,7 @@ static int print_plan(struct client *c, const char *job)
 {
 	_cleanup_(sd_bus_error_free) sd_bus_error error = SD_BUS_ERROR_NULL;
 	_cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
-	json_object *plan = json_object_new_object(), *steps = NULL;
+	json_object *plan = json_object_new_object(), *steps = NULL, *doubts = NULL;
 	int r = sd_bus_call_method(c->bus, FDLD_BUS_NAME, job, FDLD_IFACE_JOB, "Plan", &error, &reply,
 				   "a{sv}", 0);
 
@@ -333,6 +333,9 @@ static int print_plan(struct client *c, const char *job)
 		for (size_t i = 0; i < json_object_array_length(steps); i++)
 			printf("%3zu  %s\n", i + 1,
 			       clean(json_object_get_string(json_object_array_get_idx(steps, i))));
+	if (r >= 0 && !c->json && json_object_object_get_ex(plan, "doubts", &doubts))
+		for (size_t i = 0; i < json_object_array_length(doubts); i++)
+			package_remark(json_object_get_string(json_object_array_get_idx(doubts, i)));
 	json_object_put(plan);
 	return r < 0 ? client_complain_bus(c, &error, r) : 0;
 }

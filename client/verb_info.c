@@ -37,10 +37,10 @@ static bool on_progress(void *ctx, uint64_t done, uint64_t total)
 
 static const char *integrity(const struct report *r, bool quick)
 {
-	if (r->body)
+	if (r->bad.error == ERR_NONE && r->body)
 		return r->body->crc_ok ? _("good: header and body check sums are right")
 				       : _("not proved: the check sums are missing or wrong");
-	return quick ? _("header check sum right, body not read") : _("BAD");
+	return r->bad.error == ERR_NONE && quick ? _("header check sum right, body not read") : _("BAD");
 }
 
 /* ---- words ---- */
@@ -152,7 +152,7 @@ static void print_report(const struct report *r, bool quick)
 	for (size_t i = 0; r->body && i < r->body->doubts; i++)
 		print_wrapped(stdout, _("doubt: "), r->body->doubt[i].text);
 	for (uint32_t i = 0; r->plan && i < r->plan->doubt_count; i++)
-		print_wrapped(stdout, _("doubt: "), r->plan->doubt[i]);
+		package_remark(r->plan->doubt[i]);
 }
 
 /* ---- JSON ---- */
@@ -197,7 +197,11 @@ static void print_report_json(const struct report *r, bool quick)
 	json_object_object_add(o, "size", json_object_new_uint64(h->size));
 	put(o, "family", chip->family ? chip->family->name : "");
 	put(o, "family_sureness", sureness_name(chip->sure));
-	put(o, "integrity", r->body ? (r->body->crc_ok ? "good" : "unproved") : quick ? "unchecked" : "bad");
+	put(o, "integrity",
+	    r->bad.error != ERR_NONE ? "bad"
+	    : r->body		     ? (r->body->crc_ok ? "good" : "unproved")
+	    : quick		     ? "unchecked"
+				     : "bad");
 	if (r->bad.error != ERR_NONE) {
 		put(o, "error", error_entry(r->bad.error)->name);
 		put(o, "message", failure_text(&r->bad, text, sizeof(text)));
@@ -222,7 +226,7 @@ static void print_report_json(const struct report *r, bool quick)
 
 static int info(struct client *c, int argc, char **argv)
 {
-	struct pac_options lenient = { .accept_bad_crc = true, .accept_mismatch = true };
+	struct pac_options lenient = { .accept_mismatch = true };
 	struct report r = { .c = c };
 	struct package_wish wish = { 0 };
 	struct failure why = { .code = -1 };
@@ -237,12 +241,20 @@ static int info(struct client *c, int argc, char **argv)
 	if (optind != argc - 1)
 		return client_usage(N_("info: which package? One file."));
 	wish.file = argv[optind];
-	if (package_open(wish.file, &lenient, &r.file, &why) < 0) {
+	rc = package_open(wish.file, &lenient, &r.file, &why);
+	if (rc < 0 && why.error == ERR_PACKAGE_HEADER_CRC) { /* shown all the same, and called what it is */
+		package_close(&r.file);
+		r.bad = why;
+		lenient.accept_bad_crc = true;
+		rc = package_open(wish.file, &lenient, &r.file, &why);
+	}
+	if (rc < 0) {
 		package_close(&r.file);
 		return client_complain(c, &why);
 	}
 	if (!quick)
-		(void)pac_check(r.file.pac, &r.file.source, NULL, on_progress, &r, &r.body, &r.bad);
+		(void)pac_check(r.file.pac, &r.file.source, NULL, on_progress, &r, &r.body,
+				r.bad.error != ERR_NONE ? &why : &r.bad);
 	if (c->tty && !c->json)
 		fputs("\r\033[K", stderr);
 	wish.accept_bad_crc = true;

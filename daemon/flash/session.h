@@ -85,7 +85,8 @@ struct session_result {
 		       * nv_owed
 		       */
 	const struct device_facts *facts;
-	const struct plan *resolved; /* NULL if it did not come to it */
+	const struct plan
+		*resolved; /* from the moment it is decided, before the end; NULL: not yet, or never */
 	const struct entry_result *entries;
 	uint32_t entry_count;
 	int32_t last_confirmed; /* index in resolved, -1 none */

@@ -24,6 +24,7 @@ static enum step_says resolve_next(struct session *s, struct ask *ask)
 	s->written = calloc(n ? n : 1, sizeof(*s->written));
 	if (!s->entries || !s->written)
 		return step_fail(s, ERR_INTERNAL, "no memory for %u entries", n);
+	s->result.resolved = s->resolved; /* to be shown from now on */
 	for (uint32_t i = 0; i < n; i++)
 		s->entries[i].step = i;
 	s->progress.entry_count = n;

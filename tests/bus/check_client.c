@@ -74,6 +74,9 @@ static void files(struct rig *rig)
 	CHECK(*ctl_str(0, "steps") && strtoull(ctl_str(0, "bytes_to_send"), NULL, 10) > 0);
 	read_back = strtoull(ctl_str(0, "bytes_to_verify"), NULL, 10); /* NV always is */
 	CHECK(ctl(rig, 10000, "%s", args) == 0 && strstr(ctl_out, "to send") && !ctl_err[0]);
+	/* what only tells is no doubt */
+	CHECK(strstr(ctl_out, "note: ") && strstr(ctl_out, "[may-not-know=") &&
+	      !strstr(ctl_out, "doubt: may"));
 	CHECK(ctl(rig, 10000, "--json flash --dry-run --level verified %s", pack.path) == 0 && ctl_json());
 	CHECK(strtoull(ctl_str(0, "bytes_to_verify"), NULL, 10) > read_back + 10000);
 	CHECK(ctl(rig, 10000, "flash --dry-run --entry no-such-entry %s", pack.path) ==
@@ -91,6 +94,14 @@ static void files(struct rig *rig)
 	snprintf(args, sizeof(args), "info %s", pack.path);
 	CHECK(ctl_both(rig, ctl_code("PackageBodyCrc"), args));
 	CHECK(!strcmp(ctl_str(0, "error"), "PackageBodyCrc") && !strcmp(ctl_str(0, "integrity"), "bad"));
+	pack.spec.damage = COMPOSE_FLIP_HEADER;
+	rig_package_write(rig, &pack);
+	snprintf(args, sizeof(args), "info %s", pack.path);
+	CHECK(ctl_both(rig, ctl_code("PackageHeaderCrc"), args));
+	CHECK(!strcmp(ctl_str(0, "error"), "PackageHeaderCrc") && !strcmp(ctl_str(0, "integrity"), "bad"));
+	CHECK(ctl(rig, 10000, "%s", args) == ctl_code("PackageHeaderCrc") && strstr(ctl_out, "BAD"));
+	CHECK(!strstr(ctl_out, "good:") && strstr(ctl_out, "boot"));
+	CHECK(ctl(rig, 10000, "info --quick %s", pack.path) == ctl_code("PackageHeaderCrc"));
 	pack.spec.damage = COMPOSE_TRUNCATE;
 	rig_package_write(rig, &pack);
 	snprintf(args, sizeof(args), "info %s", pack.path);
@@ -337,6 +348,7 @@ static void dry_run(struct rig *rig)
 	/* of a phone */
 	CHECK(ctl(rig, 60000, "flash --dry-run --slot 1-1 %s", pack.path) == 0);
 	CHECK(strstr(ctl_out, "  1  ") && strstr(ctl_out, "boot"));
+	CHECK(strstr(ctl_out, "[table=") && !strstr(ctl_out, "doubt: table"));
 	CHECK(!strcmp(rig_get(rig, ROOT "/job/1", JOB, "Kind"), "dry-run"));
 	CHECK(phone_deeds(p->phone) >= 2 && untouched(p->phone));
 	bed_phone_unplug(p->bp, true);
