@@ -114,6 +114,8 @@ static bool refused(struct rig *rig, int fd, const char *what)
 		  is_error(rig, ERR("InvalidImage")) &&
 		  !rig_call(rig, 5000, NULL, ROOT, MANAGER, "OpenImage", "ha{sv}", fd, 0) &&
 		  is_error(rig, ERR("InvalidImage")) &&
+		  !rig_call(rig, 5000, NULL, ROOT, MANAGER, "ImportImage", "ha{sv}", fd, 0) &&
+		  is_error(rig, ERR("InvalidImage")) &&
 		  !rig_call(rig, 5000, NULL, ROOT, MANAGER, "FlashNext", "haoa{sv}", fd, 0, 0) &&
 		  is_error(rig, ERR("InvalidImage"));
 
