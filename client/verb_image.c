@@ -128,11 +128,9 @@ static int show(struct client *c, const char *path)
 
 /* ---- calls ---- */
 
-/* The path that a call of this name gives, for the caller to free. 0 or an exit code. */
+/* The path of the one that is meant, for the caller to free. 0 or an exit code. */
 static int path_of(struct client *c, const char *name, char **path)
 {
-	_cleanup_(sd_bus_error_free) sd_bus_error error = SD_BUS_ERROR_NULL;
-	_cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
 	_cleanup_free_ const char **paths = NULL;
 	size_t count, len = strlen(name), hits = 0;
 	int rc = mirror_load(c);

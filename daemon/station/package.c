@@ -248,6 +248,7 @@ struct prover {
 	struct package *p;
 	const struct digest_table *table;
 	uint64_t index; /* of the chunk that is held; UINT64_MAX none */
+	uint64_t wrong; /* of the latest that is another; UINT64_MAX none */
 	uint8_t *chunk;
 };
 
@@ -264,6 +265,8 @@ static int prove_chunk(struct prover *v, uint64_t index)
 		r = digest_check(v->table, index * DIGEST_CHUNK, v->chunk, len);
 	if (!r)
 		v->index = index;
+	if (r == -EBADMSG)
+		v->wrong = index;
 	return r;
 }
 
@@ -296,7 +299,7 @@ static int not_the_same(struct failure *why, uint64_t index)
 
 static int restore(struct package *p, struct pac_body *body, struct failure *why)
 {
-	struct prover v = { .p = p, .table = &body->digest, .index = UINT64_MAX };
+	struct prover v = { .p = p, .table = &body->digest, .index = UINT64_MAX, .wrong = UINT64_MAX };
 	_cleanup_free_ uint8_t *chunk = malloc(DIGEST_CHUNK);
 	struct source source = { .read_at = proved_read_at, .ctx = &v };
 	const uint64_t few[] = { 0, body->digest.count / 2, body->digest.count - 1 };
@@ -322,6 +325,8 @@ static int restore(struct package *p, struct pac_body *body, struct failure *why
 					   few[i] * DIGEST_CHUNK, strerror(-r));
 	}
 	r = pac_open(&source, &p->options, &p->pac, why);
+	if (r < 0 && v.wrong != UINT64_MAX) /* what pac_open() calls a bad read */
+		return not_the_same(why, v.wrong);
 	if (!r)
 		r = name_loader(p, pac_fdl1(p->pac), p->loader[0], why);
 	if (!r)

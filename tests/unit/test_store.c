@@ -1,0 +1,262 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The image store on a real directory: records, room, names, what is left behind. */
+#include <fcntl.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include <cmocka.h>
+
+#include "common/util.h"
+#include "station/kv.h"
+#include "station/records_inner.h"
+#include "station/store_inner.h"
+
+#define SIZE (5 * DIGEST_CHUNK + 77)
+
+static void filled(struct pac_body *body)
+{
+	struct tag_key key;
+
+	for (size_t i = 0; i < sizeof(key.bytes); i++)
+		key.bytes[i] = (uint8_t)(i * 37 + 1);
+	assert_int_equal(digest_table_init(&body->digest, &key, SIZE), 0);
+	for (size_t i = 0; i < body->digest.count; i++)
+		memset(body->digest.tag[i], (int)(i * 51 + 3), TAG_SIZE);
+	body->crc_ok = true;
+	body->crc2 = 0xbeef;
+	body->dhtb_checked = 3;
+	body->doubts = 2;
+	body->doubt = calloc(2, sizeof(*body->doubt));
+	snprintf(body->doubt[0].text, sizeof(body->doubt->text), "odd\nin two lines");
+	snprintf(body->doubt[0].entry, sizeof(body->doubt->entry), "FDL");
+	snprintf(body->doubt[1].text, sizeof(body->doubt->text), "as a whole");
+}
+
+static void test_record(void **state)
+{
+	struct store_record out = { .name = "a = b\\c\nd",
+				    .product = "p",
+				    .firmware = "f 1",
+				    .imported_at = 1700000000000000,
+				    .uid = 1000,
+				    .accept_bad_crc = true };
+	struct pac_body *body = calloc(1, sizeof(*body));
+	struct store_record in = { 0 };
+	char *text, *copy;
+	size_t len;
+
+	(void)state;
+	filled(body);
+	assert_int_equal(store_record_text(&out, body, &text, &len), 0);
+	copy = malloc(len + 1);
+	memcpy(copy, text, len + 1);
+	assert_int_equal(store_record_parse(copy, len, &in), 0);
+	assert_string_equal(in.name, out.name);
+	assert_string_equal(in.firmware, "f 1");
+	assert_int_equal(in.size, SIZE);
+	assert_int_equal(in.uid, 1000);
+	assert_true(in.accept_bad_crc && in.body->crc_ok);
+	assert_int_equal(in.body->crc2, 0xbeef);
+	assert_int_equal(in.body->dhtb_checked, 3);
+	assert_int_equal(in.body->doubts, 2);
+	assert_string_equal(in.body->doubt[0].text, "odd\nin two lines");
+	assert_string_equal(in.body->doubt[0].entry, "FDL");
+	assert_string_equal(in.body->doubt[1].entry, "");
+	assert_int_equal(in.body->digest.count, 6);
+	assert_memory_equal(in.body->digest.key.bytes, body->digest.key.bytes, 16);
+	assert_memory_equal(in.body->digest.tag, body->digest.tag, 6 * TAG_SIZE);
+	store_record_clear(&in);
+	/* cut anywhere it is no record, and never more than one */
+	for (size_t cut = 0; cut < len - 1; cut++) {
+		memcpy(copy, text, len + 1);
+		memset(&in, 0, sizeof(in));
+		assert_int_not_equal(store_record_parse(copy, cut, &in), 0);
+		assert_null(in.body);
+	}
+	free(copy);
+	free(text);
+	pac_body_free(body);
+}
+
+/* One that says of itself what is not so: too many tags, too few, none, a size that would take all memory. */
+static void test_lies(void **state)
+{
+	static const char *const lies[] = {
+		"image 1\nsize=200000\nkey=00112233445566778899aabbccddeeff\nend=1\n",
+		"image 1\nsize=200000\nkey=00112233445566778899aabbccddeeff\n"
+		"tags=00112233445566778899aabbccddeeff\nend=1\n",
+		"image 1\nsize=1\nkey=00112233445566778899aabbccddeeff\n"
+		"tags=00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff\nend=1\n",
+		"image 1\nsize=1\nkey=0011\ntags=00112233445566778899aabbccddeeff\nend=1\n",
+		"image 1\nsize=1\ntags=00112233445566778899aabbccddeeff\nend=1\n",
+		"image 1\nsize=18446744073709551615\nkey=00112233445566778899aabbccddeeff\n"
+		"tags=00112233445566778899aabbccddeeff\nend=1\n",
+		"image 1\nsize=1\nkey=00112233445566778899aabbccddeeff\n"
+		"tags=00112233445566778899aabbccddeefg\nend=1\n",
+		"job 1\nend=1\n",
+		"image 2\nend=1\n",
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(lies); i++) {
+		struct store_record rec = { 0 };
+		char *text = strdup(lies[i]);
+
+		if (store_record_parse(text, strlen(lies[i]), &rec) >= 0)
+			fail_msg("taken: %s", lies[i]);
+		assert_null(rec.body);
+		free(text);
+	}
+}
+
+struct place {
+	char state[64];
+	struct records *records;
+	struct store *store;
+};
+
+static int setup(void **state)
+{
+	struct place *p = calloc(1, sizeof(*p));
+	struct failure why = { 0 };
+
+	snprintf(p->state, sizeof(p->state), "/tmp/fdld-store-XXXXXX");
+	assert_non_null(mkdtemp(p->state));
+	assert_int_equal(records_open(p->state, NULL, &p->records, &why), 0);
+	assert_int_equal(store_open(p->records, &p->store, &why), 0);
+	*state = p;
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	struct place *p = *state;
+	char line[128];
+
+	store_unref(p->store);
+	records_unref(p->records);
+	snprintf(line, sizeof(line), "rm -rf '%s'", p->state);
+	assert_int_equal(system(line), 0);
+	free(p);
+	return 0;
+}
+
+static void make(struct place *p, const char *name)
+{
+	int fd = openat(p->store->dir, name, O_WRONLY | O_CREAT | O_EXCL, 0600);
+
+	assert_true(fd >= 0);
+	close(fd);
+}
+
+static bool there(struct place *p, const char *name)
+{
+	return faccessat(p->store->dir, name, F_OK, 0) == 0;
+}
+
+#define D "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff"
+#define E "10112233445566778899aabbccddeeff00112233445566778899aabbccddeeff"
+
+/* Half an import goes; what is whole stays, and what is not ours. */
+static void test_sweep(void **state)
+{
+	struct place *p = *state;
+	struct failure why = { 0 };
+
+	make(p, "import-7.tmp");
+	make(p, D ".img.tmp");
+	make(p, D ".pac");
+	make(p, E ".pac");
+	make(p, E ".img");
+	make(p, "readme");
+	store_unref(p->store);
+	assert_int_equal(store_open(p->records, &p->store, &why), 0);
+	assert_false(there(p, "import-7.tmp"));
+	assert_false(there(p, D ".img.tmp"));
+	assert_false(there(p, D ".pac"));
+	assert_true(there(p, E ".pac"));
+	assert_true(there(p, E ".img"));
+	assert_true(there(p, "readme"));
+}
+
+static int source(size_t size, bool zeros)
+{
+	char path[] = "/tmp/fdld-store-source-XXXXXX";
+	int fd = mkstemp(path), rd = open(path, O_RDONLY | O_CLOEXEC);
+
+	assert_true(fd >= 0 && rd >= 0);
+	if (zeros)
+		assert_int_equal(ftruncate(fd, (off_t)size), 0);
+	close(fd);
+	unlink(path);
+	return rd;
+}
+
+static int try(struct place *p, int fd, uint64_t quota, bool stop, struct failure *why)
+{
+	struct store_work work = { .store = p->store, .fd = fd, .quota = quota, .name = "x" };
+	int r;
+
+	memset(why, 0, sizeof(*why));
+	atomic_init(&work.stop, stop);
+	r = store_import(&work, why);
+	close(fd);
+	assert_true(r < 0);
+	assert_null(work.package);
+	assert_int_equal(p->store->reserved, 0);
+	assert_false(there(p, "import-1.tmp") || there(p, "import-2.tmp") || there(p, "import-3.tmp") ||
+		     there(p, "import-4.tmp") || there(p, "import-5.tmp"));
+	return r;
+}
+
+static void test_refused(void **state)
+{
+	struct place *p = *state;
+	struct failure why;
+
+	try(p, source(0, false), UINT64_MAX, false, &why);
+	assert_int_equal(why.error, ERR_INVALID_IMAGE);
+	try(p, source(1 << 20, true), (1 << 20) - 1, false, &why);
+	assert_int_equal(why.error, ERR_QUOTA_EXCEEDED);
+	assert_non_null(strstr(why.detail, "1.00 MiB"));
+	try(p, source(1 << 20, true), 1 << 20, false, &why); /* it fits, and is no package */
+	assert_true(why.error >= ERR_PACKAGE_SIZE && why.error != ERR_QUOTA_EXCEEDED);
+	try(p, source(1 << 20, true), UINT64_MAX, true, &why);
+	assert_int_equal(why.error, ERR_CANCELLED);
+	/* a disk of nobody is so large: refused before a byte is copied */
+	try(p, source((size_t)100 << 30, true), UINT64_MAX, false, &why);
+	assert_true(why.error == ERR_QUOTA_EXCEEDED);
+}
+
+static void test_names_and_room(void **state)
+{
+	struct place *p = *state;
+	struct failure why;
+
+	assert_int_equal(store_keep(p->store, D, "x", 3 << 20), 0);
+	try(p, source(1 << 20, true), UINT64_MAX, false, &why); /* called as one of another size */
+	assert_int_equal(why.error, ERR_INVALID_ARGS);
+	assert_int_equal(store_keep(p->store, D, "y", 3 << 20), 0);
+	assert_int_equal(p->store->count, 1);
+	assert_string_equal(p->store->kept[0].name, "y");
+	try(p, source(1 << 20, true), (4 << 20) - 1, false, &why); /* what is there counts */
+	assert_int_equal(why.error, ERR_QUOTA_EXCEEDED);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_record),
+		cmocka_unit_test(test_lies),
+		cmocka_unit_test_setup_teardown(test_sweep, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_refused, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_names_and_room, setup, teardown),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
