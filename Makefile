@@ -78,8 +78,10 @@ link         = @mkdir -p $(@D); echo "  LD   $@"; $(CC) $(ALL_LDFLAGS) -o $@ $(1
 $(BUILD)/fdld: $(MAIN_OBJ) $(HOUSE)
 	$(call link,$(MAIN_OBJ),$(HOUSE),$(PKG_LIBS))
 CLIENT_HOUSE := $(filter %/libcommon.a %/libpac.a %/libflash.a,$(HOUSE))
+# the screen of fdlctl top
+CURSES_LIBS  := $(shell pkg-config --libs ncursesw 2>/dev/null)
 $(BUILD)/fdlctl: $(CLIENT_OBJ) $(CLIENT_HOUSE)
-	$(call link,$(CLIENT_OBJ),$(CLIENT_HOUSE),$(PKG_LIBS))
+	$(call link,$(CLIENT_OBJ),$(CLIENT_HOUSE),$(PKG_LIBS) $(CURSES_LIBS))
 
 # ---- tests -----------------------------------------------------------------------------------
 UNIT_SRC    := $(wildcard tests/unit/test_*.c)
@@ -96,6 +98,9 @@ $(filter $(BUILD)/tests/$(1)/%,$(UNIT_BINS) $(PROG_BINS)): $(BUILD)/%: $(BUILD)/
 	$$(call link,$$(filter %.o,$$^),$(TEST_LIBS) $(HOUSE),$(PKG_LIBS) -lcmocka -lutil)
 endef
 $(foreach d,unit sim bus bench,$(eval $(call prog_rule,$(d))))
+
+# the picture of fdlctl top is looked at without a terminal
+$(BUILD)/tests/unit/test_wall: $(call obj,client/wall.c)
 
 # a fuzz target is compiled whole with clang's libFuzzer, apart from the other objects
 FUZZ_HOUSE  := $(foreach d,common daemon/bsl daemon/pac daemon/flash,$(call rooms_src,$(d)))

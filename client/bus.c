@@ -119,7 +119,7 @@ int client_ask(struct client *c, sd_bus_message *m, sd_bus_error *error, sd_bus_
 	return r;
 }
 
-int client_connect(struct client *c)
+int client_open(struct client *c)
 {
 	int r;
 
@@ -136,6 +136,15 @@ int client_connect(struct client *c)
 		if (r >= 0)
 			r = sd_bus_start(c->bus);
 	}
+	if (r >= 0)
+		(void)sd_bus_set_allow_interactive_authorization(c->bus, !c->no_ask);
+	return MIN(r, 0);
+}
+
+int client_connect(struct client *c)
+{
+	int r = client_open(c);
+
 	if (r < 0) {
 		struct failure why = { .error = id_of(NULL, r), .code = -1 };
 
@@ -143,7 +152,6 @@ int client_connect(struct client *c)
 			 c->address ? c->address : _("the system bus"), strerror(-r));
 		return client_complain(c, &why);
 	}
-	(void)sd_bus_set_allow_interactive_authorization(c->bus, !c->no_ask);
 	return 0;
 }
 

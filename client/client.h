@@ -35,6 +35,8 @@ struct client {
 
 /* Opens the bus once; prints the failure. 0 or an exit code. */
 int client_connect(struct client *c);
+/* The same without a word; negative errno. */
+int client_open(struct client *c);
 /*
  * A call that may have to wait for somebody's password: no timeout, and an agent for it on a terminal. reply
  * may be NULL. Negative errno with *error.
@@ -73,6 +75,14 @@ int value_read_dict(sd_bus_message *m, json_object *object);
 int mirror_load(struct client *c);
 /* The same picture without a word and without starting the daemon for it; false: there is none to be had. */
 bool mirror_peek(struct client *c);
+/* And the station's own properties, which no list of objects has; signals then keep them true. */
+bool mirror_manager(struct client *c);
+/*
+ * Subscribes and loads anew after the daemon or the bus was gone, on a connection of its own, the station's
+ * properties too, without a word; it waits for a second or two at most. False: not yet; the old picture
+ * stays.
+ */
+bool mirror_again(struct client *c);
 json_object *mirror_object(const struct client *c, const char *path); /* borrowed or NULL */
 json_object *mirror_props(const struct client *c, const char *path,
 			  const char *interface);	    /* borrowed or NULL */
@@ -171,7 +181,7 @@ struct verb {
 };
 
 extern const struct verb verb_list, verb_info, verb_flash, verb_jobs, verb_attach, verb_cancel, verb_monitor,
-	verb_slots, verb_slot, verb_history, verb_nv, verb_config, verb_errors, verb_image;
+	verb_slots, verb_slot, verb_top, verb_history, verb_nv, verb_config, verb_errors, verb_image;
 /* All of them, in the order of the help; NULL ends the list. */
 extern const struct verb *const verbs[];
 const struct verb *verb_find(const char *name); /* NULL: none */

@@ -11,6 +11,8 @@
 #include "common/names.h"
 #include "common/util.h"
 
+#define AGAIN_USEC 1000000u
+
 static json_object *child(json_object *parent, const char *key)
 {
 	json_object *o = NULL;
@@ -164,6 +166,57 @@ bool mirror_peek(struct client *c)
 	if (r >= 0)
 		r = sd_bus_call(c->bus, m, 0, NULL, &reply);
 	return r >= 0 && fill(c, reply) >= 0;
+}
+
+bool mirror_manager(struct client *c)
+{
+	_cleanup_(sd_bus_message_unrefp) sd_bus_message *m = NULL, *reply = NULL;
+	int r = sd_bus_message_new_method_call(c->bus, &m, FDLD_BUS_NAME, FDLD_PATH_ROOT,
+					       FDLD_IFACE_PROPERTIES, "GetAll");
+
+	if (r >= 0)
+		r = sd_bus_message_append(m, "s", FDLD_IFACE_MANAGER);
+	if (r >= 0)
+		r = sd_bus_message_set_auto_start(m, 0);
+	if (r >= 0)
+		r = sd_bus_call(c->bus, m, AGAIN_USEC, NULL, &reply);
+	if (r >= 0)
+		r = value_read_dict(reply, child(child(c->mirror, FDLD_PATH_ROOT), FDLD_IFACE_MANAGER));
+	return r >= 0;
+}
+
+bool mirror_again(struct client *c)
+{
+	_cleanup_(sd_bus_message_unrefp) sd_bus_message *m = NULL, *reply = NULL;
+	json_object *old = c->mirror;
+	int r;
+
+	c->bus = sd_bus_close_unref(c->bus);
+	r = client_open(c);
+	c->mirror = json_object_new_object();
+	if (r >= 0)
+		r = sd_bus_set_method_call_timeout(c->bus, AGAIN_USEC); /* our subscriptions too */
+	if (r >= 0)
+		r = subscribe(c);
+	if (r >= 0)
+		r = sd_bus_message_new_method_call(c->bus, &m, FDLD_BUS_NAME, FDLD_PATH_ROOT,
+						   FDLD_IFACE_OBJECT_MANAGER, "GetManagedObjects");
+	if (r >= 0)
+		r = sd_bus_message_set_auto_start(m, 0);
+	if (r >= 0)
+		r = sd_bus_call(c->bus, m, AGAIN_USEC, NULL, &reply);
+	if (r >= 0)
+		r = fill(c, reply);
+	c->bus_lost = r < 0 || !mirror_manager(c);
+	if (c->bus_lost) {
+		json_object_put(c->mirror);
+		c->mirror = old;
+		return false;
+	}
+	(void)sd_bus_set_method_call_timeout(c->bus, 0);
+	json_object_put(old);
+	c->changes++;
+	return true;
 }
 
 json_object *mirror_object(const struct client *c, const char *path)

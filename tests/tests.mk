@@ -3,7 +3,7 @@
 
 # Everything that building, demo, check, lint, bench and mutants need on Debian 12; nothing else installs packages.
 DEB_PACKAGES := gcc clang libclang-rt-14-dev make pkg-config binutils libc6-dev \
-                libusb-1.0-0-dev libevent-dev libsystemd-dev libudev-dev libexpat1-dev libssl-dev libjson-c-dev libsqlite3-dev libarchive-dev \
+                libusb-1.0-0-dev libevent-dev libsystemd-dev libudev-dev libexpat1-dev libssl-dev libjson-c-dev libsqlite3-dev libarchive-dev libncurses-dev \
                 libcmocka-dev dbus systemd util-linux udev python3 python3-gi gir1.2-glib-2.0 libglib2.0-bin \
                 clang-format clang-tidy cppcheck shellcheck valgrind man-db procps duktape polkitd gettext zsh fish \
                 dpkg-dev debhelper lintian mmdebstrap \

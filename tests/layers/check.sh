@@ -30,7 +30,7 @@ rules=(
 	"daemon/station|common loop usb pac flash station|openssl/.*|sqlite3\.h|archive.*|pthread\.h|sd_.*|libusb_.*|udev_.*|event_.*|XML_.*|json_.*"
 	"daemon/host|common loop station host|systemd/.*|libusb_.*|udev_.*|event_.*|XML_.*|EVP_.*|json_.*|sqlite3_.*"
 	"daemon/bus|common loop station bus|systemd/.*|libusb_.*|udev_.*|event_.*|XML_.*|EVP_.*|json_.*|sqlite3_.*"
-	"client|common pac flash client|systemd/.*|json-c/.*|ncurses.*|libusb_.*|udev_.*|event_.*|XML_.*|sqlite3_.*"
+	"client|common pac flash client|systemd/.*|json-c/.*|ncurses.*|term\.h|libusb_.*|udev_.*|event_.*|XML_.*|sqlite3_.*"
 	"tests/phone|tests/phone||$io|$clock|$threads|$libs"
 	"tests/compose|tests/compose tests/phone|openssl/.*|expat\.h|$clock|$threads|sd_.*|libusb_.*|udev_.*|event_.*|json_.*"
 )
