@@ -300,19 +300,21 @@ static int not_the_same(struct failure *why, uint64_t index)
 static int restore(struct package *p, struct pac_body *body, struct failure *why)
 {
 	struct prover v = { .p = p, .table = &body->digest, .index = UINT64_MAX, .wrong = UINT64_MAX };
-	_cleanup_free_ uint8_t *chunk = malloc(DIGEST_CHUNK);
 	struct source source = { .read_at = proved_read_at, .ctx = &v };
 	const uint64_t few[] = { 0, body->digest.count / 2, body->digest.count - 1 };
 	int r = look(p, why);
 
 	if (r < 0)
 		return r;
-	if (!chunk)
-		return failure_set(why, ERR_INTERNAL, "out of memory");
 	if (p->size != body->digest.size)
 		return failure_set(why, ERR_PACKAGE_CHANGED,
 				   "the file has %" PRIu64 " bytes, not the %" PRIu64 " that were checked",
 				   p->size, body->digest.size);
+
+	_cleanup_free_ uint8_t *chunk = malloc(DIGEST_CHUNK);
+
+	if (!chunk)
+		return failure_set(why, ERR_INTERNAL, "out of memory");
 	v.chunk = chunk;
 	source.size = p->size;
 	p->options.key = body->digest.key;
