@@ -85,7 +85,10 @@ static int put(struct unpacking *u, const char *bytes, size_t len, struct failur
 			struct failure again = { 0 };
 
 			if (u->room(u->arg, u->written + len - u->granted, &again) < 0)
-				return r;
+				return failure_set(why, again.error,
+						   "%" PRIu64
+						   " bytes are unpacked, and more is to come: %.180s",
+						   u->written, again.detail);
 			memset(why, 0, sizeof(*why));
 			u->granted = u->written + len;
 			break;
