@@ -3,6 +3,7 @@
  * Following jobs to their end: a live view on a terminal, plain lines elsewhere, JSON lines with --json.
  */
 #include <inttypes.h>
+#include <limits.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -85,11 +86,14 @@ static void silence_line(json_object *job, json_object *progress, const char *wh
 			 prop_text(progress, "Why"));
 }
 
+#define BAR_CELLS 20u
+
 /* "[####----]  45 %  31 MiB/s  0:12 left  write boot", or why it waits, counting down: what a narrow terminal
  * cuts off is the end */
-static void progress_text(json_object *job, json_object *progress, uint64_t since, char *buf, size_t size)
+static void progress_text(json_object *job, json_object *progress, uint64_t since, unsigned width, char *buf,
+			  size_t size)
 {
-	char rate[32], eta[32], cells[21], what[96];
+	char rate[32], eta[32], cells[BAR_CELLS + 1], what[96];
 	double fraction = prop_num(progress, "Fraction");
 	const char *step = prop_text(job, "Step"), *entry = prop_text(job, "Entry");
 
@@ -105,7 +109,8 @@ static void progress_text(json_object *job, json_object *progress, uint64_t sinc
 		silence_line(job, progress, what, since, buf, size);
 		return;
 	}
-	bar(cells, sizeof(cells) - 1, fraction);
+	/* on 80 columns what is being written is worth more than a long bar */
+	bar(cells, width < 100 ? BAR_CELLS / 2 : BAR_CELLS, fraction);
 	format_rate(prop_u64(progress, "Rate"), rate, sizeof(rate));
 	if (prop_u64(progress, "EtaUsec") == UNKNOWN_USEC) {
 		snprintf(buf, size, "[%s] %3.0f %%  %10s  %12s  %s", cells, fraction * 100, rate, "", what);
@@ -214,12 +219,16 @@ static void plain(const struct client *c, const char *path, struct shown *s)
 
 	if (about_to_start(c, job))
 		return;
-	if (!strcmp(s->stage, prop_str(job, "Stage")) && !strcmp(s->why, why) && now - s->at < PLAIN_USEC)
+	/* that the silence ended is no news; nor is the same one again, as when a loader is called time after
+	 * time */
+	if (!strcmp(s->stage, prop_str(job, "Stage")) && (!*why || !strcmp(s->why, why)) &&
+	    now - s->at < PLAIN_USEC)
 		return;
 	snprintf(s->stage, sizeof(s->stage), "%s", prop_str(job, "Stage"));
-	snprintf(s->why, sizeof(s->why), "%s", why);
+	if (*why)
+		snprintf(s->why, sizeof(s->why), "%s", why);
 	s->at = now;
-	progress_text(job, progress, now - s->told_at, text, sizeof(text));
+	progress_text(job, progress, now - s->told_at, UINT_MAX, text, sizeof(text));
 	printf(_("%s  job %s  %s\n"), place(c, job, where, sizeof(where)), prop_text(job, "Id"), text);
 	fflush(stdout);
 }
@@ -277,7 +286,8 @@ static unsigned live(const struct client *c, const char *const *paths, size_t co
 
 		if (!job || shown[i].finished)
 			continue;
-		progress_text(job, progress, client_now() - shown[i].told_at, text, sizeof(text));
+		progress_text(job, progress, client_now() - shown[i].told_at, w.ws_col > 1 ? w.ws_col : 80,
+			      text, sizeof(text));
 		snprintf(line, sizeof(line), _("%-10s job %-4s %s"), place(c, job, where, sizeof(where)),
 			 prop_text(job, "Id"), text);
 		printf("\033[2K%s\n", cut(line, w.ws_col > 1 ? w.ws_col - 1 : 79));

@@ -354,6 +354,29 @@ static void patience_plain(struct rig *rig)
 	rig_package_free(&pack);
 }
 
+/* A loader that is called in vain, time after time: one silence, however often it is interrupted. */
+static void silence_once(struct rig *rig)
+{
+	struct rig_phone *p = rig_phone(rig, "ums512", "1", NULL);
+	struct rig_package pack;
+	char args[300];
+	unsigned int lines = 0;
+
+	rig_package(rig, &pack, "sc9863a", 30, 4096);
+	snprintf(args, sizeof(args), "flash --slot 1-1 %s", pack.path);
+	CHECK(rig_up(rig, NULL));
+	CHECK(rig_plug(rig, p));
+	ctl_start(rig, &run, args);
+	CHECK(ctl_says(rig, &run, "start-fdl1 FDL  silent for", 20000));
+	rig_sleep(rig, 6000);
+	CHECK(rig_call(rig, 5000, NULL, ROOT "/job/1", JOB, "Cancel", "a{sv}", 1, "force", "b", 1));
+	CHECK(ctl_wait(rig, &run, 20000) == ctl_code("Cancelled"));
+	for (const char *s = run.text; (s = strstr(s, "start-fdl1 FDL  silent for")); s++)
+		lines++;
+	CHECK(lines >= 1 && lines < 4);
+	rig_package_free(&pack);
+}
+
 static const struct rig_test tests[] = {
 	{ "signature refused: FAIL, trace", signature },
 	{ "unplugged: the worse of two results", unplug },
@@ -365,6 +388,7 @@ static const struct rig_test tests[] = {
 	{ "a terminal: live view, colours", terminal },
 	{ "a terminal: why it takes so long", patience },
 	{ "a file: why it takes so long", patience_plain },
+	{ "a file: a silence is told once", silence_once },
 };
 
 int main(void)
