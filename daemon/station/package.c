@@ -301,6 +301,7 @@ static int restore(struct package *p, struct pac_body *body, struct failure *why
 {
 	struct prover v = { .p = p, .table = &body->digest, .index = UINT64_MAX, .wrong = UINT64_MAX };
 	struct source source = { .read_at = proved_read_at, .ctx = &v };
+	_cleanup_free_ uint8_t *chunk = NULL;
 	const uint64_t few[] = { 0, body->digest.count / 2, body->digest.count - 1 };
 	int r = look(p, why);
 
@@ -310,9 +311,7 @@ static int restore(struct package *p, struct pac_body *body, struct failure *why
 		return failure_set(why, ERR_PACKAGE_CHANGED,
 				   "the file has %" PRIu64 " bytes, not the %" PRIu64 " that were checked",
 				   p->size, body->digest.size);
-
-	_cleanup_free_ uint8_t *chunk = malloc(DIGEST_CHUNK);
-
+	chunk = malloc(DIGEST_CHUNK);
 	if (!chunk)
 		return failure_set(why, ERR_INTERNAL, "out of memory");
 	v.chunk = chunk;
