@@ -98,7 +98,7 @@ static int show(struct client *c, const char *path)
 {
 	char text[1024], buf[64];
 	json_object *image;
-	int rc = mirror_load(c);
+	int rc = c->mirror ? 0 : mirror_load(c);
 
 	if (rc)
 		return rc;

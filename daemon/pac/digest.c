@@ -26,6 +26,15 @@ int digest_tag(const struct tag_key *key, uint64_t index, const void *data, size
 	return good ? 0 : -EIO;
 }
 
+int digest_begin(void)
+{
+	const struct tag_key key = { { 0 } };
+	uint8_t sum[DIGEST_SIZE], tag[TAG_SIZE];
+	int r = digest_bytes("", 0, sum);
+
+	return r < 0 ? r : digest_tag(&key, 0, "", 0, tag);
+}
+
 int digest_table_init(struct digest_table *t, const struct tag_key *key, uint64_t size)
 {
 	uint64_t count = size / DIGEST_CHUNK + (size % DIGEST_CHUNK != 0);

@@ -30,6 +30,12 @@ struct digest_table {
 	uint8_t (*tag)[TAG_SIZE];
 };
 
+/*
+ * Has libcrypto find its algorithms, which it does at the first use of each: once, before threads use them,
+ * as two that do it at the same time leave what one of them found behind. 0, or -EIO when one is not there.
+ */
+int digest_begin(void);
+
 /* SHA-256 of a buffer. 0, or -EIO when libcrypto fails. */
 int digest_bytes(const void *data, size_t len, uint8_t out[DIGEST_SIZE]);
 

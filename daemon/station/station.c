@@ -157,6 +157,11 @@ int station_new(struct loop *loop, const struct station_config *config, struct s
 	if (gethostname(st->host, sizeof(st->host)) < 0)
 		*st->host = 0;
 	st->host[sizeof(st->host) - 1] = 0;
+	r = digest_begin();
+	if (r < 0) {
+		failure_set(why, ERR_INTERNAL, "libcrypto has no SHA-256 or no AES-GCM");
+		goto fail;
+	}
 	r = records_open(config->state_dir, config->runtime_dir, &st->records, why);
 	if (r < 0)
 		goto fail;
