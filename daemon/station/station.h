@@ -215,7 +215,7 @@ struct image_view {
 	const char *name;
 	uint64_t size, bytes_checked; /* bytes */
 	const char *product, *firmware;
-	const char *digest; /* hex of SHA-256 over the chunk digests; "" until good */
+	const char *digest; /* hex of the SHA-256 of the file; "" until good */
 	uint64_t opened_at;
 	struct failure failure; /* state bad */
 	uint32_t entries, doubts;
