@@ -145,10 +145,10 @@ struct pac_body {
 typedef bool (*pac_progress)(void *ctx, uint64_t done, uint64_t total);
 
 /*
- * Reads the whole package once, in order: body CRC, SHA-256, chunk tags, hashes of signed images; and walks the
- * sparse images. opt as for pac_open(). progress may be NULL. 0 and *body (pac_body_free); or PackageBodyCrc,
- * PackageSparse, PackageImageDamaged, PackageChanged (no longer the file that was opened), PackageReadFailed,
- * Cancelled, Internal.
+ * Reads the whole package once, in order: body CRC, SHA-256, chunk tags, hashes of signed images; and walks
+ * the sparse images. opt as for pac_open(). progress may be NULL. 0 and *body (pac_body_free); or
+ * PackageBodyCrc, PackageSparse, PackageImageDamaged, PackageChanged (no longer the file that was opened),
+ * PackageReadFailed, Cancelled, Internal.
  */
 int pac_check(const struct pac *p, const struct source *src, const struct pac_options *opt,
 	      pac_progress progress, void *ctx, struct pac_body **body, struct failure *why);
