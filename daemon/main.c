@@ -257,7 +257,7 @@ static int wire(struct fdld *fdld, struct failure *why)
 	fdld->files = host_files_new(fdld->loop, fdld->station_config.runtime_dir);
 	if (fdld->files) {
 		fdld->metrics = host_metrics_new(fdld->loop, fdld->station, fdld->files);
-		fdld->hook = host_hook_new(fdld->loop, fdld->station, fdld->files);
+		fdld->hook = host_hook_new(fdld->station, fdld->files);
 	}
 	if (!fdld->bus || !fdld->log || !fdld->status || !fdld->ending || !fdld->renew || !fdld->reload ||
 	    !fdld->inhibit || !fdld->logcontrol || !fdld->metrics || !fdld->hook ||

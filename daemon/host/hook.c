@@ -10,7 +10,6 @@
 #include "common/journal.h"
 #include "common/util.h"
 #include "host/files.h"
-#include "loop/loop.h"
 #include "station/station.h"
 
 #define MANAGER_NAME  "org.freedesktop.systemd1"
@@ -20,7 +19,6 @@
 #define KEPT	      256u /* environments; the manager reads one when the unit starts */
 
 struct host_hook {
-	struct loop *loop;
 	struct station *station;
 	struct host_files *files;
 	sd_bus *bus;
@@ -57,11 +55,10 @@ static void say_number(FILE *f, const char *name, uint64_t value)
 	fprintf(f, "%s=%" PRIu64 "\n", name, value);
 }
 
-static void complain(struct host_hook *hook, uint64_t number, const char *why)
+static void complain(struct host_hook *hook, const char *why)
 {
 	if (!hook->failed)
-		journal_event(EVENT_HOOK_FAILED, NULL, 0, "fdld-hook@%" PRIu64 ".service was not started: %s",
-			      number, why);
+		journal_event(EVENT_HOOK_FAILED, NULL, 0, "fdld-hook@.service was not started: %s", why);
 	hook->failed = true;
 }
 
@@ -71,7 +68,7 @@ static int on_started(sd_bus_message *m, void *user, sd_bus_error *ret)
 	const sd_bus_error *error = sd_bus_message_get_error(m);
 
 	if (error)
-		complain(hook, hook->number, error->message ? error->message : error->name);
+		complain(hook, error->message ? error->message : error->name);
 	else
 		hook->failed = false;
 	return 0;
@@ -84,12 +81,12 @@ static void on_written(void *user, int err)
 	char unit[64];
 
 	if (err) {
-		complain(hook, start->number, strerror(-err));
+		complain(hook, strerror(-err));
 	} else if (hook->bus) {
 		snprintf(unit, sizeof(unit), "fdld-hook@%" PRIu64 ".service", start->number);
 		if (sd_bus_call_method_async(hook->bus, NULL, MANAGER_NAME, MANAGER_PATH, MANAGER_IFACE,
 					     "StartUnit", on_started, hook, "ss", unit, "replace") < 0)
-			complain(hook, start->number, "the bus does not take the call");
+			complain(hook, "the bus does not take the call");
 	}
 	free(start);
 }
@@ -115,7 +112,7 @@ static void begin(struct host_hook *hook, FILE *f, char **text)
 	host_files_remove(hook->files, name);
 	snprintf(name, sizeof(name), "hook/%" PRIu64 ".env", start->number);
 	if (host_files_put(hook->files, name, 0600, *text, on_written, start) < 0) {
-		complain(hook, start->number, "its environment cannot be written");
+		complain(hook, "its environment cannot be written");
 		free(start);
 	}
 }
@@ -199,14 +196,13 @@ static void on_arrival(void *user, struct device *device)
 
 static const struct station_events events = { .job_finished = on_finished, .device_added = on_arrival };
 
-struct host_hook *host_hook_new(struct loop *loop, struct station *station, struct host_files *files)
+struct host_hook *host_hook_new(struct station *station, struct host_files *files)
 {
 	struct host_hook *hook = calloc(1, sizeof(*hook));
 	struct timespec now;
 
 	if (!hook)
 		return NULL;
-	hook->loop = loop;
 	hook->station = station;
 	hook->files = files;
 	/* milliseconds of the day the service began: units of an earlier run may still be there */

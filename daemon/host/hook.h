@@ -9,13 +9,12 @@
 
 #include <systemd/sd-bus.h>
 
-struct loop;
 struct station;
 struct host_files;
 struct host_hook;
 
 /* files must outlive it. NULL when memory is short. */
-struct host_hook *host_hook_new(struct loop *loop, struct station *station, struct host_files *files);
+struct host_hook *host_hook_new(struct station *station, struct host_files *files);
 void host_hook_free(struct host_hook *hook); /* NULL is fine */
 /* The bus can be used, until host_hook_down(). */
 void host_hook_up(struct host_hook *hook, sd_bus *bus);
