@@ -301,7 +301,7 @@ static int get_file(int dir, const char *name, const char *what, struct job_reco
 {
 	_cleanup_free_ char *text = NULL;
 	size_t len;
-	int ret = records_read_at(dir, name, &text, &len);
+	int ret = records_read_at(dir, name, RECORD_FILE_MAX, &text, &len);
 
 	return ret < 0 ? ret : kv_parse(text, len, what, 1, get_line, r);
 }
@@ -398,7 +398,7 @@ int records_load(struct records *rec, uint64_t job, struct job_record *out)
 	out->number = job;
 	get_backups(dir, out);
 	out->has_trace = faccessat(dir, "trace", F_OK, 0) == 0;
-	if (!records_read_at(dir, "intent", &intent, &len)) {
+	if (!records_read_at(dir, "intent", RECORD_FILE_MAX, &intent, &len)) {
 		char last[sizeof(out->last_confirmed)];
 
 		out->had_intent = records_intent(intent, last, sizeof(last));

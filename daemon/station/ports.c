@@ -106,7 +106,7 @@ static int port_read(struct records *rec, const char *slot, uint8_t bus, uint8_t
 	if (rec->runtime < 0 || !*rec->boot_id)
 		return -EOPNOTSUPP;
 	port_file(slot, name, sizeof(name));
-	r = records_read_at(rec->runtime, name, &text, &len);
+	r = records_read_at(rec->runtime, name, RECORD_FILE_MAX, &text, &len);
 	if (r < 0)
 		return r;
 	if (kv_parse(text, len, "fdld-port", 1, port_line, &p) < 0)

@@ -74,7 +74,7 @@ int records_write_at(int dir, const char *name, const char *text, size_t len, bo
 	return r;
 }
 
-int records_read_at(int dir, const char *name, char **text, size_t *len)
+int records_read_at(int dir, const char *name, size_t most, char **text, size_t *len)
 {
 	_cleanup_close_ int fd = openat(dir, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
 	struct stat st;
@@ -86,7 +86,7 @@ int records_read_at(int dir, const char *name, char **text, size_t *len)
 		return -errno;
 	if (!S_ISREG(st.st_mode))
 		return -EBADMSG;
-	if (st.st_size > (off_t)RECORD_FILE_MAX)
+	if (st.st_size > (off_t)most)
 		return -EFBIG;
 
 	_cleanup_free_ char *buf = malloc((size_t)st.st_size + 1);
@@ -172,7 +172,7 @@ static int read_counter(struct records *rec, const char *path, struct failure *w
 {
 	_cleanup_free_ char *text = NULL;
 	size_t len;
-	int r = records_read_at(rec->state, "counter", &text, &len);
+	int r = records_read_at(rec->state, "counter", RECORD_FILE_MAX, &text, &len);
 	char *end;
 
 	rec->next = 1;
@@ -330,7 +330,7 @@ int records_read(struct records *rec, uint64_t job, const char *name, char **tex
 
 	if (!name_ok(name))
 		return -EINVAL;
-	return dir < 0 ? dir : records_read_at(dir, name, text, len);
+	return dir < 0 ? dir : records_read_at(dir, name, RECORD_FILE_MAX, text, len);
 }
 
 /* ---- what grows ---- */

@@ -21,7 +21,8 @@ struct records {
 int records_job_dir(struct records *rec, uint64_t job); /* a descriptor or negative errno */
 /* Temporary file, rename; durable: with fsync of both. Negative errno. */
 int records_write_at(int dir, const char *name, const char *text, size_t len, bool durable);
-int records_read_at(int dir, const char *name, char **text, size_t *len);
+/* most: bytes; a longer file is -EFBIG. */
+int records_read_at(int dir, const char *name, size_t most, char **text, size_t *len);
 /* A file's name for a place (at most 58 bytes): what is unusual in its id is replaced, a sum keeps two such
  * apart. */
 void records_place_name(const char *slot, char *name, size_t size);

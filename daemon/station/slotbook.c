@@ -231,7 +231,7 @@ static int read_one(int dir, const char *name, struct slot_book *book)
 	_cleanup_free_ char *text = NULL;
 	char own[72];
 	size_t len;
-	int r = records_read_at(dir, name, &text, &len);
+	int r = records_read_at(dir, name, RECORD_FILE_MAX, &text, &len);
 
 	memset(book, 0, sizeof(*book));
 	if (r < 0)

@@ -52,33 +52,40 @@ static bool is_ours(const char *name, const char *suffix, char digest[DIGITS + 1
 
 /* ---- the index ---- */
 
-int store_keep(struct store *store, const char *digest, const char *name, uint64_t size)
+struct store_kept *store_find(struct store *store, const char *digest)
 {
-	struct store_kept *grown;
-
 	for (size_t i = 0; i < store->count; i++)
-		if (!strcmp(store->kept[i].digest, digest)) {
-			kv_copy(store->kept[i].name, sizeof(store->kept[i].name), name);
-			return 0;
-		}
-	grown = realloc(store->kept, (store->count + 1) * sizeof(*grown));
-	if (!grown)
-		return -ENOMEM;
-	store->kept = grown;
-	kv_copy(grown[store->count].digest, sizeof(grown->digest), digest);
-	kv_copy(grown[store->count].name, sizeof(grown->name), name);
-	grown[store->count++].size = size;
+		if (!strcmp(store->kept[i].digest, digest))
+			return &store->kept[i];
+	return NULL;
+}
+
+int store_keep(struct store *store, const struct store_record *rec)
+{
+	struct store_kept *kept = store_find(store, rec->digest);
+
+	if (!kept) {
+		kept = realloc(store->kept, (store->count + 1) * sizeof(*kept));
+		if (!kept)
+			return -ENOMEM;
+		store->kept = kept;
+		kept += store->count++;
+		kv_copy(kept->digest, sizeof(kept->digest), rec->digest);
+		kept->size = rec->size;
+		kept->uid = rec->uid;
+	}
+	kv_copy(kept->name, sizeof(kept->name), rec->name);
 	return 0;
 }
 
 static void drop(struct store *store, const char *digest)
 {
+	struct store_kept *kept;
+
 	pthread_mutex_lock(&store->mutex);
-	for (size_t i = 0; i < store->count; i++)
-		if (!strcmp(store->kept[i].digest, digest)) {
-			store->kept[i] = store->kept[--store->count];
-			break;
-		}
+	kept = store_find(store, digest);
+	if (kept)
+		*kept = store->kept[--store->count];
 	pthread_mutex_unlock(&store->mutex);
 }
 
@@ -143,37 +150,18 @@ int store_open(struct records *records, struct store **out, struct failure *why)
 
 static int read_record(struct store *store, const char *digest, struct store_record *rec)
 {
+	_cleanup_free_ char *text = NULL;
 	char name[STORE_FILE_MAX];
-	struct stat st;
-	size_t got = 0;
+	size_t len;
+	int r;
 
 	memset(rec, 0, sizeof(*rec));
 	kv_copy(rec->digest, sizeof(rec->digest), digest);
 	store_file(digest, "img", name);
-
-	_cleanup_close_ int fd = openat(store->dir, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
-	_cleanup_free_ char *text = NULL;
-
-	if (fd < 0 || fstat(fd, &st) < 0)
-		return -errno;
-	if (!S_ISREG(st.st_mode) || st.st_size > (off_t)RECORD_MAX)
-		return -EBADMSG;
-	text = malloc((size_t)st.st_size + 1);
-	if (!text)
-		return -ENOMEM;
-	while (got < (size_t)st.st_size) {
-		ssize_t n = read(fd, text + got, (size_t)st.st_size - got);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return -errno;
-		if (!n)
-			break;
-		got += (size_t)n;
-	}
-	text[got] = 0;
-	return store_record_parse(text, got, rec);
+	r = records_read_at(store->dir, name, RECORD_MAX, &text, &len);
+	if (r < 0)
+		return r;
+	return store_record_parse(text, len, rec);
 }
 
 /* rec stays readable but for its body; *package, or *why. */
@@ -276,7 +264,7 @@ int store_scan(struct store *store,
 		qsort(found, count, sizeof(*found), by_import);
 	for (size_t i = 0; i < count; i++) {
 		if (!r)
-			r = store_keep(store, found[i].digest, found[i].rec.name, found[i].rec.size);
+			r = store_keep(store, &found[i].rec);
 		if (!r)
 			r = fn(user, &found[i].rec, found[i].package,
 			       found[i].package ? NULL : &found[i].why);

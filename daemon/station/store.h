@@ -69,7 +69,7 @@ struct store_work {
 	char digest[2 * DIGEST_SIZE + 1];
 };
 /* 0 with rec and package; InvalidImage, Package..., QuotaExceeded, StoreFailed, InvalidArgs (the name is
- * another's), Cancelled. */
+ * another's), NotAuthorized (it is there, and only who brought it gives it another name), Cancelled. */
 int store_import(struct store_work *work, struct failure *why);
 /* Opens it anew and reads all of it. 0 with package; PackageChanged, PackageReadFailed, Cancelled. */
 int store_verify(struct store_work *work, struct failure *why);

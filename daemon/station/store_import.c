@@ -230,6 +230,18 @@ static int open_copy(struct import *in, struct package **out, struct failure *wh
 	return 0;
 }
 
+/* Whoever may flash could else free a name that others rely on, and give it to a package of their own. */
+static int name_is_theirs(const struct store_kept *kept, const struct store_work *work, struct failure *why)
+{
+	if (!kept || !strcmp(kept->name, work->rec.name) || kept->uid == work->uid || !work->uid ||
+	    work->uid == geteuid())
+		return 0;
+	return failure_set(why, ERR_NOT_AUTHORIZED,
+			   "image %.12s is called '%.100s' by uid %u, who brought it; only they or root may "
+			   "name it anew",
+			   kept->digest, kept->name, kept->uid);
+}
+
 static void fill_record(struct import *in, struct package *p)
 {
 	const struct pac_header *h = pac_header(package_pac(p));
@@ -250,15 +262,24 @@ static void fill_record(struct import *in, struct package *p)
 }
 
 /* With the mutex held. */
-static int commit_locked(struct import *in, const char *text, size_t len, struct failure *why)
+static int commit_locked(struct import *in, const struct pac_body *body, struct failure *why)
 {
 	struct store *store = in->store;
 	struct store_record *rec = &in->work->rec;
+	const struct store_kept *kept = store_find(store, rec->digest);
 	char file[STORE_FILE_MAX], record[STORE_FILE_MAX];
+	_cleanup_free_ char *text = NULL;
 	int r = stopped(in->work, why);
+	size_t len;
 
+	if (!r)
+		r = name_is_theirs(kept, in->work, why);
 	if (r < 0)
 		return r;
+	if (kept)
+		rec->uid = kept->uid;
+	if (store_record_text(rec, body, &text, &len) < 0)
+		return failure_set(why, ERR_INTERNAL, "out of memory");
 	for (size_t i = 0; i < store->count; i++)
 		if (*rec->name && !strcmp(store->kept[i].name, rec->name) &&
 		    strcmp(store->kept[i].digest, rec->digest) != 0)
@@ -270,7 +291,7 @@ static int commit_locked(struct import *in, const char *text, size_t len, struct
 	kv_copy(in->tmp, sizeof(in->tmp), ""); /* it has its name: nothing to remove */
 	r = fsync(store->dir) < 0 ? -errno : records_write_at(store->dir, record, text, len, true);
 	if (!r)
-		r = store_keep(store, rec->digest, rec->name, rec->size);
+		r = store_keep(store, rec);
 	if (r < 0) {
 		if (faccessat(store->dir, record, F_OK, AT_SYMLINK_NOFOLLOW) < 0)
 			(void)unlinkat(store->dir, file, 0);
@@ -284,22 +305,17 @@ static int commit_locked(struct import *in, const char *text, size_t len, struct
 static int check_and_commit(struct import *in, struct failure *why)
 {
 	struct store_work *work = in->work;
-	_cleanup_free_ char *text = NULL;
 	struct package *p = NULL;
-	size_t len;
 	int r = open_copy(in, &p, why);
 
 	if (!r)
 		r = package_parse(p, why);
 	if (!r)
 		r = package_check_told(p, &work->moved, &work->stop, why);
-	if (!r)
-		fill_record(in, p);
-	if (!r && store_record_text(&work->rec, package_body(p), &text, &len) < 0)
-		r = failure_set(why, ERR_INTERNAL, "out of memory");
 	if (!r) {
+		fill_record(in, p);
 		pthread_mutex_lock(&in->store->mutex);
-		r = commit_locked(in, text, len, why);
+		r = commit_locked(in, package_body(p), why);
 		pthread_mutex_unlock(&in->store->mutex);
 	}
 	if (!r)

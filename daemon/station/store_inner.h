@@ -13,6 +13,7 @@
 struct store_kept {
 	char digest[2 * DIGEST_SIZE + 1], name[STORE_NAME_MAX];
 	uint64_t size;
+	uint32_t uid; /* who brought it: the name is theirs */
 };
 
 struct store {
@@ -26,7 +27,9 @@ struct store {
 };
 
 void store_file(const char *digest, const char *suffix, char name[STORE_FILE_MAX]);
+/* With the mutex held. NULL: there is none of this content. */
+struct store_kept *store_find(struct store *store, const char *digest);
 /* With the mutex held, or at start-up: it is in the index from now on, or has another name. 0 or -ENOMEM. */
-int store_keep(struct store *store, const char *digest, const char *name, uint64_t size);
+int store_keep(struct store *store, const struct store_record *rec);
 
 #endif

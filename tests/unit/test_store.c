@@ -15,6 +15,7 @@
 #include "station/kv.h"
 #include "station/records_inner.h"
 #include "station/store_inner.h"
+#include "tests/compose/compose.h"
 
 #define SIZE (5 * DIGEST_CHUNK + 77)
 
@@ -238,14 +239,61 @@ static void test_names_and_room(void **state)
 	struct place *p = *state;
 	struct failure why;
 
-	assert_int_equal(store_keep(p->store, D, "x", 3 << 20), 0);
+	assert_int_equal(
+		store_keep(p->store, &(struct store_record){ .digest = D, .name = "x", .size = 3 << 20 }), 0);
 	try(p, source(1 << 20, true), UINT64_MAX, false, &why); /* called as one of another size */
 	assert_int_equal(why.error, ERR_INVALID_ARGS);
-	assert_int_equal(store_keep(p->store, D, "y", 3 << 20), 0);
+	assert_int_equal(
+		store_keep(p->store, &(struct store_record){ .digest = D, .name = "y", .size = 3 << 20 }), 0);
 	assert_int_equal(p->store->count, 1);
 	assert_string_equal(p->store->kept[0].name, "y");
 	try(p, source(1 << 20, true), (4 << 20) - 1, false, &why); /* what is there counts */
 	assert_int_equal(why.error, ERR_QUOTA_EXCEEDED);
+}
+
+/* One package, brought by somebody under a name. */
+static int bring(struct place *p, const uint8_t *bytes, size_t len, uint32_t uid, const char *name,
+		 struct failure *why)
+{
+	struct store_work work = { .store = p->store, .quota = UINT64_MAX, .uid = uid };
+	char path[] = "/tmp/fdld-bring-XXXXXX";
+	int fd = mkstemp(path), r;
+
+	assert_true(fd >= 0 && write(fd, bytes, len) == (ssize_t)len);
+	close(fd);
+	work.fd = open(path, O_RDONLY | O_CLOEXEC);
+	unlink(path);
+	kv_copy(work.name, sizeof(work.name), name);
+	memset(why, 0, sizeof(*why));
+	r = store_import(&work, why);
+	close(work.fd);
+	package_unref(work.package);
+	return r;
+}
+
+/* Who brought it names it, and root; who else has the same file may only say the same. */
+static void test_whose_name(void **state)
+{
+	struct compose_spec spec = { .family = "sc9863a", .seed = 12, .image_bytes = 4096 };
+	struct place *p = *state;
+	struct failure why;
+	uint8_t *bytes;
+	size_t len;
+
+	assert_int_equal(compose_package(&spec, &bytes, &len), 0);
+	assert_int_equal(bring(p, bytes, len, 1000, "line", &why), 0);
+	assert_true(bring(p, bytes, len, 1001, "mine", &why) < 0);
+	assert_int_equal(why.error, ERR_NOT_AUTHORIZED);
+	assert_string_equal(p->store->kept[0].name, "line");
+	/* to have brought it too makes nobody its owner */
+	assert_int_equal(bring(p, bytes, len, 1001, "line", &why), 0);
+	assert_true(bring(p, bytes, len, 1001, "mine", &why) < 0);
+	assert_int_equal(bring(p, bytes, len, 1000, "bench", &why), 0);
+	assert_int_equal(bring(p, bytes, len, 0, "line 3", &why), 0);
+	assert_string_equal(p->store->kept[0].name, "line 3");
+	assert_int_equal(p->store->kept[0].uid, 1000);
+	assert_int_equal(p->store->count, 1);
+	free(bytes);
 }
 
 int main(void)
@@ -256,6 +304,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_sweep, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_refused, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_names_and_room, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_whose_name, setup, teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
