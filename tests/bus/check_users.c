@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* What one user may take up: the settings of [users], each on a user whom polkit lets do everything. */
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -100,7 +101,10 @@ static bool three_answered(void *user)
 	return ((struct user *)user)->answered >= 3;
 }
 
-/* Three at once: polkit says yes to all of them in one breath. */
+/*
+ * Three at once: polkit says yes to all of them in one breath, and the daemon hears all of it before it
+ * does anything.
+ */
 static bool three_calls(struct rig *rig, struct scene *s, const struct authority *a)
 {
 	unsigned int asked = a->asked;
@@ -111,7 +115,10 @@ static bool three_calls(struct rig *rig, struct scene *s, const struct authority
 	users_sleep(rig, 200);
 	if (a->asked != asked + 3)
 		return false;
+	kill(rig->daemon, SIGSTOP);
 	authority_answer(AUTHORITY_YES);
+	users_sleep(rig, 50);
+	kill(rig->daemon, SIGCONT);
 	return users_until(rig, 5000, three_answered, s->user);
 }
 
@@ -123,7 +130,9 @@ static void calls(struct rig *rig)
 	CHECK(scene_set(rig, &s, NULL));
 	a = authority_new(rig, AUTHORITY_SILENT);
 	CHECK(set(rig, "user-calls=1"));
-	CHECK(three_calls(rig, &s, a));
+	/* a quick machine may be done with the first before it looks at the second: but not each time */
+	for (int i = 0; i < 5 && !s.user->refused; i++)
+		CHECK(three_calls(rig, &s, a));
 	CHECK(s.user->refused >= 1 && !strcmp(s.user->error, LIMITS));
 	CHECK(set(rig, "user-calls=3"));
 	CHECK(three_calls(rig, &s, a));

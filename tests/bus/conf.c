@@ -33,14 +33,16 @@ static void folders(char *path)
 
 void conf_put(struct rig *rig, const char *name, const char *text)
 {
-	char path[256];
+	char path[256], temporary[264];
 	FILE *f;
 
+	/* as an editor does it: a daemon that reads meanwhile sees the old one or the new one */
 	snprintf(path, sizeof(path), "%s%s", rig->conf, name);
+	snprintf(temporary, sizeof(temporary), "%s.new", path);
 	folders(path);
-	(void)unlink(path);
-	f = fopen(path, "w");
-	if (!f || fputs(text, f) < 0 || fclose(f) != 0 || chmod(path, 0644) < 0) {
+	f = fopen(temporary, "w");
+	if (!f || fputs(text, f) < 0 || fclose(f) != 0 || chmod(temporary, 0644) < 0 ||
+	    rename(temporary, path) < 0) {
 		perror(path);
 		exit(99);
 	}
