@@ -33,6 +33,8 @@ static void show_slot(const struct client *c, json_object *slot)
 	       (unsigned long long)passes, yield, mean,
 	       format_rate(prop_u64(slot, "MeanRate"), rate, sizeof(rate)), last,
 	       suspect ? tone(c, TONE_BAD, _("  suspect")) : "");
+	if (*prop_str(slot, "Loader"))
+		printf(_("    loader %s\n"), prop_text(slot, "Loader"));
 }
 
 /* The commonest first. */
@@ -131,16 +133,17 @@ const struct verb verb_slots = {
 
 /* ---- slot ---------------------------------------------------------------------------- */
 
-enum { OPT_LABEL = 1, OPT_NOTE };
+enum { OPT_LABEL = 1, OPT_NOTE, OPT_LOADER };
 
 static const struct verb_opt slot_options[] = {
 	{ "label", OPT_LABEL, N_("TEXT"), N_("set: its name, usable as SLOT; empty: none"), false },
 	{ "note", OPT_NOTE, N_("TEXT"), N_("set: what is to be known about it"), false },
+	{ "loader", OPT_LOADER, N_("NAME"), N_("set: loaders for phones there; empty: none"), false },
 	{ 0 },
 };
 
 struct wish {
-	const char *label, *note;
+	const char *label, *note, *loader;
 };
 
 static int put(sd_bus_message *m, const char *key, const char *value)
@@ -161,6 +164,8 @@ static int call_slot(struct client *c, const char *path, const char *method, con
 		r = put(m, "label", wish->label);
 	if (r >= 0)
 		r = put(m, "note", wish->note);
+	if (r >= 0)
+		r = put(m, "loader", wish->loader);
 	if (r >= 0)
 		r = sd_bus_message_close_container(m);
 	if (r >= 0)
@@ -282,10 +287,12 @@ static int slot(struct client *c, int argc, char **argv)
 			wish.label = optarg;
 		else if (opt == OPT_NOTE)
 			wish.note = optarg;
+		else if (opt == OPT_LOADER)
+			wish.loader = optarg;
 	}
 	what = optind < argc ? argv[optind++] : "";
-	if (strcmp(what, "set") && (wish.label || wish.note))
-		return client_usage(N_("slot: --label and --note belong to set"));
+	if (strcmp(what, "set") && (wish.label || wish.note || wish.loader))
+		return client_usage(N_("slot: --label, --note and --loader belong to set"));
 	if (!strcmp(what, "learn") && optind < argc)
 		return learn(c, argc - optind, argv + optind);
 	if (!strcmp(what, "rename") && argc - optind == 2) {
@@ -295,8 +302,8 @@ static int slot(struct client *c, int argc, char **argv)
 	}
 	if (argc - optind != 1)
 		return client_usage(N_("slot: set, rename, reset-counters, forget or learn, and which slot"));
-	if (!strcmp(what, "set") && !wish.label && !wish.note)
-		return client_usage(N_("slot set: --label or --note"));
+	if (!strcmp(what, "set") && !wish.label && !wish.note && !wish.loader)
+		return client_usage(N_("slot set: --label, --note or --loader"));
 	if (strcmp(what, "set") && strcmp(what, "reset-counters") && strcmp(what, "forget"))
 		return client_usage(N_("slot: what is '%s'?"), what);
 	rc = find(c, argv[optind], &path);

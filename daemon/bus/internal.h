@@ -292,7 +292,7 @@ struct options {
 	const char **entries, **without; /* owned; the strings are the message's */
 	bool expect_given, dry_run, wait_given, force;
 	uint64_t expect_device, wait_usec;
-	const char *label, *note; /* NULL: not given; the message's */
+	const char *label, *note, *loader; /* NULL: not given; the message's */
 };
 /*
  * Reads the a{sv} that comes next. Unknown, repeated, wrongly typed, or not among the allowed groups:

@@ -51,6 +51,7 @@ static const struct option {
 	{ "steps", "b", OPTION_HISTORY, AT(history.steps), 0 },
 	{ "label", "s", OPTION_LABEL, AT(label), 0 },
 	{ "note", "s", OPTION_LABEL, AT(note), 0 },
+	{ "loader", "s", OPTION_LABEL, AT(loader), 0 },
 };
 
 _Static_assert(ARRAY_SIZE(table) <= 64, "the bits of the keys that were seen fit a uint64_t");

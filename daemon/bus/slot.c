@@ -5,7 +5,7 @@
 #include "common/util.h"
 
 struct values {
-	const char *id, *port, *state, *device, *job, *owed, *label, *note, *last_result, *last_unit;
+	const char *id, *port, *state, *device, *job, *owed, *label, *note, *loader, *last_result, *last_unit;
 	uint32_t queued;
 	uint64_t since, attempts, passes, failures, mean_usec, last_usec, rate, last_at, reasons;
 	bool suspect;
@@ -37,6 +37,7 @@ static void fill(struct bus *bus, void *handle, void *out)
 	v->owed = view.owed;
 	v->label = view.book->label;
 	v->note = view.book->note;
+	v->loader = view.book->loader;
 	v->since = view.book->since;
 	v->attempts = view.book->attempts;
 	v->passes = view.book->passes;
@@ -67,6 +68,7 @@ static const struct bus_prop props[] = {
 	PROP("OwedBackup", 's', owed),
 	PROP("Label", 's', label),
 	PROP("Note", 's', note),
+	PROP("Loader", 's', loader),
 	PROP("CountedSince", 't', since),
 	PROP("Attempts", 't', attempts),
 	PROP("Passes", 't', passes),
@@ -107,6 +109,7 @@ static const sd_bus_vtable vtable[] = {
 				SD_BUS_VTABLE_UNPRIVILEGED),
 	SD_BUS_PROPERTY("Label", "s", bus_get, 0, CHANGES),
 	SD_BUS_PROPERTY("Note", "s", bus_get, 0, CHANGES),
+	SD_BUS_PROPERTY("Loader", "s", bus_get, 0, CHANGES),
 	SD_BUS_PROPERTY("CountedSince", "t", bus_get, 0, CHANGES),
 	SD_BUS_PROPERTY("Attempts", "t", bus_get, 0, CHANGES),
 	SD_BUS_PROPERTY("Passes", "t", bus_get, 0, CHANGES),
@@ -159,7 +162,7 @@ int slot_configure(struct call *call)
 	int r = options_read(call->bus, call->m, OPTION_LABEL, &options, &why);
 
 	if (r >= 0)
-		r = slot_set(call->object->handle, options.label, options.note, &why);
+		r = slot_set(call->object->handle, options.label, options.note, options.loader, &why);
 	options_free(&options);
 	return r < 0 ? reply_failure(call->error, &why) : sd_bus_reply_method_return(call->m, "");
 }

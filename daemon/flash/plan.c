@@ -117,12 +117,16 @@ static int loaders(struct plan *p, struct failure *why)
 	rc = loader(p, pac_fdl2(p->pac), &chip->fdl2, &p->fdl2, why);
 	if (rc)
 		return rc;
-	if (a && b && a != b) {
+	if (*chip->mismatch || (a && b && a != b)) {
+		char text[200];
+
+		if (*chip->mismatch)
+			snprintf(text, sizeof(text), "%s", chip->mismatch);
+		else
+			snprintf(text, sizeof(text), "FDL1 is for %s, FDL2 for %s", a->name, b->name);
 		if (!p->options.force_loaders)
-			return failure_set(why, ERR_LOADER_MISMATCH, "FDL1 is for %s, FDL2 for %s", a->name,
-					   b->name);
-		plan_doubt(p, "the loaders are of two families (%s, %s); sent because it was asked for",
-			   a->name, b->name);
+			return failure_set(why, ERR_LOADER_MISMATCH, "%s", text);
+		plan_doubt(p, "%s; sent because it was asked for", text);
 	}
 	return 0;
 }

@@ -3,6 +3,7 @@
 #include "common/util.h"
 #include "pac/fail.h"
 #include "pac/inside.h"
+#include "pac/pair.h"
 #include "pac/text.h"
 
 #include <errno.h>
@@ -188,17 +189,16 @@ static int inspect(struct opening *o, const struct pac_item *item, int stage, st
 static int compare_loaders(struct opening *o)
 {
 	struct pac_chip *c = &o->pac->chip;
-	const struct loader_info *a = &c->fdl1, *b = &c->fdl2;
+	struct pair_verdict verdict;
 
-	if (!a->family || !b->family || a->family == b->family || a->family_sure < SURE_GOOD ||
-	    b->family_sure < SURE_GOOD)
+	pair_judge(&(struct pair_part){ &c->fdl1, 0 }, &(struct pair_part){ &c->fdl2, 0 }, &verdict);
+	if (!verdict.mismatch)
 		return 0;
 	if (!o->opt->accept_mismatch)
-		return pac_fail(o->why, ERR_LOADER_MISMATCH, o->pac->fdl2->file->id, PAC_NOWHERE,
-				"the first loader is for %s (\"%.40s\"), the second for %s (\"%.40s\")",
-				a->family->name, a->family_text, b->family->name, b->family_text);
-	pac_doubt(o->pac, NULL, "the first loader is for %s, the second for %s; accepted on request",
-		  a->family->name, b->family->name);
+		return pac_fail(o->why, ERR_LOADER_MISMATCH, o->pac->fdl2->file->id, PAC_NOWHERE, "%s",
+				verdict.wrong);
+	snprintf(c->mismatch, sizeof(c->mismatch), "%s", verdict.wrong);
+	pac_doubt(o->pac, NULL, "%s; accepted on request", verdict.wrong);
 	return 0;
 }
 

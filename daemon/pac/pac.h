@@ -85,6 +85,7 @@ struct pac_chip {
 	char reason[6][120];
 	size_t reasons;
 	struct loader_info fdl1, fdl2;
+	char mismatch[200]; /* they are of two families (accept_mismatch let them through); "" no */
 };
 
 struct pac_options {

@@ -415,13 +415,13 @@ struct image *station_stored_image(struct station *st, const char *name, struct 
 	struct image *found = NULL;
 
 	for (struct image *i = st->images; i; i = i->next) /* names are unique */
-		if (i->stored && !i->leaving && *name && !strcmp(i->name, name))
+		if (i->stored && !i->loader && !i->leaving && *name && !strcmp(i->name, name))
 			found = i;
 	for (struct image *i = st->images; !found && digits && i; i = i->next) {
-		if (!i->stored || i->leaving || strncasecmp(i->digest, name, len) != 0)
+		if (!i->stored || i->loader || i->leaving || strncasecmp(i->digest, name, len) != 0)
 			continue;
 		for (struct image *j = i->next; j; j = j->next)
-			if (j->stored && !j->leaving && !strncasecmp(j->digest, name, len)) {
+			if (j->stored && !j->loader && !j->leaving && !strncasecmp(j->digest, name, len)) {
 				failure_set(why, ERR_NO_SUCH_IMAGE, "more than one digest begins with %s",
 					    name);
 				return NULL;

@@ -20,6 +20,7 @@
 #include "station/records.h"
 #include "station/slotbook.h"
 #include "station/station.h"
+#include "station/store.h"
 #include "usb/budget.h"
 #include "usb/pipe.h"
 #include "usb/watcher.h"
@@ -152,6 +153,9 @@ struct image {
 	bool leaving; /* is being removed: for nobody any more */
 	uint64_t imported_at, size;
 	char product[64], firmware[128];
+	bool loader; /* of the loader store, and then: */
+	bool forced;
+	char origin[STORE_NAME_MAX], origin_digest[2 * DIGEST_SIZE + 1];
 	struct chore *checkup; /* it is being verified */
 	bool told_gone;	       /* image_removed() was told */
 };
@@ -163,6 +167,8 @@ int image_load_all(struct station *st, struct failure *why); /* start-up; StateD
 uint64_t image_verified(const struct image *image);	     /* bytes, of a stored one */
 void image_store_drain(struct station *st); /* what is being done ends soon, with Cancelled */
 void image_store_free(struct station *st);  /* leaves behind what is going on */
+/* loader.c: one of the loader store is called so, or has such a digest. 0, NoLoader or LoaderAmbiguous. */
+int loader_check_name(const struct station *st, const char *name, struct failure *why);
 
 /* ---- jobs --------------------------------------------------------------------------------------------- */
 

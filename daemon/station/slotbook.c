@@ -87,6 +87,7 @@ void slot_book_reset(struct slot_book *book, uint64_t now)
 	memcpy(fresh.id, book->id, sizeof(fresh.id));
 	memcpy(fresh.label, book->label, sizeof(fresh.label));
 	memcpy(fresh.note, book->note, sizeof(fresh.note));
+	memcpy(fresh.loader, book->loader, sizeof(fresh.loader));
 	*book = fresh;
 }
 
@@ -123,6 +124,7 @@ static const struct {
 	TEXT("id", id),
 	TEXT("label", label),
 	TEXT("note", note),
+	TEXT("loader", loader),
 	NUMBER("since", since),
 	NUMBER("attempts", attempts),
 	NUMBER("passes", passes),

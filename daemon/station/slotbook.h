@@ -13,6 +13,7 @@
 
 #define SLOT_LABEL_MAX	64  /* bytes, with the NUL */
 #define SLOT_NOTE_MAX	256 /* likewise */
+#define SLOT_LOADER_MAX 256 /* likewise */
 #define SLOT_REASON_MAX 24  /* kinds of failure counted apart; further ones are counted as "other" */
 #define SLOT_RECENT	32  /* jobs that the comparison with the neighbours rests on */
 
@@ -24,6 +25,7 @@ struct slot_reason {
 struct slot_book {
 	char id[RECORD_SLOT_MAX];
 	char label[SLOT_LABEL_MAX], note[SLOT_NOTE_MAX];
+	char loader[SLOT_LOADER_MAX]; /* the pair of the loader store for phones here; "" none */
 	uint64_t since; /* usec since 1970: counted from then on */
 	uint64_t attempts, passes, failures;
 	uint64_t pass_usec, last_usec;	    /* of all passes together; of the last job */
@@ -38,7 +40,7 @@ struct slot_book {
 
 /* Counts an ended job that had a phone in this place; others (dry runs, refused packages) are left out. */
 void slot_book_count(struct slot_book *book, const struct job_record *job);
-/* All counters to nothing; label and note stay. */
+/* All counters to nothing; label, note and loader stay. */
 void slot_book_reset(struct slot_book *book, uint64_t now);
 /*
  * Of the latest jobs of this place far more have failed for reasons of phone, cable or port than of all the

@@ -120,7 +120,7 @@ static bool plain_text(const char *text, size_t room)
 	return true;
 }
 
-int slot_set(struct slot *slot, const char *label, const char *note, struct failure *why)
+int slot_set(struct slot *slot, const char *label, const char *note, const char *loader, struct failure *why)
 {
 	const struct slot *other = label && *label ? station_slot(slot->st, label) : NULL;
 
@@ -134,6 +134,16 @@ int slot_set(struct slot *slot, const char *label, const char *note, struct fail
 	if (other && other != slot)
 		return failure_set(why, ERR_INVALID_ARGS, "%s is what %s is called already", label,
 				   other->id);
+	if (loader && strlen(loader) >= sizeof(slot->book.loader))
+		return failure_set(why, ERR_NO_LOADER, "no name of a pair has so many bytes");
+	if (loader && *loader) {
+		int r = loader_check_name(slot->st, loader, why);
+
+		if (r < 0)
+			return r;
+	}
+	if (loader)
+		kv_copy(slot->book.loader, sizeof(slot->book.loader), loader);
 	if (label)
 		kv_copy(slot->book.label, sizeof(slot->book.label), label);
 	if (note)

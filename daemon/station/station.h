@@ -146,7 +146,7 @@ struct slot_view {
 	struct job *job;	      /* that has the slot; NULL: none */
 	const char *owed;	      /* number of the job whose backup is owed to a phone of this place */
 	uint32_t queued;	      /* jobs behind it */
-	const struct slot_book *book; /* label, note, counters */
+	const struct slot_book *book; /* label, note, loader, counters */
 	bool suspect;		      /* far more fails here than on the others: cable, port, hub */
 };
 void slot_view(const struct slot *slot, struct slot_view *view);
@@ -157,8 +157,11 @@ struct slot *station_slot(const struct station *st, const char *name);
  * There are no more of those than hubs have ports. NULL: no such port. Reads a few files of sysfs.
  */
 struct slot *station_slot_named(struct station *st, const char *name);
-/* A new label ("": none) or note; NULL: as it is. InvalidArgs: too long, or another place is called so. */
-int slot_set(struct slot *slot, const char *label, const char *note, struct failure *why);
+/*
+ * A new label ("": none), note, or pair of the loader store for phones there; NULL: as it is. InvalidArgs:
+ * too long, or another place is called so; NoLoader, LoaderAmbiguous: not one of the store.
+ */
+int slot_set(struct slot *slot, const char *label, const char *note, const char *loader, struct failure *why);
 void slot_reset(struct slot *slot); /* counters begin again */
 /* Label, note and counters go; without a phone the place is gone too when the service starts next. */
 void slot_forget(struct slot *slot);
@@ -220,6 +223,7 @@ struct image_view {
 	struct failure failure; /* state bad */
 	uint32_t entries, doubts;
 	bool stored;	      /* in the store: stays without clients, and over a restart */
+	bool loader;	      /* of the loader store: a pair of loaders and nothing else; see loader_view() */
 	uint64_t imported_at; /* 0: not stored */
 };
 void image_view(const struct image *image, struct image_view *view);
@@ -243,6 +247,34 @@ int station_import_image(struct station *st, int fd, const struct image_options 
  * reference. NULL with *why: NoSuchImage (none, or several), or what is wrong with the only one.
  */
 struct image *station_stored_image(struct station *st, const char *name_or_digest, struct failure *why);
+
+/* ---- loaders ----------------------------------------------------------------------------------------- */
+
+/*
+ * A pair of loaders in the loader store is an image like those of the image store, a package made here that
+ * holds the loaders and nothing else. It is announced, removed and held as any image.
+ */
+struct loader_view {
+	const char *family, *chips; /* "sharkl3", "SC9863A, SC8581A"; "" cannot be told */
+	const char *sure;	    /* of the family: "unknown", "fair", "good", "very good" */
+	uint32_t parts;		    /* 2; 1 for chips with one loader; 0: it is bad */
+	struct {
+		uint64_t address, size; /* bytes */
+		const char *digest;	/* SHA-256, hex */
+		const char *version;	/* as the loader says it; "" it does not */
+	} part[2];
+	const char *origin, *origin_digest; /* the package it was taken from; "" it came as files */
+	bool forced;			    /* though its parts are of two families, or linked elsewhere */
+};
+void loader_view(const struct image *image, struct loader_view *view); /* of an image with view.loader */
+
+/*
+ * The pair for a job: the one that is named, else the one the slot has, else the only one of the store.
+ * named: as with station_stored_image(), "" or NULL: none. slot NULL: none is known yet. The caller has no
+ * reference. 0 with *image; or NoLoader, LoaderAmbiguous, what is wrong with the one that was named.
+ */
+int station_loader(struct station *st, const struct slot *slot, const char *named, struct image **image,
+		   struct failure *why);
 
 typedef void (*station_done_fn)(void *user, const struct failure *why); /* NULL: it is done */
 /*

@@ -1,0 +1,126 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Pairs of loaders that are kept: which of them a job is given, and what is shown of them. */
+#include <stdlib.h>
+
+#include "common/util.h"
+#include "station/internal.h"
+#include "station/loader_choose.h"
+
+static const struct pac_chip *chip_of(const struct image *image)
+{
+	return image->package && image->state == IMAGE_GOOD ? pac_chip(package_pac(image->package)) : NULL;
+}
+
+static const char *family_of(const struct image *image)
+{
+	const struct pac_chip *chip = chip_of(image);
+
+	return chip && chip->family ? chip->family->name : "";
+}
+
+static bool kept(const struct image *image)
+{
+	return image->loader && image->stored && !image->leaving;
+}
+
+/* free() them; NULL with *count 0: there is none, or no memory. */
+static struct loader_candidate *candidates(const struct station *st, uint32_t *count,
+					   const struct image ***images)
+{
+	struct loader_candidate *c;
+	uint32_t n = 0;
+
+	for (const struct image *i = st->images; i; i = i->next)
+		n += kept(i);
+	*count = 0;
+	c = calloc(n + 1, sizeof(*c));
+	*images = calloc(n + 1, sizeof(**images));
+	if (!c || !*images) {
+		free(c);
+		return NULL;
+	}
+	for (const struct image *i = st->images; i; i = i->next) {
+		if (!kept(i))
+			continue;
+		(*images)[*count] = i;
+		c[(*count)++] = (struct loader_candidate){
+			.name = i->name,
+			.digest = i->digest,
+			.family = family_of(i),
+			.failure = i->state == IMAGE_BAD ? &i->failure : NULL,
+		};
+	}
+	return c;
+}
+
+static int choose(const struct station *st, const struct loader_wish *wish, const struct image **out,
+		  struct failure *why)
+{
+	_cleanup_free_ const struct image **images = NULL;
+	_cleanup_free_ struct loader_candidate *c = NULL;
+	uint32_t count;
+	int r;
+
+	c = candidates(st, &count, &images);
+	if (!c)
+		return failure_set(why, ERR_INTERNAL, "out of memory");
+	r = loader_choose(c, count, wish, why);
+	if (r >= 0)
+		*out = images[r];
+	return r < 0 ? r : 0;
+}
+
+int station_loader(struct station *st, const struct slot *slot, const char *named, struct image **image,
+		   struct failure *why)
+{
+	struct loader_wish wish = { .named = named, .slot = slot ? slot->book.loader : "" };
+	const struct image *chosen = NULL;
+	int r = choose(st, &wish, &chosen, why);
+
+	if (!r)
+		*image = (struct image *)chosen;
+	return r;
+}
+
+int loader_check_name(const struct station *st, const char *name, struct failure *why)
+{
+	struct loader_wish wish = { .named = name };
+	const struct image *chosen;
+
+	return choose(st, &wish, &chosen, why);
+}
+
+static void view_part(const struct image *image, const struct pac_item *item, const struct loader_info *info,
+		      struct loader_view *view)
+{
+	view->part[view->parts].address = item->address;
+	view->part[view->parts].size = item->size;
+	view->part[view->parts].digest = package_loader(image->package, (int)view->parts + 1);
+	view->part[view->parts].version = info->version;
+	view->parts++;
+}
+
+void loader_view(const struct image *image, struct loader_view *view)
+{
+	const struct pac_chip *chip = chip_of(image);
+
+	*view = (struct loader_view){
+		.family = "",
+		.chips = "",
+		.sure = sureness_name(chip ? chip->sure : SURE_NOT),
+		.origin = image->origin,
+		.origin_digest = image->origin_digest,
+		.forced = image->forced,
+	};
+	for (size_t i = 0; i < ARRAY_SIZE(view->part); i++)
+		view->part[i].digest = view->part[i].version = "";
+	if (!chip)
+		return;
+	if (chip->family) {
+		view->family = chip->family->name;
+		view->chips = chip->family->chips;
+	}
+	view_part(image, pac_fdl1(package_pac(image->package)), &chip->fdl1, view);
+	if (pac_fdl2(package_pac(image->package)))
+		view_part(image, pac_fdl2(package_pac(image->package)), &chip->fdl2, view);
+}
