@@ -43,6 +43,7 @@ int build_partition_name(struct build *b, const struct xml_node *n, const char *
  * = NULL). */
 int build_rows(struct build *b, const struct xml_node *n, size_t count, size_t size, void *rows);
 
+int build_table(struct build *b, const struct xml_node *n, struct scheme_table *t);
 int build_product(struct build *b, const struct xml_node *n, struct scheme_product *p);
 void build_product_free(struct scheme_product *p);
 

@@ -87,7 +87,8 @@ static int check_crc(struct opening *o, const uint8_t *h)
 				 get_le32(h + 2116), MAGIC, out->crc1);
 			return bad_crc(o, 2116, text);
 		}
-		pac_doubt(o->pac, NULL, "the oldest layout: there is no CRC to prove the file whole");
+		if (!o->opt->made)
+			pac_doubt(o->pac, NULL, "the oldest layout: there is no CRC to prove the file whole");
 		return 0;
 	}
 	out->crc1_ok = crc == out->crc1 && (crc || out->crc2);

@@ -69,7 +69,7 @@ static int build_partition(struct build *b, const struct xml_node *n, struct sch
 	return 0;
 }
 
-static int build_table(struct build *b, const struct xml_node *n, struct scheme_table *t)
+int build_table(struct build *b, const struct xml_node *n, struct scheme_table *t)
 {
 	const struct xml_node *p;
 	const char *unit = xml_attr(n, "unit");
