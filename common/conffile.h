@@ -91,7 +91,10 @@ struct conf_list {
  */
 int conf_find(const char *root, const char *const *places, size_t count, struct conf_list *out,
 	      struct failure *why);
-/* A list of one. */
+/* The drop-ins alone: what lies in "<place>.d/", and no file <place>. */
+int conf_find_dropins(const char *root, const char *const *places, size_t count, struct conf_list *out,
+		      struct failure *why);
+/* Adds a path, copied. 0 or -ENOMEM. */
 int conf_list_add(struct conf_list *list, const char *path);
 void conf_list_free(struct conf_list *list);
 /*

@@ -204,10 +204,9 @@ static int look_for(const char *path, struct conf_list *out, struct failure *why
 	return conf_list_add(out, path) < 0 ? failure_set(why, ERR_INTERNAL, "out of memory") : 1;
 }
 
-static int find(const char *root, const char *const *places, size_t count, struct finder *f,
+static int find(const char *root, const char *const *places, size_t count, bool have_main, struct finder *f,
 		struct conf_list *out, struct failure *why)
 {
-	bool have_main = false;
 
 	for (size_t i = 0; i < count; i++) {
 		char path[PATH_MAX];
@@ -229,14 +228,14 @@ static int find(const char *root, const char *const *places, size_t count, struc
 	return 0;
 }
 
-int conf_find(const char *root, const char *const *places, size_t count, struct conf_list *out,
-	      struct failure *why)
+static int find_all(const char *root, const char *const *places, size_t count, bool dropins_only,
+		    struct conf_list *out, struct failure *why)
 {
 	struct finder f = { 0 };
 	int r;
 
 	memset(out, 0, sizeof(*out));
-	r = find(root, places, count, &f, out, why);
+	r = find(root, places, count, dropins_only, &f, out, why);
 	if (f.count)
 		qsort(f.found, f.count, sizeof(*f.found), by_name);
 	for (size_t i = 0; !r && i < f.count; i++)
@@ -246,4 +245,16 @@ int conf_find(const char *root, const char *const *places, size_t count, struct 
 	if (r < 0)
 		conf_list_free(out);
 	return r < 0 ? r : 0;
+}
+
+int conf_find(const char *root, const char *const *places, size_t count, struct conf_list *out,
+	      struct failure *why)
+{
+	return find_all(root, places, count, false, out, why);
+}
+
+int conf_find_dropins(const char *root, const char *const *places, size_t count, struct conf_list *out,
+		      struct failure *why)
+{
+	return find_all(root, places, count, true, out, why);
 }

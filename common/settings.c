@@ -36,8 +36,7 @@ enum setting_id setting_find(const char *name)
 	return SETTING_NONE;
 }
 
-/* Letters to change, add or leave out to make one of the other; both short. */
-static unsigned int distance(const char *a, const char *b)
+unsigned int setting_distance(const char *a, const char *b)
 {
 	unsigned int row[CONF_NAME_MAX], last, old;
 	size_t n = strlen(b);
@@ -63,7 +62,8 @@ enum setting_id setting_like(const char *name)
 	unsigned int best = 4;
 
 	for (int i = 0; i < SETTING_COUNT; i++) {
-		unsigned int d = MIN(distance(name, rows[i].entry.key), distance(name, rows[i].entry.name));
+		unsigned int d = MIN(setting_distance(name, rows[i].entry.key),
+				     setting_distance(name, rows[i].entry.name));
 
 		if (d < best && d < strlen(rows[i].entry.key)) {
 			best = d;
@@ -127,7 +127,7 @@ static char *size_text(uint64_t n, char *buf, size_t size)
 	return buf;
 }
 
-static char *number_text(const struct setting_entry *e, uint64_t n, char *buf, size_t size)
+char *setting_number_text(const struct setting_entry *e, uint64_t n, char *buf, size_t size)
 {
 	if (e->type == SETTING_IS_DURATION)
 		conf_duration_text(n, buf, size);
@@ -145,7 +145,7 @@ char *setting_text(const struct settings *set, enum setting_id id, char *buf, si
 	uint64_t n;
 
 	if (setting_number(set, id, &n))
-		return number_text(&rows[id].entry, n, buf, size);
+		return setting_number_text(&rows[id].entry, n, buf, size);
 	snprintf(buf, size, "%s", (const char *)set + rows[id].offset);
 	return buf;
 }
@@ -180,19 +180,19 @@ static int read_number(const struct setting_entry *e, const char *value, uint64_
 	}
 }
 
-static int take_number(struct settings *set, enum setting_id id, const char *value, char *reason, size_t size)
+int setting_take_number(const struct setting_entry *e, const char *value, uint64_t *out, char *reason,
+			size_t size)
 {
 	static const char *const what[] = { [SETTING_IS_DURATION] = "a time such as 90s, 10min or 1h 30min",
 					    [SETTING_IS_COUNT] = "a number",
 					    [SETTING_IS_PERCENT] = "a percentage such as 50%",
 					    [SETTING_IS_SIZE] = "a size such as 500M or 64G" };
-	const struct setting_entry *e = &rows[id].entry;
 	char least[SETTING_TEXT_MAX], most[SETTING_TEXT_MAX];
 	uint64_t n = 0;
 	int r = read_number(e, value, &n);
 
 	if (!r && n >= e->least && n <= e->most) {
-		put_number(set, id, n);
+		*out = n;
 		return 0;
 	}
 	if (r == -EINVAL)
@@ -205,12 +205,12 @@ static int take_number(struct settings *set, enum setting_id id, const char *val
 			 value);
 	else
 		snprintf(reason, size, "%s lies between %s and %s, '%.30s' does not", e->key,
-			 number_text(e, e->least, least, sizeof(least)),
-			 number_text(e, e->most, most, sizeof(most)), value);
+			 setting_number_text(e, e->least, least, sizeof(least)),
+			 setting_number_text(e, e->most, most, sizeof(most)), value);
 	return -EINVAL;
 }
 
-static bool one_of(const char *value, const char *words)
+bool setting_one_of(const char *value, const char *words)
 {
 	size_t len = strlen(value);
 
@@ -230,7 +230,7 @@ static int take_string(struct settings *set, enum setting_id id, const char *val
 {
 	const struct setting_entry *e = &rows[id].entry;
 
-	if (e->type == SETTING_IS_WORD && !one_of(value, e->words)) {
+	if (e->type == SETTING_IS_WORD && !setting_one_of(value, e->words)) {
 		snprintf(reason, size, "%s is one of %s, not '%.30s'", e->key, e->words, value);
 		return -EINVAL;
 	}
@@ -248,12 +248,17 @@ static int take_string(struct settings *set, enum setting_id id, const char *val
 int setting_put(struct settings *set, enum setting_id id, const char *value, char *reason, size_t size)
 {
 	const struct setting_entry *e = &rows[id].entry;
+	uint64_t n = 0;
+	int r;
 
 	if (!*value)
 		value = e->preset;
 	if (e->type == SETTING_IS_WORD || e->type == SETTING_IS_TEXT)
 		return take_string(set, id, value, reason, size);
-	return take_number(set, id, value, reason, size);
+	r = setting_take_number(e, value, &n, reason, size);
+	if (!r)
+		put_number(set, id, n);
+	return r;
 }
 
 void settings_preset(struct settings *set)

@@ -74,6 +74,20 @@ char *setting_text(const struct settings *set, enum setting_id id, char *buf, si
 bool setting_number(const struct settings *set, enum setting_id id, uint64_t *out);
 bool setting_same(const struct settings *a, const struct settings *b, enum setting_id id);
 
+/* ---- for tables of other things (common/rules.h) that have values of the same kinds ------------------- */
+
+/*
+ * A number within the entry's bounds: of its key, type, least and most. 0, or -EINVAL with reason (at most
+ * size bytes): what would have been right.
+ */
+int setting_take_number(const struct setting_entry *e, const char *value, uint64_t *out, char *reason,
+			size_t size);
+/* The number as it would be written. Returns buf. */
+char *setting_number_text(const struct setting_entry *e, uint64_t n, char *buf, size_t size);
+bool setting_one_of(const char *value, const char *words); /* words: with ", " between */
+/* Letters to change, add or leave out to make one of the other; UINT32_MAX: too long to tell. */
+unsigned int setting_distance(const char *a, const char *b);
+
 /* ---- what is set, and where --------------------------------------------------------------------------- */
 
 enum setting_from { SETTING_FROM_PRESET, SETTING_FROM_FILE, SETTING_FROM_COMMAND_LINE };

@@ -8,6 +8,7 @@
 #include <syslog.h>
 
 #include "common/journal.h"
+#include "common/rules.h"
 #include "common/util.h"
 #include "loop/worker.h"
 #include "station/internal.h"
@@ -30,7 +31,8 @@ struct config {
 
 	struct settings_book *book; /* in force; what needs a restart: as the files say now */
 	struct settings_book
-		*begun; /* of the start, where those that need a restart have their values from */
+		*begun;	     /* of the start, where those that need a restart have their values from */
+	struct rules *rules; /* in force */
 	struct failure failure;
 	uint64_t read_at;
 	char changes[512];
@@ -45,10 +47,25 @@ struct reading {
 	struct setting_override *overrides;
 	size_t count;
 	struct settings_book *book;
+	struct rules *rules;
 	struct failure why;
 	int result;
 	struct worker *worker;
 };
+
+/* Both or none. */
+static int load(const char *root, const struct setting_override *overrides, size_t count,
+		struct settings_book **book, struct rules **rules, struct failure *why)
+{
+	int r = settings_load(root, overrides, count, book, why);
+
+	if (r < 0)
+		return r;
+	r = rules_load(root, rules, why);
+	if (r < 0)
+		settings_book_free(TAKE_PTR(*book));
+	return r;
+}
 
 static void apply_level(const struct settings *set)
 {
@@ -85,7 +102,7 @@ int config_new(struct loop *loop, const char *root, const struct setting_overrid
 	if (count)
 		memcpy(c->overrides, overrides, count * sizeof(*overrides));
 	c->override_count = count;
-	r = settings_load(root, overrides, count, &c->book, why);
+	r = load(root, overrides, count, &c->book, &c->rules, why);
 	if (r < 0) {
 		config_free(c);
 		return r;
@@ -123,6 +140,7 @@ void config_free(struct config *config)
 	if (config->begun != config->book)
 		settings_book_free(config->begun);
 	settings_book_free(config->book);
+	rules_unref(config->rules);
 	free(config->overrides);
 	free(config->root);
 	free(config);
@@ -144,6 +162,11 @@ void config_attach(struct config *config, struct station *st)
 const struct settings_book *config_book(const struct config *config)
 {
 	return config->book;
+}
+
+struct rules *config_rules(const struct config *config)
+{
+	return config->rules;
 }
 
 const struct settings_book *config_book_of(const struct config *config, enum setting_id id)
@@ -176,12 +199,21 @@ bool config_pending(const struct config *config, enum setting_id id, char *text,
 
 /* ---- reading anew ------------------------------------------------------------------- */
 
-static void note_changes(struct config *c, const struct settings *was)
+/* "rules: 3 (was 2)", also when as many say something else. */
+static size_t note_rules(const struct config *c, const struct rules *was, char *text, size_t size)
+{
+	if (rules_same(was, c->rules))
+		return 0;
+	return (size_t)snprintf(text, size, "rules: %zu (was %zu)", rules_count(c->rules), rules_count(was));
+}
+
+static void note_changes(struct config *c, const struct settings *was, const struct rules *was_rules)
 {
 	const struct settings *is = &c->book->set;
-	size_t at = 0;
+	size_t at;
 
 	c->changes[0] = '\0';
+	at = note_rules(c, was_rules, c->changes, sizeof(c->changes));
 	for (int i = 0; i < SETTING_COUNT && at < sizeof(c->changes); i++) {
 		char a[SETTING_TEXT_MAX], b[SETTING_TEXT_MAX];
 		enum setting_id id = (enum setting_id)i;
@@ -196,14 +228,17 @@ static void note_changes(struct config *c, const struct settings *was)
 	}
 }
 
-static void take(struct config *c, struct settings_book *book)
+static void take(struct config *c, struct settings_book *book, struct rules *rules)
 {
 	struct settings_book *old = c->book;
+	struct rules *old_rules = c->rules;
 
 	c->book = book;
 	c->read_at = station_wall();
 	memset(&c->failure, 0, sizeof(c->failure));
-	note_changes(c, &old->set);
+	c->rules = rules;
+	note_changes(c, &old->set, old_rules);
+	rules_unref(old_rules);
 	/* what somebody set by LogControl1 meanwhile holds, unless the files have changed their mind */
 	if (strcmp(old->set.log_level, book->set.log_level) != 0)
 		apply_level(&book->set);
@@ -234,7 +269,7 @@ static void done(void *arg, int status)
 	else
 		worker_close(TAKE_PTR(r->worker));
 	if (why.error == ERR_NONE)
-		take(c, TAKE_PTR(r->book));
+		take(c, TAKE_PTR(r->book), TAKE_PTR(r->rules));
 	else
 		c->failure = why;
 	if (c->st) {
@@ -254,7 +289,7 @@ static void run(void *arg)
 {
 	struct reading *r = arg;
 
-	r->result = settings_load(r->root, r->overrides, r->count, &r->book, &r->why);
+	r->result = load(r->root, r->overrides, r->count, &r->book, &r->rules, &r->why);
 }
 
 static void release(void *arg)
@@ -262,6 +297,7 @@ static void release(void *arg)
 	struct reading *r = arg;
 
 	settings_book_free(r->book);
+	rules_unref(r->rules);
 	free(r->overrides);
 	free(r->root);
 	free(r);

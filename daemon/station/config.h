@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * The configuration in force: read at the start, and anew when asked (SIGHUP, Manager.Reload). A file with an
- * error changes nothing: what was in force stays so, and what was wrong is kept to be told. Files are read on
- * a worker. Belongs to the loop's thread.
+ * The configuration in force, rules included: read at the start, and anew when asked (SIGHUP,
+ * Manager.Reload). A file with an error changes nothing: what was in force stays so, and what was wrong is
+ * kept to be told. Files are read on a worker. Belongs to the loop's thread.
  */
 #ifndef FDLD_STATION_CONFIG_H
 #define FDLD_STATION_CONFIG_H
@@ -16,6 +16,7 @@
 
 struct loop;
 struct config;
+struct rules;
 struct station;
 
 /*
@@ -42,6 +43,8 @@ typedef void (*config_fn)(void *user, const struct failure *why);
 int config_reload(struct config *config, config_fn done, void *user, struct failure *why);
 
 const struct settings_book *config_book(const struct config *config); /* in force; until the next turn */
+/* In force with it, maybe none; never NULL. Until the next turn, or rules_ref(). */
+struct rules *config_rules(const struct config *config);
 /* Where the value in force was said: of a setting that needs a restart the start's book. */
 const struct settings_book *config_book_of(const struct config *config, enum setting_id id);
 /* What was wrong with the files when they were last read; error ERR_NONE: nothing. */
@@ -49,7 +52,8 @@ const struct failure *config_failure(const struct config *config);
 uint64_t config_read_at(const struct config *config); /* wall clock, of what is in force */
 /* The files say something else, which holds from the next start on; text: at least SETTING_TEXT_MAX bytes. */
 bool config_pending(const struct config *config, enum setting_id id, char *text, size_t size);
-/* What the latest reading changed, for a line of the log: "jobs.wait=20s (was 10min), ..."; "" nothing. */
+/* What the latest reading changed, rules included, for a line of the log: "jobs.wait=20s (was 10min), ...";
+ * "" nothing. */
 const char *config_changes(const struct config *config);
 
 #endif

@@ -111,6 +111,9 @@ struct device {
 	bool spent; /* told to leave: no other job may take it before it has */
 	char stage[8];
 	char unit[9];
+	struct { /* by the phone itself, since it came; "" not yet */
+		char unit[65], storage[8], family[64];
+	} told;
 	uint64_t first_transfer_usec;
 };
 
@@ -252,6 +255,7 @@ void job_free_all(struct station *st);
 void job_expire(struct station *st, uint64_t now, uint64_t *next);
 /* Time goes to the step that runs (job->at) until now. */
 void job_time_step(struct job *job);
+const char *storage_word(enum storage_kind kind); /* "emmc"; "" unknown */
 /* The time to keep results has changed from the one to the other. */
 void job_keep(struct station *st, uint64_t was_usec, uint64_t is_usec);
 

@@ -184,16 +184,20 @@ static void take_entries(struct job *job, const struct session_result *res)
 			       sizeof(r->last_confirmed));
 }
 
+const char *storage_word(enum storage_kind kind)
+{
+	static const char *const words[] = { "", "nand", "emmc", "ufs", "nor" };
+
+	return (size_t)kind < ARRAY_SIZE(words) ? words[kind] : "";
+}
+
 static void take_facts(struct job_record *r, const struct device_facts *facts)
 {
-	static const char *const storage[] = { "", "nand", "emmc", "ufs", "nor" };
-
 	if (!facts)
 		return;
 	kv_copy(r->unit, sizeof(r->unit), facts->unit);
 	kv_copy(r->rom_version, sizeof(r->rom_version), facts->rom_version);
-	if ((size_t)facts->storage < ARRAY_SIZE(storage))
-		kv_copy(r->storage, sizeof(r->storage), storage[facts->storage]);
+	kv_copy(r->storage, sizeof(r->storage), storage_word(facts->storage));
 }
 
 /* Promise 5: a backup is owed until a job has written it back and read it back; then every one of that unit

@@ -45,6 +45,18 @@ void job_time_step(struct job *job)
 	job->step_since = now;
 }
 
+/* What rules may ask of this phone from now on. */
+static void note_told(struct device *d, const struct job *job, const struct device_facts *facts)
+{
+	if (*facts->unit)
+		kv_copy(d->told.unit, sizeof(d->told.unit), facts->unit);
+	kv_copy(d->told.storage, sizeof(d->told.storage), storage_word(facts->storage));
+	/* it runs them */
+	if (job->plan && !strcmp(d->stage, "fdl2"))
+		kv_copy(d->told.family, sizeof(d->told.family),
+			*job->plan->fdl2.text ? job->plan->fdl2.text : job->plan->fdl1.text);
+}
+
 void job_take_progress(struct job *job, const struct session *session)
 {
 	const struct session_progress *p = session_progress(session);
@@ -73,6 +85,8 @@ void job_take_progress(struct job *job, const struct session *session)
 		kv_copy(d->unit, sizeof(d->unit), res->facts->unit);
 		device_told(d);
 	}
+	if (d && res->facts)
+		note_told(d, job, res->facts);
 	if (told)
 		job_told(job);
 	job_moved(job);
