@@ -278,6 +278,7 @@ static void offer_values(struct line *l, const struct verb_opt *o, const char *p
 }
 
 static const char *const image_words[] = { "import", "list", "show", "verify", "remove", NULL };
+static const char *const loader_words[] = { "check", NULL };
 static const char *const slot_words[] = { "set", "rename", "reset-counters", "forget", "learn", NULL };
 
 static void offer_words(const char *const *words)
@@ -333,6 +334,12 @@ static void offer_operands(struct line *l)
 			puts(":pac");
 		else if (l->before == 1 && strcmp(l->operand[0], "list"))
 			offer_images(l, "", true);
+		break;
+	case OPERAND_LOADER:
+		if (!l->before)
+			offer_words(loader_words);
+		else if (!strcmp(l->operand[0], "import") || !strcmp(l->operand[0], "check"))
+			puts(":pac");
 		break;
 	case OPERAND_NONE: break;
 	}

@@ -35,6 +35,19 @@ static const char *arguments(const struct verb *v)
 	return *v->args ? _(v->args) : "";
 }
 
+/* "image, loader import FILE": the screen has not lines enough for all verbs. */
+static const char *line_of(const struct verb *v, char *buf, size_t size)
+{
+	size_t at = (size_t)snprintf(buf, size, "%s", v->name);
+
+	for (size_t i = 0; verbs[i] && at < size; i++)
+		if (verbs[i]->beside && !strcmp(verbs[i]->beside, v->name))
+			at += (size_t)snprintf(buf + at, size - at, ", %s", verbs[i]->name);
+	if (at < size)
+		snprintf(buf + at, size - at, " %s", arguments(v));
+	return buf;
+}
+
 void help_main(void)
 {
 	char left[96];
@@ -43,7 +56,9 @@ void help_main(void)
 	printf("%s\n\n", _("usage: fdlctl [OPTIONS] VERB [ARGUMENTS]"));
 	for (int pass = 0; pass < 2; pass++) {
 		for (size_t i = 0; verbs[i]; i++) {
-			snprintf(left, sizeof(left), "%s %s", verbs[i]->name, arguments(verbs[i]));
+			if (verbs[i]->beside)
+				continue;
+			line_of(verbs[i], left, sizeof(left));
 			if (pass)
 				row(left, width, _(verbs[i]->summary));
 			width = MAX(width, text_width(left));

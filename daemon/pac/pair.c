@@ -13,7 +13,10 @@
 
 #include "common/util.h"
 
-#define ALL 0xffffffffu
+#define ALL	     0xffffffffu
+
+#define FIRST_MAX    (256u << 10) /* bytes: what runs in a chip's own memory is no larger */
+#define FIRST_LIKELY (96u << 10)  /* and mostly much smaller, as no second loader is */
 
 static void doubt(struct pair_verdict *v, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 static void doubt(struct pair_verdict *v, const char *fmt, ...)
@@ -197,6 +200,37 @@ uint64_t pair_address(const struct loader_info *info, int stage, enum sureness *
 		*sure = MIN(info->family_sure, SURE_FAIR);
 		return place_of(info->family, stage);
 	}
+	*sure = SURE_NOT;
+	return 0;
+}
+
+/* Somebody's loader of this stage is linked there. */
+static bool known_place(uint64_t base, int stage)
+{
+	const struct chip_family *f;
+
+	for (size_t i = 0; (f = chip_family_at(i)); i++)
+		if (base && place_of(f, stage) == base)
+			return true;
+	return false;
+}
+
+int pair_stage(const struct loader_info *a, const struct loader_info *b, enum sureness *sure)
+{
+	bool first = a->base_sure == SURE_VERY, second = b->base_sure == SURE_VERY;
+
+	*sure = SURE_VERY;
+	if (first && second) { /* its header says where it goes, whatever it is */
+		first = known_place(a->base, 1);
+		second = known_place(b->base, 2);
+	}
+	if (first != second)
+		return first ? 1 : 2;
+	*sure = SURE_FAIR;
+	if (b->lk || b->size > FIRST_MAX)
+		return 2;
+	if (b->size <= FIRST_LIKELY && a->family)
+		return 1;
 	*sure = SURE_NOT;
 	return 0;
 }

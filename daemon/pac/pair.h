@@ -39,4 +39,10 @@ const char *pair_families(uint32_t families, char *buf, size_t size);
  * may be for. 0: cannot be told. stage 1 or 2. */
 uint64_t pair_address(const struct loader_info *info, int stage, enum sureness *sure);
 
+/*
+ * Whether a file is a first (1) or a second (2) loader, from loader_inspect() of it as either; 0: nothing
+ * tells. By the words it begins with and where it is linked, else by its texts and size; then *sure is fair.
+ */
+int pair_stage(const struct loader_info *as_first, const struct loader_info *as_second, enum sureness *sure);
+
 #endif

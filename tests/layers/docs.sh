@@ -82,7 +82,7 @@ wrong=
 [ "${#verbs[@]}" -ge 8 ] || wrong="verbs: ${verbs[*]}"
 english "$ctl" --help >"$work/help"
 for verb in "${verbs[@]}"; do
-	grep -q "^  $verb " "$work/help" || wrong+="fdlctl --help does not name $verb"$'\n'
+	grep -qE "^  ([a-z]+, )*$verb(,| )" "$work/help" || wrong+="fdlctl --help does not name $verb"$'\n'
 	english "$ctl" "$verb" --help >"$work/help.$verb" || wrong+="$verb --help fails"$'\n'
 	head -n 1 "$work/help.$verb" | grep -q "^usage: fdlctl $verb" || wrong+="$verb --help does not begin with its usage"$'\n'
 	sed 1d "$work/help.$verb" | grep -q '[a-z]' || wrong+="$verb --help says nothing"$'\n'
