@@ -37,9 +37,10 @@ void agent_open(struct client *c)
 	int ready[2];
 	pid_t self = getpid();
 
-	/* root is never asked; and where nobody can type there is nobody to ask */
-	if (c->agent || c->no_ask || geteuid() == 0 || !isatty(STDIN_FILENO) || !isatty(STDERR_FILENO) ||
-	    pipe2(ready, O_CLOEXEC) < 0)
+	/* root is never asked; where nobody can type there is nobody to ask; and polkit of another machine
+	 * knows no agent of this one */
+	if (c->agent || c->no_ask || c->host || geteuid() == 0 || !isatty(STDIN_FILENO) ||
+	    !isatty(STDERR_FILENO) || pipe2(ready, O_CLOEXEC) < 0)
 		return;
 	fflush(NULL);
 	c->agent = fork();

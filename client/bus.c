@@ -9,6 +9,7 @@
 #include <time.h>
 
 #include "client/client.h"
+#include "client/remote.h"
 #include "common/names.h"
 #include "common/util.h"
 
@@ -84,7 +85,10 @@ static enum error_id id_of(const sd_bus_error *error, int r)
 		return ERR_NOT_AUTHORIZED;
 	if (error && (sd_bus_error_has_name(error, SD_BUS_ERROR_SERVICE_UNKNOWN) ||
 		      sd_bus_error_has_name(error, SD_BUS_ERROR_NAME_HAS_NO_OWNER) ||
-		      sd_bus_error_has_name(error, SD_BUS_ERROR_NO_REPLY)))
+		      sd_bus_error_has_name(error, SD_BUS_ERROR_NO_REPLY) ||
+		      sd_bus_error_has_name(error, SD_BUS_ERROR_DISCONNECTED)))
+		return ERR_DAEMON_UNREACHABLE;
+	if (r == -ECONNRESET || r == -ENOTCONN || r == -EPIPE || r == -ESHUTDOWN) /* in the middle of it */
 		return ERR_DAEMON_UNREACHABLE;
 	if (error && sd_bus_error_has_name(error, SD_BUS_ERROR_UNKNOWN_OBJECT))
 		return ERR_NO_SUCH_JOB;
@@ -125,7 +129,9 @@ int client_open(struct client *c)
 
 	if (c->bus)
 		return 0;
-	if (!c->address) {
+	if (c->host) {
+		r = remote_open(c);
+	} else if (!c->address) {
 		r = sd_bus_open_system(&c->bus);
 	} else {
 		r = sd_bus_new(&c->bus);
@@ -148,8 +154,11 @@ int client_connect(struct client *c)
 	if (r < 0) {
 		struct failure why = { .error = id_of(NULL, r), .code = -1 };
 
-		snprintf(why.detail, sizeof(why.detail), "%s: %s",
-			 c->address ? c->address : _("the system bus"), strerror(-r));
+		if (c->host)
+			remote_why(c, r, why.detail, sizeof(why.detail));
+		else
+			snprintf(why.detail, sizeof(why.detail), "%s: %s",
+				 c->address ? c->address : _("the system bus"), strerror(-r));
 		return client_complain(c, &why);
 	}
 	return 0;

@@ -20,6 +20,7 @@
 
 struct client {
 	const char *address; /* bus address, NULL: the system bus */
+	const char *host;    /* of that machine, through ssh (remote.c); NULL: of this one */
 	bool json;
 	bool color;  /* stdout is a terminal that shows colours and the user wants them */
 	bool tty;    /* stdout is a terminal */
@@ -29,6 +30,12 @@ struct client {
 	json_object *mirror; /* {path: {interface: {property: value}}}, see mirror.c */
 	uint64_t changes;    /* counts changes of the mirror */
 	bool bus_lost;
+	/* remote.c */
+	bool in_a_hurry; /* ssh is to ask nothing, and to give up soon */
+	bool ssh_missing;
+	pid_t ssh;    /* 0: does not run */
+	int ssh_said; /* what it wrote to standard error, -1: it was not started */
+	int ssh_status;
 };
 
 /* ---- connection (bus.c) ---- */

@@ -13,6 +13,7 @@
 
 #include "client/client.h"
 #include "client/package_file.h"
+#include "client/remote.h"
 #include "common/format.h"
 #include "common/names.h"
 #include "common/util.h"
@@ -362,6 +363,15 @@ static const struct verb_opt *option_of(const struct line *l, const char *word)
 	return find(known, word + 2, strcspn(word + 2, "="));
 }
 
+/* Where the daemon is that is asked for names. */
+static void take_place(struct line *l, const struct verb_opt *o, const char *value)
+{
+	if (!strcmp(o->name, "bus"))
+		l->c->address = value;
+	else if (o->key == 'H' && remote_valid(value))
+		l->c->host = value;
+}
+
 static void take_option(struct line *l, const char *word)
 {
 	const struct verb_opt *o = option_of(l, word);
@@ -369,8 +379,21 @@ static void take_option(struct line *l, const char *word)
 
 	if (o && o->arg && !value)
 		l->pending = o;
-	else if (o && value && !strcmp(o->name, "bus"))
-		l->c->address = value + 1;
+	else if (o && value)
+		take_place(l, o, value + 1);
+}
+
+/* The one short option that takes a value: "-H HOST", "-HHOST". */
+static void take_short(struct line *l, const char *word)
+{
+	const struct verb_opt *o = find(global_options, "host", 4);
+
+	if (l->verb || word[1] != 'H')
+		return;
+	if (word[2])
+		take_place(l, o, word + 2);
+	else
+		l->pending = o;
 }
 
 /* One word that is not the one to be completed. False: no verb of ours, nothing to be said. */
@@ -379,14 +402,15 @@ static bool take(struct line *l, int i)
 	const char *word = l->word[i];
 
 	if (l->pending) {
-		if (!strcmp(l->pending->name, "bus"))
-			l->c->address = word;
+		take_place(l, l->pending, word);
 		l->pending = NULL;
 	} else if (!l->no_more_options && !strcmp(word, "--")) {
 		l->no_more_options = true;
 	} else if (!l->no_more_options && word[0] == '-' && word[1]) {
 		if (word[1] == '-')
 			take_option(l, word);
+		else
+			take_short(l, word);
 	} else if (!l->verb) {
 		l->verb = verb_find(word);
 		return l->verb != NULL;
@@ -441,6 +465,7 @@ int complete(struct client *c, int argc, char **argv)
 		return 0;
 	sigaction(SIGALRM, &(struct sigaction){ .sa_handler = on_alarm }, NULL);
 	setitimer(ITIMER_REAL, &patience, NULL);
+	c->in_a_hurry = true;
 	for (int i = 0; i < l.at; i++)
 		if (!take(&l, i))
 			return 0;
@@ -448,5 +473,6 @@ int complete(struct client *c, int argc, char **argv)
 	fflush(stdout);
 	json_object_put(c->mirror);
 	sd_bus_flush_close_unref(c->bus);
+	remote_close(c);
 	return 0;
 }

@@ -50,7 +50,8 @@ static const char *line_of(const struct verb *v, char *buf, size_t size)
 
 void help_main(void)
 {
-	char left[96];
+	char left[96], options[512];
+	size_t len;
 	int width = 0;
 
 	printf("%s\n\n", _("usage: fdlctl [OPTIONS] VERB [ARGUMENTS]"));
@@ -65,10 +66,13 @@ void help_main(void)
 		}
 	}
 	/* many verbs and one screen: what each of these does stands in the page */
-	printf("\n%s", _("Options, explained in fdlctl(1):"));
-	for (const struct verb_opt *o = global_options; o->name; o++)
-		printf("%s%s", o == global_options ? "\n  " : " ", option_text(o, left, sizeof(left)));
-	printf("\n\n%s\n", _("Exit status: 0 done, 2 usage, else the error's number (fdlctl errors)."));
+	len = (size_t)snprintf(options, sizeof(options), "%s", _("Options, explained in fdlctl(1):"));
+	for (const struct verb_opt *o = global_options; o->name && len < sizeof(options); o++)
+		len += (size_t)snprintf(options + len, sizeof(options) - len, " %s",
+					option_text(o, left, sizeof(left)));
+	putchar('\n');
+	print_wrapped(stdout, "", options);
+	printf("\n%s\n", _("Exit status: 0 done, 2 usage, else the error's number (fdlctl errors)."));
 }
 
 void help_verb(const struct verb *v)

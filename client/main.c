@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "client/client.h"
+#include "client/remote.h"
 #include "common/util.h"
 
 const struct verb *const verbs[] = { &verb_list,   &verb_info,	  &verb_flash,	 &verb_jobs, &verb_attach,
@@ -22,6 +23,7 @@ enum { OPT_BUS = 256, OPT_JSON, OPT_NO_COLOR, OPT_NO_ASK, OPT_VERSION };
 
 const struct verb_opt global_options[] = {
 	{ "json", OPT_JSON, NULL, N_("print JSON and nothing else on standard output"), false },
+	{ "host", 'H', N_("HOST"), N_("the daemon of another machine, [USER@]HOST, through ssh"), false },
 	{ "bus", OPT_BUS, N_("ADDRESS"), N_("the daemon's bus, if not the system bus"), false },
 	{ "no-color", OPT_NO_COLOR, NULL, N_("no colours, even on a terminal"), false },
 	{ "no-ask-password", OPT_NO_ASK, NULL, N_("never ask for a password: refuse instead"), false },
@@ -79,9 +81,15 @@ static int globals(struct client *c, int argc, char **argv)
 
 	add_options(all, 0, global_options);
 	opterr = 0;
-	while ((opt = getopt_long(argc, argv, "+:h", all, NULL)) != -1) {
+	while ((opt = getopt_long(argc, argv, "+:hH:", all, NULL)) != -1) {
 		switch (opt) {
 		case OPT_BUS: c->address = optarg; break;
+		case 'H':
+			if (!remote_valid(optarg))
+				return client_usage(N_("'%s' is no machine: [USER@]HOST or [USER@]HOST:PORT"),
+						    optarg);
+			c->host = optarg;
+			break;
 		case OPT_JSON: client_json(c); break;
 		case OPT_NO_COLOR: c->color = false; break;
 		case OPT_NO_ASK: c->no_ask = true; break;
@@ -96,21 +104,27 @@ static int globals(struct client *c, int argc, char **argv)
 
 int main(int argc, char **argv)
 {
-	struct client c = { .address = getenv("FDLD_BUS") };
-	const char *term = getenv("TERM");
+	struct client c = { .ssh_said = -1 };
+	const char *term = getenv("TERM"), *bus = getenv("FDLD_BUS");
 	const struct verb *verb;
 	int rc;
 
 	i18n_init();
-	if (c.address && !*c.address)
-		c.address = NULL;
-	if (argc > 1 && !strcmp(argv[1], "__complete"))
+	if (bus && !*bus)
+		bus = NULL;
+	if (argc > 1 && !strcmp(argv[1], "__complete")) {
+		c.address = bus;
 		return complete(&c, argc - 2, argv + 2);
+	}
 	c.tty = isatty(STDOUT_FILENO);
 	c.color = c.tty && !getenv("NO_COLOR") && term && strcmp(term, "dumb");
 	rc = globals(&c, argc, argv);
 	if (rc >= 0)
 		return rc;
+	if (c.host && c.address)
+		return client_usage(N_("either --host or --bus"));
+	if (!c.host && !c.address)
+		c.address = bus;
 	if (optind == argc)
 		return client_usage(N_("which verb?"));
 	verb = verb_find(argv[optind]);
@@ -122,5 +136,6 @@ int main(int argc, char **argv)
 	rc = verb->run(&c, argc, argv);
 	json_object_put(c.mirror);
 	sd_bus_flush_close_unref(c.bus);
+	remote_close(&c);
 	return rc;
 }

@@ -189,14 +189,19 @@ bool mirror_again(struct client *c)
 {
 	_cleanup_(sd_bus_message_unrefp) sd_bus_message *m = NULL, *reply = NULL;
 	json_object *old = c->mirror;
-	int r;
+	/* through ssh a connection that still stands is kept: another one takes its time, or a password */
+	bool stands = c->host && c->bus && sd_bus_is_open(c->bus) > 0;
+	int r = 0;
 
-	c->bus = sd_bus_close_unref(c->bus);
-	r = client_open(c);
+	c->in_a_hurry = true;
+	if (!stands) {
+		c->bus = sd_bus_close_unref(c->bus);
+		r = client_open(c);
+	}
 	c->mirror = json_object_new_object();
 	if (r >= 0)
 		r = sd_bus_set_method_call_timeout(c->bus, AGAIN_USEC); /* our subscriptions too */
-	if (r >= 0)
+	if (r >= 0 && !stands)
 		r = subscribe(c);
 	if (r >= 0)
 		r = sd_bus_message_new_method_call(c->bus, &m, FDLD_BUS_NAME, FDLD_PATH_ROOT,

@@ -10,7 +10,7 @@
 #include "common/names.h"
 #include "common/util.h"
 
-char *sheet_read(int fd)
+static char *read_all(int fd)
 {
 	_cleanup_free_ char *text = NULL;
 	struct stat st;
@@ -31,6 +31,22 @@ char *sheet_read(int fd)
 	if (text)
 		text[got] = '\0';
 	return TAKE_PTR(text);
+}
+
+int sheet_take(sd_bus_message *reply, char **text)
+{
+	const char *said;
+	char type;
+	int fd, r = sd_bus_message_peek_type(reply, &type, NULL);
+
+	if (r >= 0 && type == SD_BUS_TYPE_STRING) {
+		r = sd_bus_message_read(reply, "s", &said);
+		*text = r < 0 ? NULL : strdup(said);
+	} else if (r >= 0) {
+		r = sd_bus_message_read(reply, "h", &fd);
+		*text = r < 0 ? NULL : read_all(fd);
+	}
+	return MIN(r, 0);
 }
 
 bool sheet_each(char *text, bool (*fn)(void *user, json_object *line), void *user)

@@ -7,8 +7,11 @@
 
 #include "client/client.h"
 
-/* All of the descriptor's text, NUL-terminated; free() it. NULL: it cannot be read. */
-char *sheet_read(int fd);
+/*
+ * The text that comes next in an answer, in a descriptor or, from another machine, as it is; NUL-terminated,
+ * free() it. NULL with 0: the descriptor cannot be read.
+ */
+int sheet_take(sd_bus_message *reply, char **text);
 /* Calls fn with each line as an object (borrowed) until it returns false. False: a line is no JSON. */
 bool sheet_each(char *text, bool (*fn)(void *user, json_object *line), void *user);
 /* A call of the manager with an a{sv} to be filled. NULL: no memory, or *rc is the exit code. */

@@ -253,6 +253,11 @@ static int config(struct client *c, int argc, char **argv)
 	argc -= optind + 1;
 	argv += optind + 1;
 	if (first && !strcmp(first, "check")) {
+		if (c->host)
+			return client_usage(
+				N_("config: check reads files of this machine; for those over there: "
+				   "ssh %s fdlctl config check"),
+				c->host);
 		if (root && argc)
 			return client_usage(N_("config: --root and files at once"));
 		return check(c, root, (const char *const *)argv, (size_t)argc);

@@ -8,6 +8,7 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "client/client.h"
 #include "client/package.h"
@@ -376,6 +377,25 @@ static int image_of(struct client *c, const char *name, char **path)
 	return r < 0 ? client_complain_bus(c, &error, r) : 0;
 }
 
+/* On another machine only what its store has can be flashed. */
+static int remote_package(struct client *c, const char *file, struct package_ref *p)
+{
+	_cleanup_(sd_bus_error_free) sd_bus_error error = SD_BUS_ERROR_NULL;
+	int rc = strchr(file, '/') ? 0 : client_connect(c);
+
+	if (rc)
+		return rc;
+	rc = strchr(file, '/') ? -ENOENT : stored_image(c, file, &p->image, &error);
+	if (rc >= 0)
+		return 0;
+	if (rc != -ENOENT && !(sd_bus_error_has_name(&error, error_entry(ERR_NO_SUCH_IMAGE)->bus_name) &&
+			       access(file, F_OK) == 0))
+		return client_complain_bus(c, &error, rc);
+	return client_usage(N_("flash: files do not go through ssh; copy it to %s, import it there "
+			       "('fdlctl image import'), and flash it by its name"),
+			    c->host);
+}
+
 /* What is to be flashed, from the command line: a file that can be read, or the path of an image. */
 static int package_of(struct client *c, const char *file, const struct flash_options *o,
 		      struct package_ref *p)
@@ -388,6 +408,8 @@ static int package_of(struct client *c, const char *file, const struct flash_opt
 		return image_of(c, o->image, &p->image);
 	}
 	p->name = base_name(file);
+	if (c->host)
+		return remote_package(c, file, p);
 	p->fd = open(file, O_RDONLY | O_CLOEXEC);
 	if (p->fd >= 0)
 		return 0;
@@ -467,7 +489,7 @@ static int flash(struct client *c, int argc, char **argv)
 		return client_usage(N_("flash: which package? One file, or one image."));
 	if (o.all && o.slot_count)
 		return client_usage(N_("flash: either --slot or --all"));
-	if (o.dry_run && !o.all && !o.slot_count && !o.image) {
+	if (o.dry_run && !o.all && !o.slot_count && !o.image && !c->host) {
 		struct package_wish wish = { .file = argv[optind],
 					     .only = o.only,
 					     .only_count = o.only_count,

@@ -174,19 +174,20 @@ static int page(struct query *q, uint64_t *before)
 	_cleanup_(sd_bus_error_free) sd_bus_error error = SD_BUS_ERROR_NULL;
 	_cleanup_(sd_bus_message_unrefp) sd_bus_message *m = NULL, *reply = NULL;
 	_cleanup_free_ char *text = NULL;
-	int fd, r, rc;
+	int r, rc;
 
-	m = sheet_call(q->c, "History", &rc);
+	m = sheet_call(q->c, q->c->host ? "HistoryText" : "History", &rc);
 	if (!m)
 		return rc;
 	r = append(m, q, *before);
 	if (r >= 0)
 		r = client_ask(q->c, m, &error, &reply);
 	if (r >= 0)
-		r = sd_bus_message_read(reply, "ht", &fd, before);
+		r = sheet_take(reply, &text);
+	if (r >= 0)
+		r = sd_bus_message_read(reply, "t", before);
 	if (r < 0)
 		return client_complain_bus(q->c, &error, r);
-	text = sheet_read(fd);
 	if (!text || !sheet_each(text, q->c->json ? show_json : q->csv ? show_csv : show_words, q))
 		return sheet_nonsense(q->c);
 	return 0;
@@ -240,7 +241,7 @@ static int verify(struct client *c)
 	_cleanup_free_ char *text = NULL;
 	struct failure why = { .error = ERR_HISTORY_DIFFERS, .code = -1 };
 	uint64_t jobs, count;
-	int fd, r, rc;
+	int r, rc;
 
 	m = sheet_call(c, "HistoryVerify", &rc);
 	if (!m)
@@ -249,10 +250,11 @@ static int verify(struct client *c)
 	if (r >= 0)
 		r = client_ask(c, m, &error, &reply);
 	if (r >= 0)
-		r = sd_bus_message_read(reply, "htt", &fd, &jobs, &count);
+		r = sheet_take(reply, &text);
+	if (r >= 0)
+		r = sd_bus_message_read(reply, "tt", &jobs, &count);
 	if (r < 0)
 		return client_complain_bus(c, &error, r);
-	text = sheet_read(fd);
 	if (!text || !sheet_each(text, show_difference, c))
 		return sheet_nonsense(c);
 	if (count) {
@@ -372,6 +374,10 @@ static int run(struct client *c, int argc, char **argv)
 		return client_usage(N_("history: '%s'? verify, rebuild, or options"), argv[argc - 1]);
 	if (q.csv && c->json)
 		return client_usage(N_("history: --csv or --json"));
+	if (*word == 'v' && c->host)
+		return client_usage(N_("history: the answer does not come through ssh; "
+				       "'ssh %s fdlctl history verify' compares there"),
+				    c->host);
 	if (argc)
 		return *word == 'v' ? verify(c) : rebuild(c);
 	rc = client_connect(c);

@@ -229,6 +229,9 @@ static int image(struct client *c, int argc, char **argv)
 		return list(c);
 	if (argc - optind != 1)
 		return client_usage(N_("image: import FILE, list, or show, verify, remove and which image"));
+	if (!strcmp(what, "import") && c->host)
+		return client_usage(
+			N_("image: files do not go through ssh; copy it to %s and import it there"), c->host);
 	if (!strcmp(what, "import"))
 		return import(c, argv[optind], &wish);
 	if (strcmp(what, "show") && strcmp(what, "verify") && strcmp(what, "remove"))

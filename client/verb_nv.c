@@ -40,9 +40,9 @@ static int fetch(struct query *q, bool (*fn)(void *user, json_object *line))
 	_cleanup_(sd_bus_error_free) sd_bus_error error = SD_BUS_ERROR_NULL;
 	_cleanup_(sd_bus_message_unrefp) sd_bus_message *m = NULL, *reply = NULL;
 	_cleanup_free_ char *text = NULL, *slot = NULL;
-	int fd, r, rc;
+	int r, rc;
 
-	m = sheet_call(q->c, "Backups", &rc);
+	m = sheet_call(q->c, q->c->host ? "BackupsText" : "Backups", &rc);
 	if (!m)
 		return rc;
 	if (q->slot)
@@ -59,10 +59,9 @@ static int fetch(struct query *q, bool (*fn)(void *user, json_object *line))
 	if (r >= 0)
 		r = client_ask(q->c, m, &error, &reply);
 	if (r >= 0)
-		r = sd_bus_message_read(reply, "h", &fd);
+		r = sheet_take(reply, &text);
 	if (r < 0)
 		return client_complain_bus(q->c, &error, r);
-	text = sheet_read(fd);
 	return text && sheet_each(text, fn, q) ? 0 : sheet_nonsense(q->c);
 }
 
@@ -251,6 +250,10 @@ static int run(struct client *c, int argc, char **argv)
 	argv += optind;
 	if (argc == 1 && !strcmp(argv[0], "list"))
 		return list(&q);
+	if (argc == 3 && !strcmp(argv[0], "export") && c->host)
+		return client_usage(
+			N_("nv: files do not come through ssh; export it on %s and copy it from there"),
+			c->host);
 	if (argc == 3 && !strcmp(argv[0], "export"))
 		return export(&q, argv[1], argv[2]);
 	return client_usage(N_("nv: list, or export JOB PATH"));

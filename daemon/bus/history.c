@@ -10,8 +10,15 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "common/util.h"
+
+/* Lines of an answer that is text, and its bytes: what a message may hold is the bus's decision. */
+#define TEXT_JOBS_MAX	 100u
+#define TEXT_BACKUPS_MAX 1000u
+#define TEXT_MAX	 (UINT64_C(16) << 20)
 
 /* Questions that the disk has not answered yet, in all; for those of one caller see client_errand_begin(). */
 #define INQUIRIES_MAX 32u
@@ -74,11 +81,15 @@ static void on_sheet(void *user, const struct station_sheet *sheet, const struct
 {
 	_cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
 	struct inquiry *q = user;
+	struct failure too_much = { 0 };
 
+	failure_set(&too_much, ERR_LIMITS_EXCEEDED, "the answer does not fit a message: set a lower limit");
 	if (why)
 		reply_failure_to(q->m, why);
 	else if (sd_bus_message_new_method_return(q->m, &reply) >= 0 && q->reply(sheet, reply) >= 0)
 		(void)sd_bus_send(NULL, reply, NULL);
+	else
+		reply_failure_to(q->m, &too_much);
 	inquiry_free(q);
 }
 
@@ -177,18 +188,57 @@ static int reply_lines(const struct station_sheet *sheet, sd_bus_message *reply)
 	return sd_bus_message_append(reply, "ht", sheet->fd, sheet->more);
 }
 
-int manager_history(struct call *call)
+/* The lines themselves, for a caller whom no descriptor reaches. */
+static int append_text(const struct station_sheet *sheet, sd_bus_message *reply)
+{
+	_cleanup_free_ char *text = NULL;
+	struct stat st;
+	ssize_t n;
+
+	if (fstat(sheet->fd, &st) < 0)
+		return -errno;
+	if ((uint64_t)st.st_size > TEXT_MAX)
+		return -EMSGSIZE;
+	text = calloc((size_t)st.st_size + 1, 1);
+	if (!text)
+		return -ENOMEM;
+	n = pread(sheet->fd, text, (size_t)st.st_size, 0); /* it lies in memory */
+	if (n != st.st_size)
+		return -EIO;
+	return sd_bus_message_append(reply, "s", text);
+}
+
+static int reply_text_lines(const struct station_sheet *sheet, sd_bus_message *reply)
+{
+	int r = append_text(sheet, reply);
+
+	return r < 0 ? r : sd_bus_message_append(reply, "t", sheet->more);
+}
+
+static int ask_history(struct call *call, bool text)
 {
 	struct failure why = { 0 };
 	struct history_filter filter;
 	struct inquiry *q = NULL;
 	int r = read_filter(call, OPTION_PLACE | OPTION_HISTORY, &filter, &why);
 
-	if (r >= 0 && !(q = inquiry_new(call, reply_lines, &why)))
+	if (text)
+		filter.limit = filter.limit ? MIN(filter.limit, TEXT_JOBS_MAX) : TEXT_JOBS_MAX;
+	if (r >= 0 && !(q = inquiry_new(call, text ? reply_text_lines : reply_lines, &why)))
 		r = -EDQUOT;
 	if (r >= 0)
 		r = station_history_select(call->bus->station, &filter, on_sheet, q, &why);
 	return asked(call, q, r, &why);
+}
+
+int manager_history(struct call *call)
+{
+	return ask_history(call, false);
+}
+
+int manager_history_text(struct call *call)
+{
+	return ask_history(call, true);
 }
 
 static int reply_verified(const struct station_sheet *sheet, sd_bus_message *reply)
@@ -232,18 +282,30 @@ static int reply_backups(const struct station_sheet *sheet, sd_bus_message *repl
 	return sd_bus_message_append(reply, "h", sheet->fd);
 }
 
-int manager_backups(struct call *call)
+static int ask_backups(struct call *call, bool text)
 {
 	struct failure why = { 0 };
 	struct history_filter filter;
 	struct inquiry *q = NULL;
 	int r = read_filter(call, OPTION_PLACE, &filter, &why);
 
-	if (r >= 0 && !(q = inquiry_new(call, reply_backups, &why)))
+	if (text)
+		filter.limit = filter.limit ? MIN(filter.limit, TEXT_BACKUPS_MAX) : TEXT_BACKUPS_MAX;
+	if (r >= 0 && !(q = inquiry_new(call, text ? append_text : reply_backups, &why)))
 		r = -EDQUOT;
 	if (r >= 0)
 		r = station_backups(call->bus->station, &filter, on_sheet, q, &why);
 	return asked(call, q, r, &why);
+}
+
+int manager_backups(struct call *call)
+{
+	return ask_backups(call, false);
+}
+
+int manager_backups_text(struct call *call)
+{
+	return ask_backups(call, true);
 }
 
 static int reply_exported(const struct station_sheet *sheet, sd_bus_message *reply)

@@ -229,8 +229,8 @@ static bool call_it(struct wanderer *w, const struct walk_method *method)
 
 	if (!t[0])
 		return user_call(rig, user, 5000, NULL, p, i, n, NULL);
-	/* identities in full; the rest of these two is reading */
-	if (!strcmp(n, "History") || !strcmp(n, "Backups"))
+	/* identities in full; the rest of these is reading */
+	if (!strcmp(n, "History") || !strcmp(n, "HistoryText") || !strncmp(n, "Backups", 7))
 		return user_call(rig, user, 5000, NULL, p, i, n, t, 1, "full", "b", 1);
 	if (!strcmp(t, "tsha{sv}"))
 		return user_call(rig, user, 5000, NULL, p, i, n, t, UINT64_C(1), "nv", fd, 0);

@@ -93,7 +93,7 @@ for verb in "${verbs[@]}"; do
 	said=$(diff <({ options_of <"$work/help.$verb"; printf '%s\n' --help --json; } | sort -u) \
 		<(english "$ctl" __complete 1 "$verb" -- 2>&1 | cut -f 1 | grep '^--' | sort -u)) || wrong+="$verb: < help, > completion: $said"$'\n'
 done
-said=$(diff <(grep '^  --' "$work/help" | grep -oE -- '--[a-z-]+' | sort -u) <(rendered man/fdlctl.1 | sed -n '/^OPTIONS/,/^VERBS/p' | options_of)) || wrong+="fdlctl: < help, > page: $said"$'\n'
+said=$(diff <(sed -n '/^Options, /,/^$/p' "$work/help" | grep -oE -- '--[a-z-]+' | sort -u) <(rendered man/fdlctl.1 | sed -n '/^OPTIONS/,/^VERBS/p' | options_of)) || wrong+="fdlctl: < help, > page: $said"$'\n'
 said=$(diff <("$build/fdld" --help | grep -oE -- '--[a-z-]+' | sort -u) \
 	<(rendered man/fdld.8 | sed -n '/^OPTIONS/,/^SIGNALS/p' | grep -oE '^ +(-., )?--[a-z-]+' | grep -oE -- '--[a-z-]+' | sort -u)) || wrong+="fdld: < help, > page: $said"$'\n'
 verdict "every verb and option of the help is in the page and in completion, and the reverse" "$wrong"
