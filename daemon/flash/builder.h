@@ -25,6 +25,10 @@ int builder_backups(struct builder *b);
 /* Index of the backup of this place, -1 none. */
 int32_t builder_find_backup(const struct plan *p, bool by_name, const char *target, uint64_t address);
 
+/* It loses what is the phone's own, and that was said in so many words: a backup is taken, and then it is
+ * done. */
+bool builder_gives_up(const struct builder *b, const struct pac_item *item);
+
 bool item_is_write(const struct pac_item *item);
 bool item_is_erase(const struct pac_item *item);
 /* Entries whose content comes from the phone itself. */

@@ -122,6 +122,7 @@ struct step_kind {
 struct connect_state {
 	uint32_t probes, connects;
 	bool sent, garbled, drained, spoke, restarted;
+	bool stayed; /* the session before left it in its last loader, in order */
 	bool detect; /* the sum-framed CONNECT of section 18 is next */
 	bool quiet;  /* let later answers pass before the next command */
 };
@@ -162,7 +163,7 @@ struct probe_row {
 struct probe_state {
 	/* in words; is there a byte; NAND: may it be opened for so many */
 	enum { PROBE_WORDS, PROBE_BYTES, PROBE_OPENINGS, PROBE_OVER } how;
-	struct probe_row *row; /* TABLE_MAX of them */
+	struct probe_row *row; /* PROBE_ROWS of them */
 	uint32_t count, i;
 	struct reader r;
 	struct size_search search;
@@ -314,6 +315,7 @@ enum phase {
 struct session {
 	struct session_config config;
 	const struct plan *plan;
+	struct plan *grown; /* own_by_table: the plan with its backups; then `plan` is this one */
 	struct plan *resolved;
 	struct device_facts facts;
 	struct session_progress progress;

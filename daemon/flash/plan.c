@@ -70,12 +70,17 @@ static int check_options(const struct pac *pac, const struct plan_options *o, st
 	if (o->nv_from[0] && o->nv == NV_PACKAGE)
 		return failure_set(why, ERR_INVALID_ARGS,
 				   "NV can not come from a backup and from the package");
+	if (o->erase_all && o->own == OWN_REFUSE)
+		return failure_set(why, ERR_PARTITION_UNIQUE,
+				   "everything would be erased, and with it what is this phone's own");
 	if (o->erase_all && o->only_count)
 		return failure_set(why, ERR_INVALID_ARGS,
 				   "erase-all leaves nothing that single entries could join");
-	if (o->erase_all && o->repartition == REPARTITION_NEVER)
+	if (o->erase_all && o->own != OWN_I_KNOW && o->repartition == REPARTITION_NEVER)
 		return failure_set(why, ERR_INVALID_ARGS,
 				   "erase-all takes the table too: it has to be written again");
+	if ((unsigned)o->own > OWN_I_KNOW || (unsigned)o->addressing > ADDRESSING_NUMBERS)
+		return failure_set(why, ERR_INVALID_ARGS, "an option is out of range");
 	rc = check_names(pac, o->only, o->only_count, "entries", why);
 	return rc ? rc : check_names(pac, o->without, o->without_count, "without", why);
 }
@@ -196,15 +201,23 @@ static int gaps(struct plan *p, struct failure *why)
 
 static bool any_by_name(const struct plan *p)
 {
+	bool entries = false;
 	size_t count;
 	const struct pac_item *items = pac_items(p->pac, &count);
 
 	if (p->table.count)
 		return true;
-	for (size_t i = 0; i < count; i++)
-		if (items[i].partition[0] && items[i].file->flag != 2)
+	for (size_t i = 0; i < count; i++) {
+		enum scheme_class c = items[i].file->class;
+
+		if (items[i].file->flag == 2)
+			continue;
+		if (items[i].partition[0])
 			return true;
-	return false;
+		entries |= c != CLASS_FDL1 && c != CLASS_FDL2;
+	}
+	/* loaders alone tell nothing; a phone with one loader knows no names (bsl-protocol 16) */
+	return !entries && p->options.addressing != ADDRESSING_NUMBERS && p->family == PLAN_TWO_STAGE;
 }
 
 static void mirror_doubts(struct plan *p)
@@ -298,7 +311,9 @@ static int compile(struct plan *p, struct failure *why)
 		rc = plan_add_end(p, why);
 	if (rc)
 		return rc;
-	p->may_not_know = p->old_ids ? UNKNOWN_NONE : p->backup_count ? UNKNOWN_UID : UNKNOWN_LIST_OR_UID;
+	p->may_not_know = p->old_ids			       ? UNKNOWN_NONE
+			  : p->backup_count || p->own_by_table ? UNKNOWN_UID
+							       : UNKNOWN_LIST_OR_UID;
 	if (p->may_not_know != UNKNOWN_NONE)
 		plan_doubt(p, "may-not-know=%s: the one command that the phone may not know",
 			   plan_unknown_text(p->may_not_know));

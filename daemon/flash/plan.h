@@ -24,6 +24,22 @@ enum repartition_policy {
 enum verify_level { LEVEL_ACKNOWLEDGED, LEVEL_SAMPLED, LEVEL_VERIFIED };
 enum end_action { END_RESET, END_POWER_OFF, END_STAY };
 
+/*
+ * What happens where a plan would write or erase an area whose content is this one phone's own (partition.h).
+ * Single things (made packages) are compiled with REFUSE or I_KNOW; reading is free in any case.
+ */
+enum own_policy {
+	OWN_PACKAGE, /* a whole package: as it says; who may start it is decided by plan_loses_own() */
+	OWN_REFUSE,  /* PartitionUnique */
+	OWN_I_KNOW,  /* it was said in so many words: a backup is taken first, durable, and then it is done */
+};
+/* How places are told to the phone. */
+enum addressing {
+	ADDRESSING_PACKAGE, /* as the entries of the package have it; by name where it has loaders only */
+	ADDRESSING_NAMES,
+	ADDRESSING_NUMBERS, /* addresses and ids (old_ids below) */
+};
+
 #define PLAN_NAMES_MAX 64
 
 /* All zero is the default. Strings are IDs of entries (or their partition names), compared without case. */
@@ -38,7 +54,9 @@ struct plan_options {
 	bool raw;		      /* raw-data mode; off by default (design, section 6) */
 	bool continue_without_backup; /* blank prodnv or miscdata is no reason to stop */
 	char nv_from[24];	      /* job id of an owed backup to take NV from; empty: none named */
-	bool nv_not_this_phone;	      /* the owed backup of this slot belongs to another phone */
+	enum own_policy own;
+	enum addressing addressing; /* of a package that has loaders only */
+	bool nv_not_this_phone;	    /* the owed backup of this slot belongs to another phone */
 	char only[PLAN_NAMES_MAX]
 		 [40]; /* take only these (and what they need); count 0 = as the package says */
 	char without[PLAN_NAMES_MAX][40]; /* leave these */
@@ -130,6 +148,11 @@ struct plan_backup {
 	uint64_t address;
 	uint64_t size; /* bytes to read; NV: the declared length, the true one is in the image */
 	bool must;     /* without it nothing is erased */
+	/*
+	 * The plan replaces this very content because it was told to (OWN_I_KNOW): it is kept, but owed to
+	 * nobody. size may be 0 then: all there is, by the phone's table.
+	 */
+	bool given_up;
 	char sink[40]; /* file name: target, lower case, [a-z0-9_.-] */
 };
 
@@ -165,6 +188,13 @@ struct plan {
 	enum plan_unknown may_not_know;
 	struct plan_backup backup[FACTS_BACKUPS_MAX];
 	uint32_t backup_count;
+	/*
+	 * Everything is at stake and no package says what this phone has of its own: when its table is known,
+	 * a backup of each such area is added (plan_backups_by_table), and without a table nothing is done.
+	 */
+	bool own_by_table;
+	bool whole_table; /* the result is the phone's table: what it is called and how large, as far as it
+			     tells */
 	struct plan_step step[PLAN_STEPS_MAX];
 	uint32_t step_count;
 	uint64_t bytes_to_send; /* loaders and images, guards taken as true */
@@ -181,12 +211,19 @@ struct plan {
 /*
  * Compiles. On refusal returns negative errno and fills *why (PackageNoLoader, PackageType, PackageUnsafe,
  * ImageTooLarge against the package's own table, LoaderMismatch, PackagePartitions, InvalidArgs for an
- * unknown entry name ...). *out is one allocation; plan_free(). Order: pac-and-flow 5.4 and 11; NV directly
- * after repartition.
+ * unknown entry name, PartitionUnique ...). *out is one allocation; plan_free(). Order: pac-and-flow 5.4 and
+ * 11; NV directly after repartition.
  */
 int plan_compile(const struct pac *pac, const struct plan_options *options, struct plan **out,
 		 struct failure *why);
 void plan_free(struct plan *plan);
+/*
+ * For a plan with own_by_table: a copy of it with a backup of each area of the phone's own that its table
+ * lists and the plan does not keep yet. 0 and *out (plan_free), or TableUnreadable (nothing is known of the
+ * phone's areas, and it is not known to be blank), LimitsExceeded, Internal. Pure.
+ */
+int plan_backups_by_table(const struct plan *plan, const struct device_facts *facts, struct plan **out,
+			  struct failure *why);
 /*
  * With these options the package writes or erases an area other than NV whose content is this one phone's own
  * (factory data, calibration) and which is not read before and put back.
@@ -212,6 +249,13 @@ struct plan_read {
  */
 int plan_compile_read(const struct pac *pac, const struct plan_options *options,
 		      const struct plan_read *reads, uint32_t count, struct plan **out, struct failure *why);
+/*
+ * A plan that only learns: loaders, capabilities, the partition table with every means there is (GPT, list
+ * with its unit measured, sizes probed name by name), no identity. The table is session_result.facts->table,
+ * with its origin; count 0: this phone tells none (old_ids: it has none). Refusals as plan_compile_read().
+ */
+int plan_compile_table(const struct pac *pac, const struct plan_options *options, struct plan **out,
+		       struct failure *why);
 /* Something of the phone's storage is going to be changed: then backups, intent and gate come first. */
 bool plan_destroys(const struct plan *plan);
 

@@ -6,9 +6,11 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "common/util.h"
+#include "flash/partition.h"
 #include "pac/phasecheck.h"
 
 #define NV_READ_DEFAULT 0x100000u /* bytes to read of an NV area whose size the scheme leaves out (5.6) */
@@ -91,17 +93,45 @@ static int item_backup(struct builder *b, const struct pac_item *item)
 	return 0;
 }
 
+/* What is given up on purpose is kept all the same: NV is owed until something valid stands there again. */
+static int given_up(struct builder *b, const struct pac_item *item)
+{
+	bool by_name = item->partition[0];
+	bool nv = by_name ? rule_is_nv(item->partition) : rule_is_nv_address(item->address);
+	struct plan_backup *k;
+
+	if (builder_find_backup(b->p, by_name, item->partition, item->address) >= 0)
+		return 0;
+	/* where no table tells a size, the scheme has to */
+	if (!by_name && !item->block_size && !nv)
+		return builder_refuse(b, item, ERR_INVALID_ARGS,
+				      "how many bytes are to be kept has to be said");
+	k = new_backup(b, nv ? BACKUP_NV : BACKUP_FILE, by_name ? item->partition : NULL, item->address);
+	if (!k)
+		return plan_full(b->why);
+	k->given_up = true;
+	k->must = !b->p->options.continue_without_backup;
+	k->size = by_name ? 0 : item->block_size;
+	if (nv)
+		k->size = NV_READ_DEFAULT;
+	return 0;
+}
+
 /* What a new table would displace although no entry cares for it: kept by name. */
 static int table_backups(struct builder *b)
 {
 	for (uint32_t i = 0; b->moves && i < b->p->table.count; i++) {
 		const struct table_entry *row = &b->p->table.entry[i];
 		bool nv = rule_is_nv(row->name);
+		/* a package brings the rest of its firmware; a table alone brings nothing */
+		bool own = b->p->options.own != OWN_PACKAGE && partition_class(row->name) == PARTITION_OWN &&
+			   !rule_is_nv_twin(row->name);
 		struct plan_backup *k;
 
 		char other[40];
 
-		if ((!nv && !name_is_kept(row->name)) || builder_find_backup(b->p, true, row->name, 0) >= 0)
+		if ((!nv && !own && !name_is_kept(row->name)) ||
+		    builder_find_backup(b->p, true, row->name, 0) >= 0)
 			continue;
 		/* the phone writes an NV image of one slot to the other by itself: a second write would undo
 		 * the first */
@@ -118,12 +148,55 @@ static int table_backups(struct builder *b)
 	return 0;
 }
 
+int plan_backups_by_table(const struct plan *plan, const struct device_facts *facts, struct plan **out,
+			  struct failure *why)
+{
+	struct plan *p = malloc(sizeof(*p));
+	struct builder b = { .p = p, .why = why };
+
+	*out = NULL;
+	if (!p)
+		return failure_set(why, ERR_INTERNAL, "no memory for the plan");
+	*p = *plan;
+	if (!facts->table.count && !facts->table_absent) {
+		plan_free(p);
+		return failure_set(
+			why, ERR_TABLE_UNREADABLE,
+			"what this phone has of its own could not be found, so it could not be kept");
+	}
+	for (uint32_t i = 0; i < facts->table.count; i++) {
+		const char *name = facts->table.entry[i].name;
+		bool nv = rule_is_nv(name);
+		struct plan_backup *k;
+
+		if (partition_class(name) != PARTITION_OWN || rule_is_nv_twin(name) ||
+		    builder_find_backup(p, true, name, 0) >= 0)
+			continue;
+		k = new_backup(&b, nv ? BACKUP_NV : BACKUP_FILE, name, 0);
+		if (!k) {
+			plan_free(p);
+			return plan_full(why);
+		}
+		k->size = nv ? NV_READ_DEFAULT : 0;
+		k->must = !plan->options.continue_without_backup;
+	}
+	*out = p;
+	return 0;
+}
+
 int builder_backups(struct builder *b)
 {
 	for (size_t i = 0; i < b->count; i++) {
 		const struct pac_item *item = &b->items[i];
 		int rc;
 
+		if (rule_taken(&b->p->options, item) && builder_gives_up(b, item) &&
+		    !(item_is_write(item) && rule_item_is_nv(item))) {
+			rc = given_up(b, item);
+			if (rc)
+				return rc;
+			continue;
+		}
 		if (!rule_taken(&b->p->options, item) || !item_is_write(item))
 			continue;
 		if (!rule_item_is_nv(item) && !item_is_kept(item))

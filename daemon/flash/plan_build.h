@@ -61,6 +61,8 @@ int plan_head(struct plan *p, struct failure *why);
 int plan_add_end(struct plan *p, struct failure *why);
 /* Names the stage of a refusal that has none yet. */
 void plan_blame(struct failure *why);
+/* PartitionMissing for a name that a table lacks, with the name that was meant where that can be told. */
+int plan_absent(const struct flash_table *t, const char *name, struct failure *why);
 /* Puts a READ inside what the phone has; fills its size if that was left open. */
 int plan_fit_read(struct plan *to, const struct device_facts *facts, struct plan_step *s,
 		  struct failure *why);

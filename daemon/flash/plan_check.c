@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "common/util.h"
+#include "flash/partition.h"
 
 int builder_refuse(struct builder *b, const struct pac_item *item, enum error_id error, const char *text)
 {
@@ -37,7 +38,7 @@ bool item_is_kept(const struct pac_item *item)
 
 bool name_is_kept(const char *name)
 {
-	return !strcmp(name, "prodnv") || !strcmp(name, "miscdata");
+	return partition_traits(name) & PARTITION_ALWAYS_KEPT;
 }
 
 static int check_class(struct builder *b, const struct pac_item *item)
@@ -85,6 +86,33 @@ static int check_target(struct builder *b, const struct pac_item *item)
 	if (!write && item->block_size > UINT32_MAX)
 		return builder_refuse(b, item, ERR_PACKAGE_SCHEME, "its size has more than 32 bits");
 	return 0;
+}
+
+/* Whether running this entry would lose what is the phone's own: NV that is merged, and what is put back, is
+ * not. */
+static bool loses_own(const struct builder *b, const struct pac_item *item)
+{
+	enum partition_class class = item->partition[0] ? partition_class(item->partition)
+							: partition_class_at(item->address);
+
+	if (item_is_write(item) && rule_item_is_nv(item))
+		return b->p->options.nv == NV_PACKAGE;
+	if (!item_is_write(item) && !item_is_erase(item))
+		return false;
+	return class == PARTITION_OWN && !item_is_kept(item) && !rule_item_is_phasecheck(item);
+}
+
+static int check_own(struct builder *b, const struct pac_item *item)
+{
+	if (b->p->options.own == OWN_REFUSE && loses_own(b, item))
+		return builder_refuse(b, item, ERR_PARTITION_UNIQUE,
+				      item_is_erase(item) ? "it would be erased" : "it would be replaced");
+	return 0;
+}
+
+bool builder_gives_up(const struct builder *b, const struct pac_item *item)
+{
+	return b->p->options.own == OWN_I_KNOW && loses_own(b, item);
 }
 
 static int check_file(struct builder *b, const struct pac_item *item)
@@ -148,6 +176,8 @@ int builder_check(struct builder *b)
 		rc = check_class(b, item);
 		if (!rc)
 			rc = check_target(b, item);
+		if (!rc)
+			rc = check_own(b, item);
 		if (!rc)
 			rc = check_file(b, item);
 		if (rc)

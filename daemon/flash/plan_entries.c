@@ -21,25 +21,45 @@ static struct plan_step *destructive(struct builder *b, enum plan_op op, enum bo
 	return s;
 }
 
+/* Nothing follows: the phone is to be left empty, and what it has of its own is kept and owed. */
+static bool only_erases_all(const struct builder *b)
+{
+	for (size_t i = 0; i < b->count; i++)
+		if (rule_taken(&b->p->options, &b->items[i]) && item_is_write(&b->items[i]))
+			return false;
+	return b->p->options.own == OWN_I_KNOW && !b->p->table.count;
+}
+
+static int check_erase_all(struct builder *b)
+{
+	if (b->p->old_ids)
+		return failure_set(b->why, ERR_INVALID_ARGS,
+				   "everything at once is erased by name only: erase the areas by address");
+	if (only_erases_all(b)) {
+		b->p->own_by_table = true;
+		return 0;
+	}
+	if (!b->p->table.count)
+		return failure_set(b->why, ERR_INVALID_ARGS,
+				   "erase-all needs a package with partitions: it erases the table too");
+	for (size_t i = 0; i < b->count; i++)
+		if (rule_taken(&b->p->options, &b->items[i]) && item_is_write(&b->items[i]) &&
+		    !strcmp(b->items[i].partition, "splloader"))
+			return 0;
+	return failure_set(b->why, ERR_PACKAGE_UNSAFE,
+			   "erase-all takes the boot area and nothing would be written to splloader");
+}
+
 static int head(struct builder *b)
 {
 	enum repartition_policy policy = plan_repartition(b->p);
 	struct plan_step *s;
 
 	if (b->p->options.erase_all) {
-		bool spl = false;
+		int rc = check_erase_all(b);
 
-		if (b->p->old_ids || !b->p->table.count)
-			return failure_set(
-				b->why, ERR_INVALID_ARGS,
-				"erase-all needs a package with partitions: it erases the table too");
-		for (size_t i = 0; i < b->count; i++)
-			spl |= rule_taken(&b->p->options, &b->items[i]) && item_is_write(&b->items[i]) &&
-			       !strcmp(b->items[i].partition, "splloader");
-		if (!spl)
-			return failure_set(
-				b->why, ERR_PACKAGE_UNSAFE,
-				"erase-all takes the boot area and nothing would be written to splloader");
+		if (rc)
+			return rc;
 		s = destructive(b, OP_ERASE_ALL, BOUNDARY_BOUND);
 		if (!s)
 			return plan_full(b->why);
@@ -153,7 +173,7 @@ static int bound_group(struct builder *b)
 			int32_t item = backup->item;
 			int rc;
 
-			if ((backup->kind == BACKUP_NV) != nv)
+			if ((backup->kind == BACKUP_NV) != nv || backup->given_up)
 				continue;
 			for (size_t i = 0; !nv && i < b->count; i++)
 				if (rule_taken(&b->p->options, &b->items[i]) && item_is_kept(&b->items[i]) &&
@@ -224,7 +244,8 @@ static int rest(struct builder *b)
 		if (!rule_taken(&b->p->options, item) || b->placed[i])
 			continue;
 		if (item_is_erase(item)) {
-			if (endangers_nv(item) && b->p->options.nv != NV_PACKAGE)
+			if (endangers_nv(item) && b->p->options.nv != NV_PACKAGE &&
+			    !builder_gives_up(b, item))
 				return builder_refuse(b, item, ERR_PACKAGE_UNSAFE,
 						      "it erases NV and no entry writes NV back");
 			rc = erase(b, i, BOUNDARY_ENTRY);

@@ -5,14 +5,15 @@
  */
 #include <string.h>
 
+#include "flash/partition.h"
 #include "flash/plan.h"
 #include "flash/plan_build.h"
 
-/* Factory data, serial numbers and station marks, keys, calibration. */
+/* Factory data, serial numbers and station marks, keys, calibration; NV has a policy of its own. */
 static bool is_own(const char *name)
 {
-	return !strcmp(name, "prodnv") || !strcmp(name, "miscdata") || !strcmp(name, "persist") ||
-	       strstr(name, "calinv");
+	return partition_class(name) == PARTITION_OWN &&
+	       !(partition_traits(name) & (PARTITION_NV | PARTITION_NV_TWIN));
 }
 
 /* Its content is read from the phone before and comes back. */

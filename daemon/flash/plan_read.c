@@ -71,32 +71,32 @@ static int add_read(struct plan *p, const struct plan_read *r, uint32_t sink, st
 	return 0;
 }
 
-int plan_compile_read(const struct pac *pac, const struct plan_options *options,
-		      const struct plan_read *reads, uint32_t count, struct plan **out, struct failure *why)
+/* A plan with loaders and nothing else. */
+static struct plan *begin(const struct pac *pac, const struct plan_options *options,
+			  enum addressing addressing, struct failure *why)
 {
 	struct plan *p = calloc(1, sizeof(*p));
-	int rc;
 
-	*out = NULL;
 	if (why)
 		memset(why, 0, sizeof(*why));
-	if (!p)
-		return failure_set(why, ERR_INTERNAL, "no memory for the plan");
+	if (!p) {
+		failure_set(why, ERR_INTERNAL, "no memory for the plan");
+		return NULL;
+	}
 	p->pac = pac;
-	/* of the options only these two mean something here */
+	/* of the options only these mean something here */
 	if (options)
 		p->options = (struct plan_options){ .end = options->end,
-						    .force_loaders = options->force_loaders };
+						    .force_loaders = options->force_loaders,
+						    .addressing = options->addressing };
+	if (p->options.addressing == ADDRESSING_PACKAGE)
+		p->options.addressing = addressing;
 	p->options.repartition = REPARTITION_NEVER;
-	rc = plan_head(p, why);
-	if (!rc && (!count || count > PLAN_READS_MAX))
-		rc = failure_set(why, ERR_INVALID_ARGS, "%" PRIu32 " areas to read, 1 to %d are possible",
-				 count, PLAN_READS_MAX);
-	for (uint32_t i = 0; i < count && !rc; i++) {
-		rc = check_read(p, &reads[i], why);
-		if (!rc)
-			rc = add_read(p, &reads[i], i, why);
-	}
+	return p;
+}
+
+static int finish(struct plan *p, int rc, struct plan **out, struct failure *why)
+{
 	p->may_not_know = p->old_ids ? UNKNOWN_NONE : UNKNOWN_LIST_OR_UID;
 	if (!rc)
 		rc = plan_add_end(p, why);
@@ -108,6 +108,40 @@ int plan_compile_read(const struct pac *pac, const struct plan_options *options,
 	plan_total(p);
 	*out = p;
 	return 0;
+}
+
+int plan_compile_read(const struct pac *pac, const struct plan_options *options,
+		      const struct plan_read *reads, uint32_t count, struct plan **out, struct failure *why)
+{
+	struct plan *p;
+	int rc;
+
+	*out = NULL;
+	p = begin(pac, options, count && !reads[0].target[0] ? ADDRESSING_NUMBERS : ADDRESSING_NAMES, why);
+	if (!p)
+		return -ENOMEM;
+	rc = plan_head(p, why);
+	if (!rc && (!count || count > PLAN_READS_MAX))
+		rc = failure_set(why, ERR_INVALID_ARGS, "%" PRIu32 " areas to read, 1 to %d are possible",
+				 count, PLAN_READS_MAX);
+	for (uint32_t i = 0; i < count && !rc; i++) {
+		rc = check_read(p, &reads[i], why);
+		if (!rc)
+			rc = add_read(p, &reads[i], i, why);
+	}
+	return finish(p, rc, out, why);
+}
+
+int plan_compile_table(const struct pac *pac, const struct plan_options *options, struct plan **out,
+		       struct failure *why)
+{
+	struct plan *p = begin(pac, options, ADDRESSING_PACKAGE, why);
+
+	*out = NULL;
+	if (!p)
+		return -ENOMEM;
+	p->whole_table = true;
+	return finish(p, plan_head(p, why), out, why);
 }
 
 int plan_fit_read(struct plan *to, const struct device_facts *facts, struct plan_step *s, struct failure *why)
@@ -124,7 +158,7 @@ int plan_fit_read(struct plan *to, const struct device_facts *facts, struct plan
 	if (have && rule_is_nv(s->target))
 		have -= MIN(have, NV_FLASH_HEADER);
 	if (t->count && !row && !whole_area)
-		return failure_set(why, ERR_PARTITION_MISSING, "'%s' is not in the phone's table", s->target);
+		return plan_absent(t, s->target, why);
 	if (!have && !s->size)
 		return failure_set(why, ERR_TABLE_UNREADABLE,
 				   "how large '%s' is could not be found: say how many bytes", s->target);

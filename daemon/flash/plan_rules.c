@@ -4,6 +4,7 @@
 #include <strings.h>
 
 #include "common/util.h"
+#include "flash/partition.h"
 #include "flash/plan_entries.h"
 
 /* Length of the name without "_a" or "_b". */
@@ -14,21 +15,6 @@ static size_t stem(const char *name)
 	return n > 2 && name[n - 2] == '_' && (name[n - 1] == 'a' || name[n - 1] == 'b') ? n - 2 : n;
 }
 
-static bool stem_ends(const char *name, const char *end)
-{
-	size_t n = stem(name), e = strlen(end);
-
-	return n >= e && !strncmp(name + n - e, end, e);
-}
-
-static bool one_of(const char *name, const char *const *list, size_t n)
-{
-	for (size_t i = 0; i < n; i++)
-		if (!strcmp(name, list[i]))
-			return true;
-	return false;
-}
-
 bool rule_forbidden(const char *name)
 {
 	return !strcasecmp(name, "erase_all") || !strcasecmp(name, "user_partition") || strstr(name, "_size");
@@ -36,17 +22,17 @@ bool rule_forbidden(const char *name)
 
 bool rule_is_nv(const char *name)
 {
-	return stem_ends(name, "fixnv1");
+	return partition_traits(name) & PARTITION_NV;
 }
 
 bool rule_is_nv_twin(const char *name)
 {
-	return stem_ends(name, "fixnv2") || stem_ends(name, "runtimenv2");
+	return partition_traits(name) & PARTITION_NV_TWIN;
 }
 
 bool rule_is_runtime_nv(const char *name)
 {
-	return stem_ends(name, "runtimenv1");
+	return partition_traits(name) & PARTITION_RUNTIME_NV;
 }
 
 bool rule_nv_twin(const char *name, char *twin, size_t size)
@@ -60,22 +46,17 @@ bool rule_nv_twin(const char *name, char *twin, size_t size)
 
 bool rule_is_boot_area(const char *name)
 {
-	return !strcmp(name, "splloader") || !strcmp(name, "splloader_bak") ||
-	       !strcmp(name, "spl_loader_bak");
+	return partition_traits(name) & PARTITION_BOOT_AREA;
 }
 
 bool rule_is_boot_chain(const char *name)
 {
-	static const char *const chain[] = { "uboot", "uboot_a", "uboot_b", "uboot_bak" };
-
-	return rule_is_boot_area(name) || one_of(name, chain, ARRAY_SIZE(chain));
+	return partition_traits(name) & PARTITION_UNCUT;
 }
 
 bool rule_has_twin(const char *name)
 {
-	static const char *const twins[] = { "uboot", "trustos", "teecfg", "sml", "vbmeta" };
-
-	return one_of(name, twins, ARRAY_SIZE(twins));
+	return partition_traits(name) & PARTITION_HAS_TWIN && stem(name) == strlen(name);
 }
 
 bool rule_other_slot(const char *name, char *other, size_t size)

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "common/util.h"
+#include "flash/partition.h"
 #include "flash/resolve_inner.h"
 
 /* ---- storage ---- */
@@ -257,6 +258,58 @@ static int put_steps(struct resolver *r, bool repartition)
 	return rc;
 }
 
+static bool has_step(const struct plan *p, uint32_t backup)
+{
+	for (uint32_t i = 0; i < p->step_count; i++)
+		if (p->step[i].backup == (int32_t)backup && p->step[i].op != OP_VERIFY)
+			return true;
+	return false;
+}
+
+/* What no step brings back is on disk, or was not there: else nothing is begun. */
+static int check_kept(struct resolver *r)
+{
+	for (uint32_t i = 0; i < r->from->backup_count; i++) {
+		const struct plan_backup *b = &r->from->backup[i];
+		const struct backup_fact *f = fact_of(r, (int32_t)i);
+		struct plan_step at = { .by_name = b->by_name };
+
+		memcpy(at.target, b->target, sizeof(at.target));
+		if (!b->must || (!b->given_up && !r->from->own_by_table) || has_step(r->from, i) ||
+		    absent(r, &at))
+			continue;
+		if (f->state == BACKUP_VALID || f->state == BACKUP_BLANK || f->state == BACKUP_INVALID)
+			continue;
+		if (failure_set(r->why, ERR_BACKUP_FAILED, "'%s' could not be backed up%s%s", b->target,
+				f->note[0] ? ": " : "", f->note) < 0 &&
+		    r->why)
+			snprintf(r->why->entry, sizeof(r->why->entry), "%s", b->target);
+		return -error_entry(ERR_BACKUP_FAILED)->err;
+	}
+	return 0;
+}
+
+/* A table without a row for what is the phone's own leaves it no place to come back to. */
+static int check_own_rows(struct resolver *r)
+{
+	const struct flash_table *t = &r->facts->table;
+
+	for (uint32_t i = 0; i < t->count && r->from->options.own == OWN_REFUSE; i++) {
+		const char *name = t->entry[i].name;
+
+		if (partition_class(name) == PARTITION_OWN && !table_find(&r->coming, name)) {
+			int rc = failure_set(
+				r->why, ERR_PARTITION_UNIQUE,
+				"the new table has no '%s', which holds what is this phone's own", name);
+
+			if (r->why)
+				snprintf(r->why->entry, sizeof(r->why->entry), "%s", name);
+			return rc;
+		}
+	}
+	return 0;
+}
+
 static int resolve(struct resolver *r)
 {
 	bool repartition = false;
@@ -269,6 +322,10 @@ static int resolve(struct resolver *r)
 
 	if (!rc && !r->from->old_ids)
 		rc = resolver_table(r, &repartition);
+	if (!rc && repartition)
+		rc = check_own_rows(r);
+	if (!rc)
+		rc = check_kept(r);
 	if (rc)
 		return rc;
 	if (repartition && r->differs[0])

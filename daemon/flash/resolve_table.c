@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "common/util.h"
 #include "flash/table_payload.h"
@@ -169,6 +170,32 @@ int resolver_table(struct resolver *r, bool *repartition)
 
 /* ---- fitting one entry ---- */
 
+/* The usual mistake is a name from a phone with the other number of slots: the right one is said. */
+int plan_absent(const struct flash_table *t, const char *name, struct failure *why)
+{
+	char a[TABLE_NAME_MAX + 8], b[TABLE_NAME_MAX + 8], other[40];
+	size_t n = strlen(name);
+
+	snprintf(a, sizeof(a), "%.36s_a", name);
+	snprintf(b, sizeof(b), "%.36s_b", name);
+	if (table_find(t, a) && table_find(t, b))
+		return failure_set(why, ERR_PARTITION_MISSING,
+				   "'%s' is not in the table: this phone has two slots, say '%s' or '%s'",
+				   name, a, b);
+	if (rule_other_slot(name, other, sizeof(other))) {
+		snprintf(a, sizeof(a), "%.*s", (int)(n - 2), name);
+		if (table_find(t, a))
+			return failure_set(why, ERR_PARTITION_MISSING,
+					   "'%s' is not in the table: this phone has one slot, say '%s'",
+					   name, a);
+	}
+	for (uint32_t i = 0; i < t->count; i++)
+		if (!strcasecmp(t->entry[i].name, name))
+			return failure_set(why, ERR_PARTITION_MISSING, "'%s' is not in the table, '%s' is",
+					   name, t->entry[i].name);
+	return failure_set(why, ERR_PARTITION_MISSING, "'%s' is not in the table", name);
+}
+
 static int missing(struct resolver *r, const struct plan_step *s)
 {
 	bool wanted = r->differs[0] && table_find(&r->to->table, s->target);
@@ -179,7 +206,7 @@ static int missing(struct resolver *r, const struct plan_step *s)
 				 "'%s' is not in the phone's table and repartitioning is not allowed: %s",
 				 s->target, r->differs);
 	else
-		rc = failure_set(r->why, ERR_PARTITION_MISSING, "'%s' is not in the table", s->target);
+		rc = plan_absent(&r->coming, s->target, r->why);
 	if (r->why)
 		snprintf(r->why->entry, sizeof(r->why->entry), "%s", s->target);
 	return rc;

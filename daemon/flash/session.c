@@ -61,6 +61,7 @@ void session_free(struct session *s)
 	free(s->entries);
 	free(s->written);
 	plan_free(s->resolved);
+	plan_free(s->grown);
 	bsl_link_free(s->link);
 	free(s);
 }

@@ -60,6 +60,9 @@ static void threaten(struct session *s, const struct plan_step *p)
 
 		if (i >= s->facts.backup_count || s->facts.backups[i].state != BACKUP_VALID)
 			continue;
+		/* told to: kept, but nobody has to bring it back; NV always */
+		if (b->given_up && b->kind == BACKUP_FILE)
+			continue;
 		if (all || same || (p->destructive && p->backup == (int32_t)i))
 			s->nv_threat |= 1ull << i;
 	}
@@ -172,7 +175,20 @@ static const struct step_kind *load_phase(const struct session *s)
 	}
 }
 
-static const struct step_kind *learn_phase(const struct session *s)
+/* The backups that only the phone's own table tells. False: it has failed. */
+static bool keep_by_table(struct session *s)
+{
+	struct failure why = { 0 };
+
+	if (plan_backups_by_table(s->plan, &s->facts, &s->grown, &why)) {
+		step_fail_why(s, &why);
+		return false;
+	}
+	s->plan = s->grown;
+	return true;
+}
+
+static const struct step_kind *learn_phase(struct session *s)
 {
 	bool fdl2 = s->where == BSL_STAGE_FDL2 && !s->resumed;
 
@@ -182,7 +198,10 @@ static const struct step_kind *learn_phase(const struct session *s)
 		return fdl2 && s->plan->may_not_know != UNKNOWN_NONE && !s->unknown_spent ? &step_uid : NULL;
 	case PHASE_OWED: return plan_destroys(s->plan) ? &step_owed : NULL;
 	case PHASE_TABLE: return s->plan->old_ids || s->where == BSL_STAGE_FDL ? NULL : &step_table;
-	case PHASE_BACKUP: return s->backup_at < s->plan->backup_count ? &step_backup : NULL;
+	case PHASE_BACKUP:
+		if (s->plan->own_by_table && !s->grown && !keep_by_table(s))
+			return NULL;
+		return s->backup_at < s->plan->backup_count ? &step_backup : NULL;
 	/* the first access by name mends a broken first copy from the second (device-behaviour 17: F48) */
 	case PHASE_TABLE_AGAIN:
 		return s->table_damaged && !s->facts.table.count && s->plan->backup_count ? &step_table

@@ -70,9 +70,13 @@ static enum step_says backup_begin(struct session *s)
 		/* that probing met a refusal proves nothing: it is tried */
 		if (!e && s->facts.table.origin != TABLE_PROBED)
 			return note(s, BACKUP_REFUSED, "the phone's table has no such partition");
-		if (e && !is_nv(s) && e->size && e->size < size)
+		if (e && !is_nv(s) && e->size && e->size != UINT64_MAX && (!size || e->size < size))
 			size = e->size;
 	}
+	if (!size && st->owed < 0)
+		return note(s, BACKUP_REFUSED, "how large it is could not be found");
+	if (!is_nv(s) && size > NV_SIZE_MAX)
+		return note(s, BACKUP_REFUSED, "it is larger than a backup may be");
 	if (is_nv(s)) {
 		if (!size || size > NV_SIZE_MAX || s->nv_bytes + size > NV_SIZE_MAX)
 			return step_fail(s, ERR_NV_UNREADABLE, "%llu bytes of NV are more than is held",

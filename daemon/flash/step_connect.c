@@ -22,6 +22,8 @@ static enum step_says connect_begin(struct session *s)
 		c->drained = true;
 		return STEP_ASK;
 	}
+	c->stayed = s->plan && s->config.before && rec->known && !rec->dirty &&
+		    !strcmp(rec->stage, s->plan->fdl2.item < 0 ? "fdl1" : "fdl2");
 	if (!rec->known) {
 		s->ask.doing = DOING_DETECT;
 		return step_fail(s, ERR_STAGE_UNKNOWN,
@@ -32,6 +34,36 @@ static enum step_says connect_begin(struct session *s)
 	return STEP_ASK;
 }
 
+/* A loader that was left running says nothing of itself a second time. The table may have changed: it is
+ * read. */
+static void recall(struct session *s)
+{
+	const struct device_facts *f = s->config.before;
+
+	s->resumed = true;
+	if (!f)
+		return;
+	s->facts.has_capabilities = f->has_capabilities;
+	s->facts.transcode_off_offered = f->transcode_off_offered;
+	s->facts.lk = f->lk;
+	s->facts.raw_level = f->raw_level;
+	s->facts.flush_bytes = f->flush_bytes;
+	s->facts.storage = f->storage;
+	memcpy(s->facts.unit, f->unit, sizeof(s->facts.unit));
+}
+
+/* Where the session before this one stopped. Its one command that the phone may not know is used up. */
+static void go_on(struct session *s)
+{
+	recall(s);
+	s->unknown_spent = true;
+	s->spoken = true;
+	session_where(s, s->plan->fdl2.item < 0 ? BSL_STAGE_FDL : BSL_STAGE_FDL2);
+	if (s->config.record.plain_framing)
+		bsl_link_set_plain(s->link);
+	s->progress.plain_framing = s->config.record.plain_framing;
+}
+
 static enum step_says connect_next(struct session *s, struct ask *ask)
 {
 	struct connect_state *c = &s->st.connect;
@@ -40,6 +72,10 @@ static enum step_says connect_next(struct session *s, struct ask *ask)
 		ask->doing = DOING_DETECT;
 		ask_quiet(ask, QUIET_OPEN);
 		return STEP_ASK;
+	}
+	if (c->stayed) {
+		go_on(s);
+		return STEP_DONE;
 	}
 	if (c->spoke) { /* the stage is known; CONNECT is due in the ROM */
 		if (c->quiet) {
@@ -106,15 +142,20 @@ static enum step_says on_detected(struct session *s, const struct answer *a)
 	bool fe = a->kind == ANSWER_CODE && a->code == BSL_REP_UNSUPPORTED;
 
 	if (a->kind == ANSWER_GOOD && !s->config.record.plain_framing) {
-		s->resumed = true;
-		known_fdl1(s);
+		recall(s);
+		/* loaders of feature phones take it in either stage: what we left there is on record */
+		if (s->plan && s->plan->fdl2.item >= 0 && !s->config.record.dirty &&
+		    !strcmp(s->config.record.stage, "fdl2"))
+			session_where(s, BSL_STAGE_FDL2);
+		else
+			known_fdl1(s);
 		return STEP_DONE;
 	}
 	if (!fe)
 		return step_refused(s, a);
 	s->unknown_spent =
 		true; /* the FE costs a packet: nothing else it may not know (device-behaviour 18) */
-	s->resumed = true;
+	recall(s);
 	session_where(s, BSL_STAGE_FDL2);
 	if (s->config.record.plain_framing) {
 		bsl_link_set_plain(s->link);

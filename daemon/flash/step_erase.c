@@ -61,6 +61,8 @@ static enum step_says erase_take(struct session *s, const struct answer *a)
 		return STEP_ASK;
 	if (a->kind != ANSWER_GOOD)
 		return step_refused(s, a);
+	if (st->at == ERASE_SEND && current(s)->op == OP_ERASE_ALL)
+		memset(&s->facts.table, 0, sizeof(s->facts.table)); /* it went with the rest */
 	st->at = st->at == ERASE_ENABLE ? ERASE_SEND : ERASE_OVER;
 	return STEP_ASK;
 }

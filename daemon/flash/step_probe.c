@@ -12,10 +12,12 @@
 #include <stdio.h>
 
 #include "flash/inner.h"
+#include "flash/partition.h"
 #include "flash/plan_entries.h"
 
 #define REQUESTS_MAX 4096u	 /* of one probing, all names together */
 #define OPEN_SIZE    0xFFFFFFFFu /* announced; the loaders on eMMC and UFS do not look at it */
+#define PROBE_ROWS   256u	 /* names asked for; what is found has to fit a table */
 #define UNIT_ROWS    3u		 /* rows of a list that are measured at most until its unit is clear */
 #define SIZE_MARK    "_size"
 #define NO_END	     (UINT64_MAX / 2)
@@ -38,7 +40,7 @@ static bool add_name(struct probe_state *p, const struct flash_table *package, c
 	for (uint32_t i = 0; i < p->count; i++)
 		if (!strcmp(p->row[i].name, name))
 			return true;
-	if (p->count == TABLE_MAX)
+	if (p->count == PROBE_ROWS)
 		return false;
 	row = &p->row[p->count++];
 	snprintf(row->name, sizeof(row->name), "%s", name);
@@ -60,10 +62,27 @@ static bool add_place(struct probe_state *p, const struct flash_table *package, 
 	return add_name(p, package, twin);
 }
 
+/* Names that phones are known to have, where the plan is about whatever there is. */
+static void known_names(struct session *s, struct probe_state *p, bool own)
+{
+	const char *name;
+
+	for (size_t i = 0; (name = partition_known(i)); i++) {
+		char slot[TABLE_NAME_MAX + 1];
+
+		if (own && partition_class(name) != PARTITION_OWN)
+			continue;
+		snprintf(slot, sizeof(slot), "%.31s_a", name);
+		add_name(p, &s->plan->table, name);
+		add_name(p, &s->plan->table, slot);
+	}
+}
+
 /* What a guard or a fit of this plan will want to know, and no more. */
 static bool names_of_plan(struct session *s, struct probe_state *p)
 {
-	bool good = true, all = plan_compares_table(s->plan) && s->facts.storage != STORAGE_NAND;
+	bool good = true,
+	     all = s->plan->whole_table || (plan_compares_table(s->plan) && s->facts.storage != STORAGE_NAND);
 
 	for (uint32_t i = 0; i < s->plan->table.count && all; i++)
 		good = good && add_name(p, &s->plan->table, s->plan->table.entry[i].name);
@@ -77,6 +96,8 @@ static bool names_of_plan(struct session *s, struct probe_state *p)
 		    strcmp(step->target, "user_partition") != 0)
 			good = good && add_place(p, &s->plan->table, step->target);
 	}
+	if (s->plan->whole_table || s->plan->own_by_table)
+		known_names(s, p, !s->plan->whole_table);
 	return good;
 }
 
@@ -174,12 +195,16 @@ static void put_row(struct session *s, const struct probe_row *row)
 {
 	struct probe_state *p = state(s);
 	struct flash_table *t = &s->facts.table;
+	char other[TABLE_NAME_MAX + 1];
 
 	/* without such a row old loaders show the second boot area under this name (device-behaviour 7.2) */
 	if (!strcmp(row->name, "uboot") && (!row->expected || p->size != row->expected))
 		return;
-	if (!p->there)
+	if (!p->there || t->count == TABLE_MAX)
 		return;
+	/* of one slot there is the other */
+	if (rule_other_slot(row->name, other, sizeof(other)))
+		add_name(p, &s->plan->table, other);
 	snprintf(t->entry[t->count].name, sizeof(t->entry[0].name), "%s", row->name);
 	t->entry[t->count++].size = p->size;
 }
@@ -221,7 +246,7 @@ bool probe_begin(struct session *s, bool unit)
 
 	probe_free(s);
 	memset(p, 0, sizeof(*p));
-	p->row = calloc(TABLE_MAX, sizeof(*p->row));
+	p->row = calloc(PROBE_ROWS, sizeof(*p->row));
 	p->unit = unit;
 	if (!p->row || !(unit ? names_of_list(s, p) : s->table.prove ? true : names_of_plan(s, p)))
 		return false;

@@ -68,6 +68,15 @@ static void probe(struct session *s, bool unit)
 
 static void no_gpt(struct session *s)
 {
+	const struct device_facts *before = s->resumed ? s->config.before : NULL;
+
+	/* a list is asked for once in a power cycle: it is what it was, or what was proved since */
+	if (before && before->table.origin == TABLE_LIST && before->table.count && !s->table.prove) {
+		s->facts.table = before->table;
+		s->facts.table_absent = false;
+		s->table.at = TABLE_OVER;
+		return;
+	}
 	if (list_allowed(s))
 		s->table.at = TABLE_LIST_READ;
 	else
