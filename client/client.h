@@ -175,6 +175,7 @@ enum operand {
 	OPERAND_BACKUP,
 	OPERAND_SLOT,
 	OPERAND_IMAGE,
+	OPERAND_RULES,
 	OPERAND_LOADER
 };
 
@@ -191,7 +192,7 @@ struct verb {
 
 extern const struct verb verb_list, verb_info, verb_flash, verb_jobs, verb_attach, verb_cancel, verb_monitor,
 	verb_slots, verb_slot, verb_top, verb_history, verb_nv, verb_config, verb_errors, verb_image,
-	verb_loader;
+	verb_rules, verb_loader;
 /* All of them, in the order of the help; NULL ends the list. */
 extern const struct verb *const verbs[];
 const struct verb *verb_find(const char *name); /* NULL: none */

@@ -16,6 +16,7 @@
 #include "client/remote.h"
 #include "common/format.h"
 #include "common/names.h"
+#include "common/rules.h"
 #include "common/util.h"
 
 #define PATIENCE_USEC 1500000
@@ -253,6 +254,22 @@ static void offer_entries(struct line *l, const char *prefix)
 	package_close(&f);
 }
 
+/* The words that a condition knows. */
+static void offer_condition(const char *key, const char *prefix)
+{
+	enum rule_key_id id = rule_key_find(key);
+	const char *words = id == RULE_KEY_NONE ? NULL : rule_key(id)->words;
+	char word[RULE_WORD_MAX];
+
+	while (words) {
+		size_t n = strcspn(words, ",");
+
+		snprintf(word, sizeof(word), "%.*s", (int)n, words);
+		offer(prefix, word, "");
+		words = words[n] ? words + n + 2 : NULL;
+	}
+}
+
 static void offer_values(struct line *l, const struct verb_opt *o, const char *prefix, const char *typed)
 {
 	static const char *const results[] = { "pass", "fail", "cancelled", "interrupted", NULL };
@@ -270,6 +287,8 @@ static void offer_values(struct line *l, const struct verb_opt *o, const char *p
 		offer_devices(l, prefix);
 	else if (!strcmp(o->name, "error"))
 		offer_errors(prefix);
+	else if (l->verb == &verb_rules)
+		offer_condition(o->name, prefix);
 	else if (!strcmp(o->name, "result"))
 		for (size_t i = 0; results[i]; i++)
 			offer(prefix, results[i], "");
@@ -281,6 +300,8 @@ static void offer_values(struct line *l, const struct verb_opt *o, const char *p
 static const char *const image_words[] = { "import", "list", "show", "verify", "remove", NULL };
 static const char *const loader_words[] = { "check", NULL };
 static const char *const slot_words[] = { "set", "rename", "reset-counters", "forget", "learn", NULL };
+
+static const char *const rules_words[] = { "list", "check", NULL };
 
 static void offer_words(const char *const *words)
 {
@@ -341,6 +362,12 @@ static void offer_operands(struct line *l)
 			offer_words(loader_words);
 		else if (!strcmp(l->operand[0], "import") || !strcmp(l->operand[0], "check"))
 			puts(":pac");
+		break;
+	case OPERAND_RULES:
+		if (!l->before)
+			offer_words(rules_words);
+		else if (!strcmp(l->operand[0], "check"))
+			offer_slots(l, "", l->word[l->at]);
 		break;
 	case OPERAND_NONE: break;
 	}

@@ -62,6 +62,15 @@ const struct rule *rules_pick(const struct rules *rules, const struct rule_facts
 	return NULL;
 }
 
+const char *rule_fit_name(enum rule_fit fit)
+{
+	static const char *const names[] = {
+		[RULE_FITS] = "fits", [RULE_OPEN] = "open", [RULE_DIFFERS] = "differs"
+	};
+
+	return names[fit];
+}
+
 /* ---- in words ----------------------------------------------------------------------- */
 
 struct text {

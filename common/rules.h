@@ -138,6 +138,8 @@ enum rule_fit {
 	RULE_DIFFERS /* one fails */
 };
 
+const char *rule_fit_name(enum rule_fit fit); /* "fits", "open", "differs" */
+
 struct rule_verdict {
 	enum rule_fit fit;
 	enum rule_key_id differs; /* RULE_DIFFERS: the first that fails, in the order of the table */

@@ -139,6 +139,7 @@ INSTALLED    = 755:$(BUILD)/fdld:$(libexecdir)/fdld 755:$(BUILD)/fdlctl:$(bindir
                644:dbus/60-fdld-inhibit.rules:$(polkitdir)/60-fdld-inhibit.rules \
                644:dbus/61-fdld-hook.rules:$(polkitdir)/61-fdld-hook.rules 644:systemd/fdld-hook@.service:$(unitdir)/fdld-hook@.service \
                keep:daemon/fdld.conf:$(sysconfdir)/fdld/fdld.conf dir::$(sysconfdir)/fdld/fdld.conf.d \
+               keep:daemon/rules.conf:$(sysconfdir)/fdld/rules.d/example.conf dir::$(sysconfdir)/fdld/rules.d \
                644:client/completions/fdlctl.bash:$(datadir)/bash-completion/completions/fdlctl \
                644:client/completions/_fdlctl:$(zshdir)/_fdlctl \
                644:client/completions/fdlctl.fish:$(datadir)/fish/vendor_completions.d/fdlctl.fish \

@@ -28,6 +28,8 @@ static const struct row {
 	{ FDLD_IFACE_MANAGER, "GetJob", ACTION_READ, NULL, manager_get_job },
 	{ FDLD_IFACE_MANAGER, "Drain", ACTION_DRAIN, demand_whole, manager_drain },
 	{ FDLD_IFACE_MANAGER, "GetSettings", ACTION_READ, NULL, manager_get_settings },
+	{ FDLD_IFACE_MANAGER, "GetRules", ACTION_READ, NULL, manager_get_rules },
+	{ FDLD_IFACE_MANAGER, "ExplainRules", ACTION_READ, NULL, manager_explain_rules },
 	{ FDLD_IFACE_MANAGER, "Reload", ACTION_RELOAD, demand_whole, manager_reload },
 	{ FDLD_IFACE_MANAGER, "History", ACTION_EXPORT_NV, demand_history, manager_history },
 	{ FDLD_IFACE_MANAGER, "HistoryText", ACTION_EXPORT_NV, demand_history, manager_history_text },

@@ -17,6 +17,7 @@
 #include "bus/link.h"
 #include "common/error.h"
 #include "common/names.h"
+#include "common/rules.h"
 #include "loop/loop.h"
 #include "station/station.h"
 
@@ -256,6 +257,8 @@ int manager_get_job(struct call *call);
 int manager_drain(struct call *call);
 int manager_get_settings(struct call *call);
 int manager_reload(struct call *call);
+int manager_get_rules(struct call *call);
+int manager_explain_rules(struct call *call);
 int manager_history(struct call *call);
 int manager_history_text(struct call *call);
 int manager_history_verify(struct call *call);
@@ -287,10 +290,13 @@ int image_call_verify(struct call *call);
 #define OPTION_HISTORY 2048u /* which jobs otherwise */
 #define OPTION_LABEL   4096u /* of Slot.Configure */
 
+#define OPTION_FACTS   8192u /* of ExplainRules: a phone as if */
+
 struct options {
 	struct job_options job;
 	struct image_options image;
 	struct history_filter history;
+	struct rule_facts facts;	 /* the message's; NULL: not given */
 	const char **entries, **without; /* owned; the strings are the message's */
 	bool expect_given, dry_run, wait_given, force;
 	uint64_t expect_device, wait_usec;

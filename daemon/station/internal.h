@@ -111,7 +111,8 @@ struct device {
 	bool spent; /* told to leave: no other job may take it before it has */
 	char stage[8];
 	char unit[9];
-	struct { /* by the phone itself, since it came; "" not yet */
+	struct {	       /* by the phone itself, since it came; "" not yet */
+		char stage[8]; /* in which it was met */
 		char unit[65], storage[8], family[64];
 	} told;
 	uint64_t first_transfer_usec;

@@ -79,6 +79,8 @@ void job_take_progress(struct job *job, const struct session *session)
 		measure(job, res->resolved);
 	if (d && *p->phone_stage && strcmp(d->stage, p->phone_stage)) {
 		kv_copy(d->stage, sizeof(d->stage), p->phone_stage);
+		if (!*d->told.stage && strcmp(d->stage, "unknown") != 0)
+			kv_copy(d->told.stage, sizeof(d->told.stage), d->stage);
 		device_told(d);
 	}
 	if (d && res->facts && *res->facts->unit && !*d->unit) {

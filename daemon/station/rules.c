@@ -25,7 +25,7 @@ void slot_rule_facts(const struct slot *slot, struct rule_facts *facts)
 	facts->fact[RULE_LABEL] = slot->book.label;
 	if (!d)
 		return;
-	facts->fact[RULE_STAGE] = strcmp(d->stage, "unknown") != 0 ? d->stage : NULL;
+	facts->fact[RULE_STAGE] = known(d->told.stage);
 	facts->fact[RULE_FAMILY] = known(d->told.family);
 	facts->fact[RULE_STORAGE] = known(d->told.storage);
 	facts->fact[RULE_UNIT] = known(d->told.unit);

@@ -59,7 +59,7 @@ left=
 for f in lib/systemd/system/fdld.service lib/udev/rules.d/70-fdld.rules usr/lib/sysusers.d/fdld.conf usr/lib/tmpfiles.d/fdld.conf \
 	usr/lib/systemd/catalog/fdld.catalog usr/libexec/fdld usr/share/dbus-1/system.d/org.fdld1.conf \
 	usr/share/dbus-1/system-services/org.fdld1.service usr/share/polkit-1/actions/org.fdld1.policy \
-	usr/share/man/man8/fdld.8.gz usr/share/man/man5/org.fdld1.5.gz; do
+	usr/share/man/man8/fdld.8.gz usr/share/man/man5/org.fdld1.5.gz usr/share/man/man5/fdld-rules.5.gz; do
 	[ -f "$work/fdld/$f" ] || left+="fdld lacks $f"$'\n'
 done
 for f in usr/bin/fdlctl usr/share/man/man1/fdlctl.1.gz; do

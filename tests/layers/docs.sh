@@ -48,7 +48,7 @@ done
 for page in "${pages[@]}"; do
 	while read -r name section; do
 		[ -f "man/$name.$section" ] || wrong+="$page refers to $name($section)"$'\n'
-	done < <(grep -oE '^\.BR (fdld|fdlctl|fdld\.conf|fdld-rules|org\.fdld1) \([0-9]\)' "$page" | sed -E 's/^\.BR ([^ ]+) \(([0-9])\)/\1 \2/')
+	done < <(grep -oE '^\.BR (fdld|fdlctl|fdld\.conf|fdld\\?-rules|org\.fdld1) \([0-9]\)' "$page" | sed -E 's/^\.BR ([^ ]+) \(([0-9])\)/\1 \2/; s/\\-/-/')
 done
 verdict "sections are there, and the pages that are referred to" "$wrong"
 

@@ -20,7 +20,8 @@ conf=$root/etc/fdld/fdld.conf
 
 run install && [ -x "$root/usr/bin/fdlctl" ] && "$root/usr/bin/fdlctl" --version >/dev/null && "$root/usr/libexec/fdld" --version >/dev/null
 verdict 1 install
-[ -d "$conf.d" ] && (umask 022 && "$root/usr/bin/fdlctl" config check --root "$root") >>"$root.log" 2>&1
+[ -d "$conf.d" ] && (umask 022 && "$root/usr/bin/fdlctl" config check --root "$root" &&
+	"$root/usr/bin/fdlctl" rules check --root "$root" | grep -q 'rules\.d/example\.conf  rules: 0$') >>"$root.log" 2>&1
 verdict 2 "what is installed as configuration is good, and in its place"
 echo "# mine" >>"$conf" && run install && [ "$(tail -n 1 "$conf")" = "# mine" ] && cmp -s daemon/fdld.conf "$conf.new"
 verdict 3 "an fdld.conf that was edited is not overwritten"
