@@ -87,6 +87,9 @@ static void say_end(struct host_log *log, struct job *job, const struct job_word
 		journal_event(EVENT_JOB_FAILED, w->fields, w->count, "job %s failed on %s: %s; phone: %s",
 			      w->number, place(w), failure_text(&w->view.failure, text, sizeof(text)),
 			      res.leaves);
+	if (*w->view.unstored)
+		journal_event(EVENT_STORE_FAILED, w->fields, w->count,
+			      "the result of job %s is not stored: %s", w->number, w->view.unstored);
 	if (res.nv_owed)
 		journal_event(EVENT_NV_OWED, w->fields, w->count,
 			      "the NV backup of job %s is owed to its phone", w->number);

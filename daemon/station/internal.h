@@ -230,11 +230,14 @@ struct job {
 	char *trace; /* until it is stored */
 	size_t trace_len;
 	bool stored;
+	char unstored[160]; /* see job_view */
 	uint64_t forget_at; /* monotonic */
 };
 
-/* Published as ended, from an earlier run. 0 or -ENOMEM; takes what record owns. */
-int job_from_record(struct station *st, struct job_record *record, bool old);
+/* Published as ended, from an earlier run; unstored: see job_view. 0 or -ENOMEM; takes what record owns. */
+int job_from_record(struct station *st, struct job_record *record, bool old, const char *unstored);
+/* Its result is not on the disk: said on the job, and in the log when it has ended. */
+void job_unstored(struct job *job, const char *why);
 bool job_may_use(const struct job *job, const struct slot *slot);
 void job_state(struct job *job, enum job_state state, const char *queued_for);
 void job_told(struct job *job);	    /* job_view() shows something new */

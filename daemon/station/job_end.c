@@ -73,19 +73,23 @@ static void finished(struct job *job)
 	station_poke(st);
 }
 
+void job_unstored(struct job *job, const char *why)
+{
+	char note[sizeof(job->unstored) + 32];
+
+	kv_copy(job->unstored, sizeof(job->unstored), why);
+	snprintf(note, sizeof(note), "the result could not be stored: %s", job->unstored);
+	(void)job_record_note(&job->record, note);
+}
+
 static void store_done(void *arg, int status)
 {
 	struct storing *s = arg;
-	struct job *job = s->job;
-	char note[320];
 
-	job->st->writing--;
-	if (status < 0 || s->status < 0) {
-		snprintf(note, sizeof(note), "the result could not be stored: %s",
-			 status < 0 ? strerror(-status) : s->why.detail);
-		(void)job_record_note(&job->record, note);
-	}
-	finished(job);
+	s->job->st->writing--;
+	if (status < 0 || s->status < 0)
+		job_unstored(s->job, status < 0 ? strerror(-status) : s->why.detail);
+	finished(s->job);
 }
 
 /* What the record says of the job as a whole, beside the verdict. */
@@ -127,7 +131,7 @@ static void store(struct job *job)
 	} else {
 		free(s);
 	}
-	(void)job_record_note(&job->record, "the result could not be stored: out of memory");
+	job_unstored(job, "out of memory");
 	finished(job);
 }
 
@@ -268,7 +272,7 @@ void job_end_session(struct job *job, const struct session *session, const struc
 
 /* ---- an earlier run ---- */
 
-int job_from_record(struct station *st, struct job_record *record, bool old)
+int job_from_record(struct station *st, struct job_record *record, bool old, const char *unstored)
 {
 	struct job *job = calloc(1, sizeof(*job));
 	struct job **at = &st->jobs;
@@ -289,6 +293,8 @@ int job_from_record(struct station *st, struct job_record *record, bool old)
 	if (*job->record.slot)
 		job->slot = slot_get(st, job->record.slot);
 	job->forget_at = loop_now() + st->set.keep_usec;
+	if (*unstored)
+		job_unstored(job, unstored);
 	while (*at)
 		at = &(*at)->next;
 	*at = job;

@@ -170,6 +170,7 @@ void job_view(const struct job *job, struct job_view *view)
 					    : "unchanged",
 		.cancelling = job->cancelling && !ended,
 		.old = job->old,
+		.unstored = job->unstored,
 		.serial = job->changed,
 	};
 	if (ended)

@@ -87,8 +87,11 @@ struct scan {
 	uint64_t now;
 };
 
-/* A job that has no result was cut short: by a crash, a kill, the power. From here on it has one. */
-static int interrupted(struct scan *s, struct job_record *r)
+/*
+ * A job that has no result was cut short: by a crash, a kill, the power. From here on it has one; a disk that
+ * will not take it (*why) is no reason not to start: the next start finds the job as this one did.
+ */
+static void interrupted(struct scan *s, struct job_record *r, struct failure *why)
 {
 	struct failure *f = &r->failure;
 	bool damaged = r->damaged;
@@ -110,7 +113,7 @@ static int interrupted(struct scan *s, struct job_record *r)
 	r->finished_at = s->now;
 	s->st->counts.jobs_interrupted++;
 	history_ended(s->st->history, r->number);
-	return records_write_result(s->st->records, r, s->why);
+	(void)records_write_result(s->st->records, r, why);
 }
 
 static int on_record(void *user, struct job_record *r)
@@ -119,6 +122,7 @@ static int on_record(void *user, struct job_record *r)
 	struct station *st = s->st;
 	int ret = owed_learn(&st->owed, r);
 	bool open = !*r->result || r->damaged;
+	struct failure unstored = { 0 };
 
 	/* a folder whose request was never written: nobody was told of that job */
 	if (!ret && open && !r->created_at && !r->had_intent && !r->backup_count && !r->damaged) {
@@ -126,9 +130,9 @@ static int on_record(void *user, struct job_record *r)
 		return 0;
 	}
 	if (!ret && open)
-		ret = interrupted(s, r);
+		interrupted(s, r, &unstored);
 	if (!ret && (open || r->finished_at + st->set.keep_usec > s->now))
-		ret = job_from_record(st, r, !open);
+		ret = job_from_record(st, r, !open, unstored.detail);
 	job_record_clear(r);
 	if (ret == -ENOMEM && s->why->error == ERR_NONE)
 		failure_set(s->why, ERR_INTERNAL, "out of memory");

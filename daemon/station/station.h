@@ -365,7 +365,9 @@ struct job_view {
 	bool cancelling;
 	struct failure failure; /* error ERR_NONE while it runs and after a success */
 	bool old; /* of an earlier run, and reported by it: kept so that its result can still be read */
-	uint64_t serial; /* grows with each job_changed() */
+	const char *unstored; /* why its result is not on the disk, so that the next start finds it without
+				 one; "" it is, or the job has not ended */
+	uint64_t serial;      /* grows with each job_changed() */
 };
 void job_view(const struct job *job, struct job_view *view);
 struct job *station_job(const struct station *st, uint64_t number);

@@ -11,6 +11,7 @@
 #include <sys/statvfs.h>
 #include <unistd.h>
 
+#include "tests/bus/conf.h"
 #include "tests/bus/rig.h"
 
 /* NV, calibration and miscdata of the phone that is used here, in bytes */
@@ -35,7 +36,7 @@ static bool fill(struct rig *rig, size_t leave)
 	good = fd >= 0 && fstatvfs(fd, &fs) == 0;
 	if (good)
 		left = (size_t)fs.f_bavail * fs.f_bsize;
-	for (; good && left > leave + sizeof(page); left -= sizeof(page))
+	for (; good && left >= leave + sizeof(page); left -= sizeof(page))
 		good = write(fd, page, sizeof(page)) == (ssize_t)sizeof(page);
 	if (fd >= 0)
 		close(fd);
@@ -147,13 +148,64 @@ static void room_for_all(struct rig *rig)
 	CHECK(!failed);
 }
 
+static bool has_result(struct rig *rig, const char *job)
+{
+	char path[128];
+
+	snprintf(path, sizeof(path), "%s%s/result", rig->state, strstr(job, "/job/"));
+	return access(path, R_OK) == 0;
+}
+
+/* Killed in the middle of a job, and the disk is full by the time it starts again: it starts, and says all.
+ */
+static void full_after_a_crash(struct rig *rig)
+{
+	const struct phone_setup waits = { .faults = "late at end of system for 30s" };
+	struct rig_phone *p = rig_phone(rig, "sc9863a", "1", &waits);
+	struct rig_package pack;
+	char job[64], path[128];
+	const char *s;
+
+	rig_package(rig, &pack, "sc9863a", 3, 20000);
+	CHECK(small_disk(rig, "size=32m,mode=700"));
+	CHECK(rig_up(rig, NULL));
+	CHECK(rig_plug(rig, p));
+	s = rig_flash(rig, p->slot, pack.fd, NULL, 0);
+	CHECK(s);
+	snprintf(job, sizeof(job), "%s", s);
+	CHECK(rig_expect(rig, 30000, job, JOB, "Entry", "system"));
+	CHECK(rig_down(rig, SIGKILL, 3000) == 256 + SIGKILL);
+	bed_phone_unplug(p->bp, true);
+	CHECK(fill(rig, 0));
+	CHECK(rig_up(rig, NULL));
+	CHECK(!strcmp(rig_get(rig, job, JOB, "State"), "interrupted"));
+	CHECK(conf_logged(rig, "the result of job 1 is not stored: "));
+	CHECK(!has_result(rig, job));
+	CHECK(rig_plug(rig, p));
+	s = rig_flash(rig, p->slot, pack.fd, NULL, 0);
+	CHECK(!s ? strstr(rig->error, "StoreFailed") : strstr(rig_wait(rig, s, 60000), "StoreFailed"));
+	CHECK(rig_down(rig, SIGTERM, 10000) == 0);
+	/* there is room again: the same job is found once more, and now it stays */
+	snprintf(path, sizeof(path), "%s/filler", rig->state);
+	CHECK(unlink(path) == 0);
+	CHECK(rig_up(rig, NULL));
+	CHECK(!strcmp(rig_get(rig, job, JOB, "State"), "interrupted"));
+	CHECK(has_result(rig, job));
+	CHECK(rig_down(rig, SIGTERM, 10000) == 0);
+	CHECK(umount2(rig->state, MNT_DETACH) == 0);
+	rig_package_free(&pack);
+}
+
 #define T(x)          \
 	{             \
 #x, x \
 	}
-static const struct rig_test tests[] = { T(full_from_the_start), T(no_room_for_the_first_backup),
-					 T(no_room_for_the_last_backup), T(no_room_for_the_intent),
-					 T(room_for_all) };
+static const struct rig_test tests[] = { T(full_from_the_start),
+					 T(no_room_for_the_first_backup),
+					 T(no_room_for_the_last_backup),
+					 T(no_room_for_the_intent),
+					 T(room_for_all),
+					 T(full_after_a_crash) };
 
 int main(void)
 {
