@@ -155,6 +155,10 @@ static void live(struct rig *rig, const char *shell)
 
 	/* a place that somebody has named */
 	CHECK(rig_call(rig, 5000, NULL, p->slot, SLOT, "Configure", "a{sv}", 1, "label", "s", "left-front"));
+	TAB("fdlctl rules check lef");
+	CHECK(only("left-front"));
+	TAB("fdlctl rules check --sto");
+	CHECK(only("--storage"));
 	TAB("fdlctl flash --slot lef");
 	CHECK(only("left-front"));
 	TAB("fdlctl flash --slot 1-1");
