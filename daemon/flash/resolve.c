@@ -173,6 +173,12 @@ static int decide_restore(struct resolver *r, struct plan_step *s, bool *drop)
 		*drop = true;
 		return 0;
 	}
+	/* with a package a blank area is suspicious, it was made for this phone; a table alone asks for
+	 * nothing */
+	if (f->state == BACKUP_BLANK && r->from->options.own != OWN_PACKAGE) {
+		plan_doubt(r->to, "%s is blank: nothing of it has to come back", s->target);
+		return from_package(r, s, drop);
+	}
 	/* leave is given for what is blank; what could not be read may be there */
 	if (!r->from->options.continue_without_backup || f->state != BACKUP_BLANK) {
 		snprintf(text, sizeof(text), "'%s' could not be backed up%s%s", s->target,
