@@ -381,6 +381,8 @@ static void finish(struct runner *r)
 	o->failure = res->failure;
 	o->nv_written_back = res->nv_written_back;
 	o->nv_owed = res->nv_owed;
+	if (res->facts)
+		o->facts = *res->facts;
 	snprintf(o->leaves, sizeof(o->leaves), "%s", res->leaves ? res->leaves : "");
 	snprintf(o->nv, sizeof(o->nv), "%s", res->nv);
 	o->entries = res->entry_count;

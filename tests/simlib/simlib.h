@@ -99,7 +99,8 @@ struct sim_outcome {
 	bool killed;
 	bool pass, cancelled, changed, nv_written_back, nv_owed;
 	enum verify_level level;
-	struct failure failure; /* of the session, or UsbOpenTimeout if it was never begun */
+	struct device_facts facts; /* what it had learned at its end */
+	struct failure failure;	   /* of the session, or UsbOpenTimeout if it was never begun */
 	char leaves[16], nv[16];
 	char broken[200];  /* an invariant of the runner that was broken; empty: none */
 	char progress[80]; /* stage, step and entry at the end */

@@ -111,10 +111,7 @@ static void watch(void *arg, const struct session *s, const struct want *want, u
 	(void)number;
 	if (w->kept_name && !session_progress(s)->changed)
 		look_for_backup(w);
-	if (want->kind == WANT_DONE || !session_result(s)->facts)
-		return;
-	w->before = *session_result(s)->facts;
-	w->told = true;
+	(void)want;
 }
 
 bool work_run(struct work_phone *w, struct work_job *j)
@@ -153,6 +150,8 @@ bool work_run(struct work_phone *w, struct work_job *j)
 	}
 	if (sim_run(&w->config, &j->o))
 		return false;
+	w->before = j->o.facts;
+	w->told = true;
 	w->now = j->o.now + 1000000;
 	w->stays = j->o.pass && j->options.end == END_STAY;
 	return j->o.done && !j->o.broken[0];
