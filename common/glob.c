@@ -29,7 +29,7 @@ static uint32_t next(const char **at)
  */
 static bool bracket(const char **at, uint32_t c, bool *valid)
 {
-	bool not = **at == '!', in = false, first = true;
+	bool negated = **at == '!', in = false, first = true;
 
 	*valid = true;
 	*at += not ;
