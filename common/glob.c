@@ -32,7 +32,7 @@ static bool bracket(const char **at, uint32_t c, bool *valid)
 	bool negated = **at == '!', in = false, first = true;
 
 	*valid = true;
-	*at += not ;
+	*at += negated;
 	for (; **at && (first || **at != ']'); first = false) {
 		uint32_t from = next(at), to = from;
 
@@ -48,7 +48,7 @@ static bool bracket(const char **at, uint32_t c, bool *valid)
 		*valid = false;
 	else
 		(*at)++;
-	return in != not ;
+	return in != negated;
 }
 
 bool glob_valid(const char *pattern)
