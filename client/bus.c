@@ -72,6 +72,22 @@ int client_complain(const struct client *c, const struct failure *why)
 	return complain(c, e->name, e, words_failure(why, text, sizeof(text)));
 }
 
+/* The bus was asked for the service, and nobody came: it is not there, it went, or it would not start. */
+static bool nobody_came(const sd_bus_error *error)
+{
+	static const char *const names[] = {
+		SD_BUS_ERROR_SERVICE_UNKNOWN, SD_BUS_ERROR_NAME_HAS_NO_OWNER,
+		SD_BUS_ERROR_NO_REPLY,	      SD_BUS_ERROR_DISCONNECTED,
+		SD_BUS_ERROR_TIMEOUT,	      "org.freedesktop.DBus.Error.TimedOut",
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(names); i++)
+		if (sd_bus_error_has_name(error, names[i]))
+			return true;
+	return !strncmp(error->name, "org.freedesktop.DBus.Error.Spawn.", 33) ||
+	       !strncmp(error->name, "org.freedesktop.systemd1.", 25);
+}
+
 static enum error_id id_of(const sd_bus_error *error, int r)
 {
 	enum error_id id = ERR_NONE;
@@ -83,10 +99,7 @@ static enum error_id id_of(const sd_bus_error *error, int r)
 	if (error && (sd_bus_error_has_name(error, SD_BUS_ERROR_ACCESS_DENIED) ||
 		      sd_bus_error_has_name(error, SD_BUS_ERROR_INTERACTIVE_AUTHORIZATION_REQUIRED)))
 		return ERR_NOT_AUTHORIZED;
-	if (error && (sd_bus_error_has_name(error, SD_BUS_ERROR_SERVICE_UNKNOWN) ||
-		      sd_bus_error_has_name(error, SD_BUS_ERROR_NAME_HAS_NO_OWNER) ||
-		      sd_bus_error_has_name(error, SD_BUS_ERROR_NO_REPLY) ||
-		      sd_bus_error_has_name(error, SD_BUS_ERROR_DISCONNECTED)))
+	if (error && error->name && nobody_came(error))
 		return ERR_DAEMON_UNREACHABLE;
 	if (r == -ECONNRESET || r == -ENOTCONN || r == -EPIPE || r == -ESHUTDOWN) /* in the middle of it */
 		return ERR_DAEMON_UNREACHABLE;
