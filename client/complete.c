@@ -227,6 +227,23 @@ static void offer_images(struct line *l, const char *prefix, bool kept)
 	}
 }
 
+static void offer_loaders(struct line *l, const char *prefix)
+{
+	_cleanup_free_ const char **loaders = NULL;
+	size_t count;
+
+	if (!mirror_peek(l->c) || !(loaders = mirror_paths(l->c, FDLD_IFACE_LOADER, &count)))
+		return;
+	for (size_t i = 0; i < count; i++) {
+		json_object *loader = mirror_props(l->c, loaders[i], FDLD_IFACE_LOADER);
+		char digest[13];
+
+		snprintf(digest, sizeof(digest), "%.12s", prop_str(loader, "Digest"));
+		offer(prefix, plain(prop_str(loader, "Name")) ? prop_str(loader, "Name") : digest,
+		      prop_str(loader, "Family"));
+	}
+}
+
 /* File IDs of the package that stands on this very command line. */
 static void offer_entries(struct line *l, const char *prefix)
 {
@@ -281,6 +298,8 @@ static void offer_values(struct line *l, const struct verb_opt *o, const char *p
 		offer_entries(l, prefix);
 	else if (!strcmp(o->name, "image"))
 		offer_images(l, prefix, false);
+	else if (!strcmp(o->name, "loader"))
+		offer_loaders(l, prefix);
 	else if (!strcmp(o->name, "nv-from"))
 		offer_owed(l, prefix);
 	else if (!strcmp(o->name, "expect-device"))
@@ -298,7 +317,7 @@ static void offer_values(struct line *l, const struct verb_opt *o, const char *p
 }
 
 static const char *const image_words[] = { "import", "list", "show", "verify", "remove", NULL };
-static const char *const loader_words[] = { "check", NULL };
+static const char *const loader_words[] = { "import", "list", "show", "remove", "check", NULL };
 static const char *const slot_words[] = { "set", "rename", "reset-counters", "forget", "learn", NULL };
 
 static const char *const rules_words[] = { "list", "check", NULL };
@@ -362,6 +381,8 @@ static void offer_operands(struct line *l)
 			offer_words(loader_words);
 		else if (!strcmp(l->operand[0], "import") || !strcmp(l->operand[0], "check"))
 			puts(":pac");
+		else if (l->before == 1 && strcmp(l->operand[0], "list"))
+			offer_loaders(l, "");
 		break;
 	case OPERAND_RULES:
 		if (!l->before)

@@ -20,6 +20,10 @@ static const struct row {
 } rows[] = {
 	{ FDLD_IFACE_MANAGER, "OpenImage", ACTION_IMPORT_IMAGE, demand_open_image, manager_open_image },
 	{ FDLD_IFACE_MANAGER, "ImportImage", ACTION_IMPORT_IMAGE, demand_open_image, manager_import_image },
+	{ FDLD_IFACE_MANAGER, "ImportLoader", ACTION_IMPORT_IMAGE, demand_import_loader,
+	  manager_import_loader },
+	{ FDLD_IFACE_MANAGER, "ImportLoaderPair", ACTION_IMPORT_IMAGE, demand_import_pair,
+	  manager_import_loader_pair },
 	{ FDLD_IFACE_MANAGER, "GetStoredImage", ACTION_READ, NULL, manager_stored_image },
 	{ FDLD_IFACE_MANAGER, "FlashNext", ACTION_FLASH, demand_flash_next, manager_flash_next },
 	{ FDLD_IFACE_MANAGER, "FlashNextImage", ACTION_FLASH, demand_flash_next_image,
@@ -52,6 +56,7 @@ static const struct row {
 	{ FDLD_IFACE_IMAGE, "Release", ACTION_OWN, demand_release, image_call_release },
 	{ FDLD_IFACE_IMAGE, "Remove", ACTION_REMOVE_IMAGE, demand_image, image_call_remove },
 	{ FDLD_IFACE_IMAGE, "Verify", ACTION_IMPORT_IMAGE, demand_image, image_call_verify },
+	{ FDLD_IFACE_LOADER, "Remove", ACTION_REMOVE_IMAGE, demand_image, loader_call_remove },
 };
 
 static const struct row *row_of(sd_bus_message *m)

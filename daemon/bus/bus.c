@@ -69,7 +69,8 @@ static void on_image_added(void *user, struct image *image)
 	struct image_view view;
 
 	image_view(image, &view);
-	add_numbered(user, KIND_IMAGE, image, FDLD_PATH_IMAGES, view.number);
+	add_numbered(user, view.loader ? KIND_LOADER : KIND_IMAGE, image,
+		     view.loader ? FDLD_PATH_LOADERS : FDLD_PATH_IMAGES, view.number);
 }
 
 static void on_image_changed(void *user, struct image *image)

@@ -179,6 +179,34 @@ int demand_open_image(struct call *call, struct demand *demand)
 	return r < 0 ? refuse(call, &why) : 0;
 }
 
+static int loader_options(struct call *call, unsigned int allowed, struct demand *demand)
+{
+	struct failure why = { 0 };
+	struct options options;
+	int r = options_read(call->bus, call->m, allowed, &options, &why);
+
+	if (r >= 0) {
+		name_image(demand, options.image.name);
+		name_operation(demand, "import loader", options.force_pair ? " force_loaders" : "");
+	}
+	options_free(&options);
+	return r < 0 ? refuse(call, &why) : 0;
+}
+
+int demand_import_loader(struct call *call, struct demand *demand)
+{
+	int r = skip_fd(call);
+
+	return r < 0 ? r : loader_options(call, OPTION_IMAGE | OPTION_LOADER, demand);
+}
+
+int demand_import_pair(struct call *call, struct demand *demand)
+{
+	int r = sd_bus_message_skip(call->m, "a(ht)");
+
+	return r < 0 ? r : loader_options(call, OPTION_LOADER, demand);
+}
+
 int demand_flash(struct call *call, struct demand *demand)
 {
 	int r = skip_fd(call);
@@ -290,7 +318,11 @@ int demand_image(struct call *call, struct demand *demand)
 
 	image_view(call->object->handle, &view);
 	name_image(demand, view.name);
-	name_operation(demand, !strcmp(member, "Remove") ? "remove" : "verify", "");
+	name_operation(demand,
+		       view.loader		   ? "remove loader"
+		       : !strcmp(member, "Remove") ? "remove"
+						   : "verify",
+		       "");
 	return no_options(call);
 }
 

@@ -61,7 +61,7 @@ struct bus_class {
 };
 
 extern const struct bus_class bus_class_manager, bus_class_slot, bus_class_device, bus_class_job,
-	bus_class_progress, bus_class_image;
+	bus_class_progress, bus_class_image, bus_class_loader;
 
 /* The getter of every property; the user data is the struct object. */
 int bus_get(sd_bus *conn, const char *path, const char *interface, const char *property, sd_bus_message *m,
@@ -69,7 +69,7 @@ int bus_get(sd_bus *conn, const char *path, const char *interface, const char *p
 
 /* ---- what is shown (object.c) ----------------------------------------------------- */
 
-enum bus_kind { KIND_MANAGER, KIND_SLOT, KIND_DEVICE, KIND_JOB, KIND_IMAGE, KIND_COUNT };
+enum bus_kind { KIND_MANAGER, KIND_SLOT, KIND_DEVICE, KIND_JOB, KIND_IMAGE, KIND_LOADER, KIND_COUNT };
 
 struct wait {
 	struct wait *next;
@@ -205,6 +205,8 @@ int demand_history(struct call *call, struct demand *demand);
 int demand_backups(struct call *call, struct demand *demand);
 int demand_export(struct call *call, struct demand *demand);
 int demand_image(struct call *call, struct demand *demand);
+int demand_import_loader(struct call *call, struct demand *demand);
+int demand_import_pair(struct call *call, struct demand *demand);
 int demand_slot(struct call *call, struct demand *demand);
 int demand_whole(struct call *call, struct demand *demand); /* of the service: only options */
 void demand_text(char *to, size_t room, const char *from);
@@ -250,6 +252,8 @@ typedef int (*bus_method_fn)(struct call *call);
 int manager_open_image(struct call *call);
 int manager_import_image(struct call *call);
 int manager_stored_image(struct call *call);
+int manager_import_loader(struct call *call);
+int manager_import_loader_pair(struct call *call);
 int manager_flash_next(struct call *call);
 int manager_flash_next_image(struct call *call);
 int manager_get_slot(struct call *call);
@@ -279,6 +283,7 @@ int job_call_plan(struct call *call);
 int image_call_release(struct call *call);
 int image_call_remove(struct call *call);
 int image_call_verify(struct call *call);
+int loader_call_remove(struct call *call);
 
 /* ---- options (options.c) ---------------------------------------------------------- */
 
@@ -286,6 +291,7 @@ int image_call_verify(struct call *call);
 #define OPTION_IMAGE   2u    /* of a file */
 #define OPTION_EXPECT  4u    /* of one slot */
 #define OPTION_FORCE   8u    /* of Cancel */
+#define OPTION_LOADER  16u   /* of loaders to be kept */
 #define OPTION_PLACE   1024u /* which jobs: of a slot, of a phone */
 #define OPTION_HISTORY 2048u /* which jobs otherwise */
 #define OPTION_LABEL   4096u /* of Slot.Configure */
@@ -300,6 +306,8 @@ struct options {
 	const char **entries, **without; /* owned; the strings are the message's */
 	bool expect_given, dry_run, wait_given, force;
 	uint64_t expect_device, wait_usec;
+	bool force_pair;		   /* of loaders to be kept */
+	const char *origin;		   /* likewise; the message's */
 	const char *label, *note, *loader; /* NULL: not given; the message's */
 };
 /*
@@ -340,7 +348,9 @@ int reply_strings(sd_bus_message *m, const char *key, const char *(*next)(const 
 /* h, then the options, as the allowed groups say: opens the image; with `flash` asks for the job then. */
 struct work_place {
 	bool flash;
-	bool import;	     /* it is about the store, and nobody will hold an image */
+	bool import; /* it is about the store, and nobody will hold an image */
+	bool loader; /* with import: of loaders; source then has the descriptors, taken over */
+	struct loader_source source;
 	struct slot *slot;   /* NULL: */
 	struct slot **slots; /* taken over; may be NULL with slot_count 0: any */
 	uint32_t slot_count;

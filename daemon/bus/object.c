@@ -17,6 +17,7 @@ static const struct {
 	[KIND_DEVICE] = { FDLD_PATH_DEVICES, &bus_class_device, NULL },
 	[KIND_JOB] = { FDLD_PATH_JOBS, &bus_class_job, &bus_class_progress },
 	[KIND_IMAGE] = { FDLD_PATH_IMAGES, &bus_class_image, NULL },
+	[KIND_LOADER] = { FDLD_PATH_LOADERS, &bus_class_loader, NULL },
 };
 
 /* The most that a class fills in; wide enough for any member to be aligned. */

@@ -27,6 +27,14 @@ struct work {
 	struct image *image; /* one reference */
 };
 
+static void close_sources(struct work_place *place)
+{
+	for (unsigned int i = 0; place->loader && i < ARRAY_SIZE(place->source.part); i++)
+		if (place->source.part[i].fd >= 0)
+			close(place->source.part[i].fd);
+	place->loader = false;
+}
+
 static void work_free(struct work *work)
 {
 	struct bus *bus = work->bus;
@@ -42,6 +50,7 @@ static void work_free(struct work *work)
 		image_release(work->image);
 	if (work->place.fd >= 0)
 		close(work->place.fd);
+	close_sources(&work->place);
 	if (work->place.image)
 		image_release(work->place.image);
 	free(work->place.slots);
@@ -323,6 +332,7 @@ int work_begin(struct call *call, struct work_place *place, unsigned int allowed
 	if (!work) {
 		if (place->fd >= 0)
 			close(place->fd);
+		close_sources(place);
 		if (place->image)
 			image_release(place->image);
 		free(place->slots);
@@ -337,6 +347,15 @@ int work_begin(struct call *call, struct work_place *place, unsigned int allowed
 	if (work->place.image) {
 		work->image = TAKE_PTR(work->place.image);
 		ask_for_job(work);
+		return 1;
+	}
+	if (work->place.loader) {
+		work->place.loader = false; /* the descriptors are the station's now */
+		work->place.source.force = work->options.force_pair;
+		work->place.source.origin = work->options.origin;
+		if (station_import_loader(call->bus->station, &work->place.source, &work->options.image,
+					  &work->caller, on_image, work, &why) < 0)
+			goto refused;
 		return 1;
 	}
 	if (place->import) {

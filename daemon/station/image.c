@@ -6,10 +6,13 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
+#include <strings.h>
 
 #include "common/util.h"
 #include "station/internal.h"
 #include "station/kv.h"
+
+#define DIGITS_MIN 8u
 
 /* One opening. Counted by hand: the task owns it, the loop's side reads it in done(). */
 struct opening {
@@ -398,4 +401,39 @@ struct image *station_image(const struct station *st, uint64_t number)
 struct image *station_next_image(const struct station *st, const struct image *after)
 {
 	return after ? after->next : st->images;
+}
+
+/* ---- those of the store ---- */
+
+struct image *station_stored_image(struct station *st, const char *name, struct failure *why)
+{
+	size_t len = strlen(name);
+	bool digits = len >= DIGITS_MIN && len <= 2 * DIGEST_SIZE &&
+		      strspn(name, "0123456789abcdefABCDEF") == len;
+	struct image *found = NULL;
+
+	for (struct image *i = st->images; i; i = i->next) /* names are unique */
+		if (i->stored && !i->loader && !i->leaving && *name && !strcmp(i->name, name))
+			found = i;
+	for (struct image *i = st->images; !found && digits && i; i = i->next) {
+		if (!i->stored || i->loader || i->leaving || strncasecmp(i->digest, name, len) != 0)
+			continue;
+		for (struct image *j = i->next; j; j = j->next)
+			if (j->stored && !j->loader && !j->leaving && !strncasecmp(j->digest, name, len)) {
+				failure_set(why, ERR_NO_SUCH_IMAGE, "more than one digest begins with %s",
+					    name);
+				return NULL;
+			}
+		found = i;
+	}
+	if (!found) {
+		failure_set(why, ERR_NO_SUCH_IMAGE, "%.100s", name);
+		return NULL;
+	}
+	if (found->state == IMAGE_BAD) {
+		if (why)
+			*why = found->failure;
+		return NULL;
+	}
+	return found;
 }

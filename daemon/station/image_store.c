@@ -8,7 +8,6 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
-#include <strings.h>
 #include <unistd.h>
 
 #include "common/util.h"
@@ -17,13 +16,13 @@
 #include "station/store.h"
 
 #define AT_ONCE_MAX 8u /* imports and verifications */
-#define DIGITS_MIN  8u
 
 enum chore_kind { CHORE_IMPORT, CHORE_VERIFY, CHORE_REMOVE };
 
 /* The worker's: what it works on, and what came of it. */
 struct task {
 	enum chore_kind kind;
+	bool loaders; /* of the loader store */
 	struct store_work work;
 	struct failure why;
 	int result;
@@ -60,6 +59,8 @@ static void task_release(void *arg)
 
 	if (t->work.fd >= 0)
 		close(t->work.fd);
+	if (t->work.second >= 0)
+		close(t->work.second);
 	package_unref(t->work.package);
 	store_record_clear(&t->work.rec);
 	store_unref(t->work.store);
@@ -93,11 +94,11 @@ static void hex(struct image *image, const struct package *package)
 		snprintf(image->digest + 2 * i, 3, "%02x", sum[i]);
 }
 
-static struct image *stored_by_digest(const struct station *st, const char *digest)
+static struct image *stored_by_digest(const struct station *st, const char *digest, bool loader)
 {
 	struct image *i = st->images;
 
-	while (i && !(i->stored && !i->leaving && !strcmp(i->digest, digest)))
+	while (i && !(i->stored && i->loader == loader && !i->leaving && !strcmp(i->digest, digest)))
 		i = i->next;
 	return i;
 }
@@ -109,7 +110,8 @@ static void plain(char *text)
 			*p = '?';
 }
 
-static struct image *image_of(struct station *st, const struct store_record *rec, struct package *package)
+static struct image *image_of(struct station *st, const struct store_record *rec, struct package *package,
+			      bool loader)
 {
 	struct image *image = calloc(1, sizeof(*image)), **at = &st->images;
 
@@ -128,6 +130,11 @@ static struct image *image_of(struct station *st, const struct store_record *rec
 	kv_copy(image->product, sizeof(image->product), rec->product);
 	kv_copy(image->firmware, sizeof(image->firmware), rec->firmware);
 	kv_copy(image->digest, sizeof(image->digest), rec->digest);
+	image->loader = loader;
+	image->origin = rec->loader;
+	plain(image->origin.name);
+	plain(image->origin.digest);
+	plain(image->origin.family);
 	plain(image->name);
 	plain(image->product);
 	plain(image->firmware);
@@ -156,15 +163,18 @@ static void import_over(struct chore *c, struct task *t)
 {
 	struct station *st = c->st;
 	const struct store_record *rec = &t->work.rec;
-	struct image *image = stored_by_digest(st, rec->digest);
+	bool loader = t->work.store == st->loaders;
+	struct image *image = stored_by_digest(st, rec->digest, loader);
 	struct failure why = { 0 };
 
 	if (image) {
 		renew(image, t->work.package);
 		kv_copy(image->name, sizeof(image->name), rec->name);
 		plain(image->name);
+		image->origin = rec->loader;
+		plain(image->origin.name);
 		EMIT(st, image_changed, image);
-	} else if ((image = image_of(st, rec, t->work.package))) {
+	} else if ((image = image_of(st, rec, t->work.package, loader))) {
 		EMIT(st, image_added, image);
 		station_told(st);
 	} else {
@@ -279,7 +289,7 @@ static int begin(struct chore *c, struct task *t, struct failure *why)
 
 	c->task = t;
 	t->work.user = c;
-	t->work.store = store_ref(st->store);
+	t->work.store = store_ref(t->loaders ? st->loaders : st->store);
 	c->worker = worker_new(st->loop, "fdld-store", 1);
 	c->timer = loop_timer_new(st->loop, on_watch, c);
 	c->moved_at = loop_now();
@@ -316,20 +326,19 @@ static int make(struct station *st, struct chore **c, struct task **t, struct fa
 		return failure_set(why, ERR_INTERNAL, "out of memory");
 	}
 	(*c)->st = st;
-	(*t)->work.fd = -1;
+	(*t)->work.fd = (*t)->work.second = -1;
 	return 0;
 }
 
 /* ---- what is asked for ---- */
 
-int station_import_image(struct station *st, int fd, const struct image_options *options,
-			 const struct station_caller *caller, station_image_fn done, void *user,
-			 struct failure *why)
+/* What every import has; takes fd. */
+static int import_of(struct station *st, int fd, const struct image_options *options,
+		     const struct station_caller *caller, struct chore **c, struct task **t,
+		     struct failure *why)
 {
 	_cleanup_close_ int own = fd;
 	int flags = fcntl(own, F_GETFL), r;
-	struct chore *c;
-	struct task *t;
 
 	if (flags < 0 || (flags & O_ACCMODE) != O_RDONLY || (flags & O_PATH))
 		return failure_set(why, ERR_INVALID_IMAGE, "the descriptor must be opened for reading only");
@@ -340,17 +349,58 @@ int station_import_image(struct station *st, int fd, const struct image_options 
 		return failure_set(why, ERR_LIMITS_EXCEEDED,
 				   "%u readers never came back from their file systems",
 				   worker_left_behind());
-	r = make(st, &c, &t, why);
+	r = make(st, c, t, why);
 	if (r < 0)
 		return r;
-	t->kind = CHORE_IMPORT;
-	t->work.fd = TAKE_FD(own);
-	t->work.uid = caller ? caller->uid : 0;
-	t->work.quota = st->set.store_quota;
-	t->work.now = station_wall();
-	t->work.accept_bad_crc = options && options->accept_bad_crc;
+	(*t)->kind = CHORE_IMPORT;
+	(*t)->work.fd = TAKE_FD(own);
+	(*t)->work.uid = caller ? caller->uid : 0;
+	(*t)->work.quota = st->set.store_quota;
+	(*t)->work.now = station_wall();
+	(*t)->work.accept_bad_crc = options && options->accept_bad_crc;
 	if (options && options->name)
-		kv_copy(t->work.name, sizeof(t->work.name), options->name);
+		kv_copy((*t)->work.name, sizeof((*t)->work.name), options->name);
+	return 0;
+}
+
+int station_import_image(struct station *st, int fd, const struct image_options *options,
+			 const struct station_caller *caller, station_image_fn done, void *user,
+			 struct failure *why)
+{
+	struct chore *c;
+	struct task *t;
+	int r = import_of(st, fd, options, caller, &c, &t, why);
+
+	if (r < 0)
+		return r;
+	c->imported = done;
+	c->user = user;
+	return begin(c, t, why);
+}
+
+int station_import_loader(struct station *st, const struct loader_source *source,
+			  const struct image_options *options, const struct station_caller *caller,
+			  station_image_fn done, void *user, struct failure *why)
+{
+	_cleanup_close_ int second = source->parts == 2 ? source->part[1].fd : -1;
+	int flags = second < 0 ? O_RDONLY : fcntl(second, F_GETFL), r;
+	struct chore *c;
+	struct task *t;
+
+	if (flags < 0 || (flags & O_ACCMODE) != O_RDONLY || (flags & O_PATH)) {
+		close(source->part[0].fd);
+		return failure_set(why, ERR_INVALID_IMAGE, "the descriptor must be opened for reading only");
+	}
+	r = import_of(st, source->part[0].fd, options, caller, &c, &t, why);
+	if (r < 0)
+		return r;
+	t->loaders = true;
+	t->work.parts = source->parts;
+	t->work.second = TAKE_FD(second);
+	t->work.force = source->force;
+	for (uint32_t i = 0; i < source->parts; i++)
+		t->work.address[i] = source->part[i].address;
+	kv_copy(t->work.origin, sizeof(t->work.origin), source->origin ? source->origin : "");
 	c->imported = done;
 	c->user = user;
 	return begin(c, t, why);
@@ -373,6 +423,7 @@ static int ask(struct image *image, enum chore_kind kind, station_done_fn done, 
 	if (r < 0)
 		return r;
 	t->kind = kind;
+	t->loaders = image->loader;
 	kv_copy(t->work.digest, sizeof(t->work.digest), image->digest);
 	c->image = image;
 	image_hold(image);
@@ -394,6 +445,12 @@ int station_remove_image(struct image *image, station_done_fn done, void *user, 
 				return failure_set(why, ERR_IMAGE_IN_USE, "job %" PRIu64, j->number);
 		return failure_set(why, ERR_IMAGE_IN_USE, "a job is being made of it");
 	}
+	if (image->loader) {
+		const struct slot *slot = loader_slot(image);
+
+		if (slot)
+			return failure_set(why, ERR_IMAGE_IN_USE, "slot %s is to be given it", slot->id);
+	}
 	return ask(image, CHORE_REMOVE, done, user, why);
 }
 
@@ -407,61 +464,44 @@ uint64_t image_verified(const struct image *image)
 	return image->checkup ? atomic_load(&image->checkup->task->work.moved) : image->size;
 }
 
-struct image *station_stored_image(struct station *st, const char *name, struct failure *why)
-{
-	size_t len = strlen(name);
-	bool digits = len >= DIGITS_MIN && len <= 2 * DIGEST_SIZE &&
-		      strspn(name, "0123456789abcdefABCDEF") == len;
-	struct image *found = NULL;
-
-	for (struct image *i = st->images; i; i = i->next) /* names are unique */
-		if (i->stored && !i->loader && !i->leaving && *name && !strcmp(i->name, name))
-			found = i;
-	for (struct image *i = st->images; !found && digits && i; i = i->next) {
-		if (!i->stored || i->loader || i->leaving || strncasecmp(i->digest, name, len) != 0)
-			continue;
-		for (struct image *j = i->next; j; j = j->next)
-			if (j->stored && !j->loader && !j->leaving && !strncasecmp(j->digest, name, len)) {
-				failure_set(why, ERR_NO_SUCH_IMAGE, "more than one digest begins with %s",
-					    name);
-				return NULL;
-			}
-		found = i;
-	}
-	if (!found) {
-		failure_set(why, ERR_NO_SUCH_IMAGE, "%.100s", name);
-		return NULL;
-	}
-	if (found->state == IMAGE_BAD) {
-		if (why)
-			*why = found->failure;
-		return NULL;
-	}
-	return found;
-}
-
 /* ---- start and end ---- */
+
+struct finding {
+	struct station *st;
+	bool loader;
+};
 
 static int on_found(void *user, const struct store_record *rec, struct package *package,
 		    const struct failure *why)
 {
-	struct image *image = image_of(user, rec, package);
+	const struct finding *f = user;
+	struct image *image = image_of(f->st, rec, package, f->loader);
 
 	if (image && why)
 		image->failure = *why;
 	return image ? 0 : -ENOMEM;
 }
 
+static int load_store(struct station *st, struct store *store, bool loader, struct failure *why)
+{
+	int r = store_scan(store, on_found, &(struct finding){ st, loader });
+
+	return r < 0 ? failure_set(why, ERR_STATE_DIRECTORY, "its folder %s cannot be read: %s",
+				   loader ? "loader" : "image", strerror(-r))
+		     : 0;
+}
+
 int image_load_all(struct station *st, struct failure *why)
 {
-	int r = store_open(st->records, &st->store, why);
+	int r = store_open(st->records, STORE_IMAGES, &st->store, why);
 
+	if (!r)
+		r = store_open(st->records, STORE_LOADERS, &st->loaders, why);
 	if (r < 0)
 		return r;
-	r = store_scan(st->store, on_found, st);
-	return r < 0 ? failure_set(why, ERR_STATE_DIRECTORY, "its folder image cannot be read: %s",
-				   strerror(-r))
-		     : 0;
+	store_join(st->store, st->loaders);
+	r = load_store(st, st->store, false, why);
+	return r < 0 ? r : load_store(st, st->loaders, true, why);
 }
 
 void image_store_drain(struct station *st)
@@ -482,4 +522,5 @@ void image_store_free(struct station *st)
 		free(c);
 	}
 	store_unref(TAKE_PTR(st->store));
+	store_unref(TAKE_PTR(st->loaders));
 }

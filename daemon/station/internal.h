@@ -52,7 +52,7 @@ struct station {
 	struct slot *slots;	/* by order of sight */
 	struct device *devices; /* by number */
 	struct image *images;
-	struct store *store;
+	struct store *store, *loaders;
 	struct chore *chores; /* of the store, under way */
 	struct job *jobs;
 	uint64_t device_number, image_number;
@@ -158,8 +158,7 @@ struct image {
 	uint64_t imported_at, size;
 	char product[64], firmware[128];
 	bool loader; /* of the loader store, and then: */
-	bool forced;
-	char origin[STORE_NAME_MAX], origin_digest[2 * DIGEST_SIZE + 1];
+	struct store_origin origin;
 	struct chore *checkup; /* it is being verified */
 	bool told_gone;	       /* image_removed() was told */
 };
@@ -173,6 +172,9 @@ void image_store_drain(struct station *st); /* what is being done ends soon, wit
 void image_store_free(struct station *st);  /* leaves behind what is going on */
 /* loader.c: one of the loader store is called so, or has such a digest. 0, NoLoader or LoaderAmbiguous. */
 int loader_check_name(const struct station *st, const char *name, struct failure *why);
+
+/* loader.c: a slot that names it; NULL: none. */
+const struct slot *loader_slot(const struct image *image);
 
 /* ---- jobs --------------------------------------------------------------------------------------------- */
 

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Pairs of loaders that are kept: which of them a job is given, and what is shown of them. */
 #include <stdlib.h>
+#include <string.h>
+#include <strings.h>
 
 #include "common/util.h"
 #include "station/internal.h"
@@ -15,7 +17,7 @@ static const char *family_of(const struct image *image)
 {
 	const struct pac_chip *chip = chip_of(image);
 
-	return chip && chip->family ? chip->family->name : "";
+	return chip && chip->family ? chip->family->name : image->origin.family;
 }
 
 static bool kept(const struct image *image)
@@ -90,6 +92,19 @@ int loader_check_name(const struct station *st, const char *name, struct failure
 	return choose(st, &wish, &chosen, why);
 }
 
+const struct slot *loader_slot(const struct image *image)
+{
+	for (const struct slot *s = image->st->slots; s; s = s->next) {
+		const char *name = s->book.loader;
+
+		if (*name &&
+		    (!strcmp(name, image->name) ||
+		     (strlen(name) >= LOADER_DIGITS_MIN && !strncasecmp(image->digest, name, strlen(name)))))
+			return s;
+	}
+	return NULL;
+}
+
 static void view_part(const struct image *image, const struct pac_item *item, const struct loader_info *info,
 		      struct loader_view *view)
 {
@@ -103,23 +118,25 @@ static void view_part(const struct image *image, const struct pac_item *item, co
 void loader_view(const struct image *image, struct loader_view *view)
 {
 	const struct pac_chip *chip = chip_of(image);
+	const struct chip_family *family;
 
 	*view = (struct loader_view){
-		.family = "",
+		.family = family_of(image),
 		.chips = "",
 		.sure = sureness_name(chip ? chip->sure : SURE_NOT),
-		.origin = image->origin,
-		.origin_digest = image->origin_digest,
-		.forced = image->forced,
+		.origin = image->origin.name,
+		.origin_digest = image->origin.digest,
+		.forced = image->origin.forced,
 	};
 	for (size_t i = 0; i < ARRAY_SIZE(view->part); i++)
 		view->part[i].digest = view->part[i].version = "";
+	family = chip_family_by_name(view->family);
+	if (family)
+		view->chips = family->chips;
 	if (!chip)
 		return;
-	if (chip->family) {
-		view->family = chip->family->name;
-		view->chips = chip->family->chips;
-	}
+	if (family && !chip->family)
+		view->sure = sureness_name(SURE_FAIR);
 	view_part(image, pac_fdl1(package_pac(image->package)), &chip->fdl1, view);
 	if (pac_fdl2(package_pac(image->package)))
 		view_part(image, pac_fdl2(package_pac(image->package)), &chip->fdl2, view);

@@ -268,6 +268,24 @@ struct loader_view {
 };
 void loader_view(const struct image *image, struct loader_view *view); /* of an image with view.loader */
 
+/* Loaders to be kept. Descriptors as with station_open_image(). */
+struct loader_source {
+	uint32_t parts; /* 0: part[0].fd is a package, or an archive with one in it; 1, 2: so many loaders */
+	struct {
+		int fd;
+		uint64_t address; /* where the loader goes */
+	} part[2];
+	const char *origin; /* name of the package, to be remembered; NULL none */
+	bool force;	    /* take parts of two families, or linked elsewhere */
+};
+/*
+ * Keeps the loaders of a package, which is checked whole, or those in files. Takes the descriptors, also on
+ * failure. Answers and fails as station_import_image(); besides PackageNoLoader, LoaderMismatch.
+ */
+int station_import_loader(struct station *st, const struct loader_source *source,
+			  const struct image_options *options, const struct station_caller *caller,
+			  station_image_fn done, void *user, struct failure *why);
+
 /*
  * The pair for a job: the one that is named, else the one the slot has, else the only one of the store.
  * named: as with station_stored_image(), "" or NULL: none. slot NULL: none is known yet. The caller has no

@@ -18,6 +18,12 @@
 #define DIGITS	   64u
 #define RECORD_MAX (64u << 20) /* bytes: the tags of PACKAGE_SIZE_MAX, and as much again */
 
+static void budget_unref(struct store_budget *budget)
+{
+	if (budget && atomic_fetch_sub(&budget->refs, 1) == 1)
+		free(budget);
+}
+
 struct store *store_ref(struct store *store)
 {
 	atomic_fetch_add(&store->refs, 1);
@@ -30,6 +36,7 @@ void store_unref(struct store *store)
 		return;
 	util_closep(&store->dir);
 	free(store->kept);
+	budget_unref(store->budget);
 	pthread_mutex_destroy(&store->mutex);
 	free(store);
 }
@@ -72,6 +79,7 @@ int store_keep(struct store *store, const struct store_record *rec)
 		kept += store->count++;
 		kv_copy(kept->digest, sizeof(kept->digest), rec->digest);
 		kept->size = rec->size;
+		atomic_fetch_add(&store->budget->used, kept->size);
 		kept->uid = rec->uid;
 	}
 	kv_copy(kept->name, sizeof(kept->name), rec->name);
@@ -84,8 +92,10 @@ static void drop(struct store *store, const char *digest)
 
 	pthread_mutex_lock(&store->mutex);
 	kept = store_find(store, digest);
-	if (kept)
+	if (kept) {
+		atomic_fetch_sub(&store->budget->used, kept->size);
 		*kept = store->kept[--store->count];
+	}
 	pthread_mutex_unlock(&store->mutex);
 }
 
@@ -121,26 +131,47 @@ static int sweep(struct store *store)
 	return r;
 }
 
-int store_open(struct records *records, struct store **out, struct failure *why)
+const char *store_folder(const struct store *store)
+{
+	return store->kind == STORE_LOADERS ? "loader" : "image";
+}
+
+void store_join(struct store *a, struct store *b)
+{
+	atomic_fetch_add(&a->budget->refs, 1);
+	atomic_fetch_add(&a->budget->used, atomic_load(&b->budget->used));
+	budget_unref(b->budget);
+	b->budget = a->budget;
+}
+
+int store_open(struct records *records, enum store_kind kind, struct store **out, struct failure *why)
 {
 	struct store *store = calloc(1, sizeof(*store));
 	int r = 0;
 
-	if (!store)
+	if (store)
+		store->budget = calloc(1, sizeof(*store->budget));
+	if (!store || !store->budget) {
+		free(store);
 		return failure_set(why, ERR_INTERNAL, "out of memory");
+	}
+	atomic_init(&store->budget->refs, 1);
 	atomic_init(&store->refs, 1);
+	store->kind = kind;
 	pthread_mutex_init(&store->mutex, NULL);
 	store->dir = -1;
-	if (mkdirat(records->state, "image", 0700) < 0 && errno != EEXIST)
+	if (mkdirat(records->state, store_folder(store), 0700) < 0 && errno != EEXIST)
 		r = -errno;
 	if (!r) {
-		store->dir = openat(records->state, "image", O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+		store->dir = openat(records->state, store_folder(store),
+				    O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
 		r = store->dir < 0 || fsync(records->state) < 0 ? -errno : sweep(store);
 	}
 	if (r < 0) {
+		r = failure_set(why, ERR_STATE_DIRECTORY, "its folder %s cannot be used: %s",
+				store_folder(store), strerror(-r));
 		store_unref(store);
-		return failure_set(why, ERR_STATE_DIRECTORY, "its folder image cannot be used: %s",
-				   strerror(-r));
+		return r;
 	}
 	*out = store;
 	return 0;
@@ -303,7 +334,8 @@ int store_remove(struct store_work *work, struct failure *why)
 	if (!err && unlinkat(store->dir, name, 0) < 0 && errno != ENOENT)
 		err = errno;
 	if (err)
-		return failure_set(why, ERR_STORE_FAILED, "image/%.16s...: %s", name, strerror(err));
+		return failure_set(why, ERR_STORE_FAILED, "%s/%.16s...: %s", store_folder(store), name,
+				   strerror(err));
 	drop(store, work->digest);
 	return 0;
 }

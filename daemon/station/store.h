@@ -5,6 +5,9 @@
  * is: the file is copied under a temporary name, checked, synced and renamed, then the record is written the
  * same way. What has no record is swept at the next start.
  *
+ * Pairs of loaders are kept the same way in loader/, as packages made here that hold the loaders and nothing
+ * else: the same pair from two packages is one file. Both stores share one quota.
+ *
  * These functions block; they belong on workers, except where "start-up" is said. Any thread.
  */
 #ifndef FDLD_STATION_STORE_H
@@ -24,13 +27,21 @@
 
 struct store;
 
+/* Where a pair of loaders comes from. */
+struct store_origin {
+	char family[24]; /* as far as the whole package told; "" unknown */
+	char name[STORE_NAME_MAX], digest[2 * DIGEST_SIZE + 1]; /* of the package; "" it came as files */
+	bool forced; /* though its parts are of two families, or linked elsewhere */
+};
+
 struct store_record {
 	char digest[2 * DIGEST_SIZE + 1]; /* SHA-256 of the file, hex */
 	char name[STORE_NAME_MAX], product[64], firmware[128];
 	uint64_t size, imported_at; /* bytes; usec since 1970 */
 	uint32_t uid;
 	bool accept_bad_crc;
-	struct pac_body *body; /* without sparse maps; NULL once it was handed on */
+	struct store_origin loader; /* of a store of loaders */
+	struct pac_body *body;	    /* without sparse maps; NULL once it was handed on */
 };
 void store_record_clear(struct store_record *rec);
 /* The text form. 0 and *text (free() it), or -ENOMEM. */
@@ -38,8 +49,11 @@ int store_record_text(const struct store_record *rec, const struct pac_body *bod
 /* text is changed. 0 or -EBADMSG, -ENODATA, -EPROTONOSUPPORT, -ENOMEM; digest is not touched. */
 int store_record_parse(char *text, size_t len, struct store_record *rec);
 
+enum store_kind { STORE_IMAGES, STORE_LOADERS };
 /* Start-up: makes the folder, sweeps what an interrupted import has left. StateDirectory or Internal. */
-int store_open(struct records *records, struct store **out, struct failure *why);
+int store_open(struct records *records, enum store_kind kind, struct store **out, struct failure *why);
+/* Start-up: the two share a quota from now on. */
+void store_join(struct store *a, struct store *b);
 struct store *store_ref(struct store *store);
 void store_unref(struct store *store); /* NULL is fine */
 /*
@@ -61,6 +75,12 @@ struct store_work {
 	int fd; /* taken over; closed by the caller of the work */
 	char name[STORE_NAME_MAX];
 	bool accept_bad_crc;
+	/* import into a store of loaders: fd is a package, or, with parts, the first of so many loaders */
+	uint32_t parts;
+	int second;		     /* -1: none; taken over like fd */
+	uint64_t address[2];	     /* of parts */
+	char origin[STORE_NAME_MAX]; /* name of the package, to be remembered */
+	bool force;		     /* a pair that is none is taken all the same */
 	uint32_t uid;
 	uint64_t quota, now;	 /* bytes, UINT64_MAX none; usec since 1970 */
 	struct store_record rec; /* out; body NULL */
@@ -68,8 +88,9 @@ struct store_work {
 	/* verify, remove: */
 	char digest[2 * DIGEST_SIZE + 1];
 };
-/* 0 with rec and package; InvalidImage, Package..., QuotaExceeded, StoreFailed, InvalidArgs (the name is
- * another's), NotAuthorized (it is there, and only who brought it gives it another name), Cancelled. */
+/* Of loaders: PackageNoLoader, LoaderMismatch too. 0 with rec and package; InvalidImage, Package...,
+ * QuotaExceeded, StoreFailed, InvalidArgs (the name is another's), NotAuthorized (it is there, and only who
+ * brought it gives it another name), Cancelled. */
 int store_import(struct store_work *work, struct failure *why);
 /* Opens it anew and reads all of it. 0 with package; PackageChanged, PackageReadFailed, Cancelled. */
 int store_verify(struct store_work *work, struct failure *why);

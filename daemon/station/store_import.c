@@ -26,26 +26,19 @@
 #define HEADROOM    (64u << 20) /* what an import leaves of the disk: backups and records need it */
 #define HEADROOM_OF 20u		/* or this part of a small disk */
 
-struct import {
-	struct store_work *work;
-	struct store *store;
-	char tmp[40];
-	int out; /* -1: not open */
-	uint64_t reserved;
-};
-
-static int stopped(const struct store_work *work, struct failure *why)
+int store_stopped(const struct store_work *work, struct failure *why)
 {
 	return atomic_load(&work->stop) ? failure_set(why, ERR_CANCELLED, "the service is being stopped") : 0;
 }
 
-static int cannot_store(struct import *in, int err, struct failure *why)
+int store_cannot(struct import *in, int err, struct failure *why)
 {
 	struct statvfs fs = { 0 };
 	char left[FORMAT_MAX];
 
 	if (err != ENOSPC && err != EDQUOT)
-		return failure_set(why, ERR_STORE_FAILED, "image/%s: %s", in->tmp, strerror(err));
+		return failure_set(why, ERR_STORE_FAILED, "%s/%s: %s", store_folder(in->store), in->tmp,
+				   strerror(err));
 	if (fstatvfs(in->store->dir, &fs) < 0)
 		fs.f_bavail = 0;
 	format_size((uint64_t)fs.f_bavail * fs.f_frsize, left, sizeof(left));
@@ -60,21 +53,16 @@ static int cannot_store(struct import *in, int err, struct failure *why)
 /* So many bytes more, of the quota. */
 static int reserve(struct import *in, uint64_t bytes, struct failure *why)
 {
-	struct store *store = in->store;
-	uint64_t used = 0, quota = in->work->quota;
+	struct store_budget *budget = in->store->budget;
+	uint64_t used = atomic_load(&budget->used), quota = in->work->quota;
 	char need[FORMAT_MAX], whole[FORMAT_MAX], free_text[FORMAT_MAX];
 	bool fits;
 
-	pthread_mutex_lock(&store->mutex);
-	for (size_t i = 0; i < store->count; i++)
-		used += store->kept[i].size;
-	used += store->reserved;
-	fits = used <= quota && bytes <= quota - used;
-	if (fits) {
-		store->reserved += bytes;
+	do
+		fits = used <= quota && bytes <= quota - used;
+	while (fits && !atomic_compare_exchange_weak(&budget->used, &used, used + bytes));
+	if (fits)
 		in->reserved += bytes;
-	}
-	pthread_mutex_unlock(&store->mutex);
 	if (fits)
 		return 0;
 	format_size(in->reserved + bytes, need, sizeof(need));
@@ -92,7 +80,7 @@ static int find_room(struct import *in, uint64_t bytes, struct failure *why)
 	uint64_t have, headroom;
 
 	if (fstatvfs(in->store->dir, &fs) < 0)
-		return cannot_store(in, errno, why);
+		return store_cannot(in, errno, why);
 	have = (uint64_t)fs.f_bavail * fs.f_frsize;
 	headroom = MIN((uint64_t)fs.f_blocks * fs.f_frsize / HEADROOM_OF, (uint64_t)HEADROOM);
 	if (have >= headroom && bytes <= have - headroom)
@@ -107,7 +95,7 @@ static int find_room(struct import *in, uint64_t bytes, struct failure *why)
 		need, left, keep);
 }
 
-static int more_room(void *arg, uint64_t bytes, struct failure *why)
+int store_more_room(void *arg, uint64_t bytes, struct failure *why)
 {
 	struct import *in = arg;
 	int r = reserve(in, bytes, why);
@@ -164,14 +152,14 @@ static int copy(struct import *in, uint64_t size, struct failure *why)
 	/* nobody else takes that room while we copy; where a file system cannot promise it, we find out */
 	if (fallocate(in->out, FALLOC_FL_KEEP_SIZE, 0, (off_t)size) < 0 && errno != EOPNOTSUPP &&
 	    errno != EINTR)
-		return cannot_store(in, errno, why);
+		return store_cannot(in, errno, why);
 	if (lseek(work->fd, 0, SEEK_SET) < 0)
 		return failure_set(why, ERR_PACKAGE_READ_FAILED, "%s", strerror(errno));
 	for (uint64_t left = size; left;) {
 		bool reading = false;
 		ssize_t n;
 
-		r = stopped(work, why);
+		r = store_stopped(work, why);
 		if (r < 0)
 			return r;
 		n = move_piece(in, (size_t)MIN(left, (uint64_t)PIECE), &buf, &reading);
@@ -179,7 +167,7 @@ static int copy(struct import *in, uint64_t size, struct failure *why)
 			return failure_set(why, ERR_PACKAGE_READ_FAILED, "at %" PRIu64 ": %s", size - left,
 					   strerror((int)-n));
 		if (n < 0)
-			return cannot_store(in, (int)-n, why);
+			return store_cannot(in, (int)-n, why);
 		if (!n)
 			return failure_set(why, ERR_PACKAGE_CHANGED,
 					   "the file ended at %" PRIu64 " of %" PRIu64 " bytes", size - left,
@@ -192,11 +180,11 @@ static int copy(struct import *in, uint64_t size, struct failure *why)
 
 /* ---- names ---- */
 
-static int name_taken(const struct store_kept *other, struct failure *why)
+static int name_taken(const struct store_kept *other, const char *what, struct failure *why)
 {
 	return failure_set(why, ERR_INVALID_ARGS,
-			   "'%.100s' is what image %.12s is called already; give another name", other->name,
-			   other->digest);
+			   "'%.100s' is what %s %.12s is called already; give another name", other->name,
+			   what, other->digest);
 }
 
 /* Before anything is copied: a name of another size is another package's. */
@@ -209,7 +197,7 @@ static int early_name(struct import *in, uint64_t size, struct failure *why)
 	for (size_t i = 0; !r && i < store->count; i++)
 		if (*in->work->name && !strcmp(store->kept[i].name, in->work->name) && size &&
 		    store->kept[i].size != size)
-			r = name_taken(&store->kept[i], why);
+			r = name_taken(&store->kept[i], store_folder(store), why);
 	pthread_mutex_unlock(&store->mutex);
 	return r;
 }
@@ -222,7 +210,7 @@ static int open_copy(struct import *in, struct package **out, struct failure *wh
 	int fd = openat(in->store->dir, in->tmp, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
 
 	if (fd < 0)
-		return cannot_store(in, errno, why);
+		return store_cannot(in, errno, why);
 	p = package_new(fd, in->work->accept_bad_crc, why);
 	if (!p)
 		return -EIO;
@@ -231,15 +219,16 @@ static int open_copy(struct import *in, struct package **out, struct failure *wh
 }
 
 /* Whoever may flash could else free a name that others rely on, and give it to a package of their own. */
-static int name_is_theirs(const struct store_kept *kept, const struct store_work *work, struct failure *why)
+static int name_is_theirs(const struct store_kept *kept, const struct store_work *work, const char *what,
+			  struct failure *why)
 {
 	if (!kept || !strcmp(kept->name, work->rec.name) || kept->uid == work->uid || !work->uid ||
 	    work->uid == geteuid())
 		return 0;
 	return failure_set(why, ERR_NOT_AUTHORIZED,
-			   "image %.12s is called '%.100s' by uid %u, who brought it; only they or root may "
+			   "%s %.12s is called '%.100s' by uid %u, who brought it; only they or root may "
 			   "name it anew",
-			   kept->digest, kept->name, kept->uid);
+			   what, kept->digest, kept->name, kept->uid);
 }
 
 static void fill_record(struct import *in, struct package *p)
@@ -259,6 +248,7 @@ static void fill_record(struct import *in, struct package *p)
 	rec->imported_at = work->now;
 	rec->uid = work->uid;
 	rec->accept_bad_crc = work->accept_bad_crc;
+	rec->loader = in->origin;
 }
 
 /* With the mutex held. */
@@ -269,11 +259,11 @@ static int commit_locked(struct import *in, const struct pac_body *body, struct 
 	const struct store_kept *kept = store_find(store, rec->digest);
 	char file[STORE_FILE_MAX], record[STORE_FILE_MAX];
 	_cleanup_free_ char *text = NULL;
-	int r = stopped(in->work, why);
+	int r = store_stopped(in->work, why);
 	size_t len;
 
 	if (!r)
-		r = name_is_theirs(kept, in->work, why);
+		r = name_is_theirs(kept, in->work, store_folder(store), why);
 	if (r < 0)
 		return r;
 	if (kept)
@@ -283,11 +273,11 @@ static int commit_locked(struct import *in, const struct pac_body *body, struct 
 	for (size_t i = 0; i < store->count; i++)
 		if (*rec->name && !strcmp(store->kept[i].name, rec->name) &&
 		    strcmp(store->kept[i].digest, rec->digest) != 0)
-			return name_taken(&store->kept[i], why);
+			return name_taken(&store->kept[i], store_folder(store), why);
 	store_file(rec->digest, "pac", file);
 	store_file(rec->digest, "img", record);
 	if (renameat(store->dir, in->tmp, store->dir, file) < 0)
-		return cannot_store(in, errno, why);
+		return store_cannot(in, errno, why);
 	kv_copy(in->tmp, sizeof(in->tmp), ""); /* it has its name: nothing to remove */
 	r = fsync(store->dir) < 0 ? -errno : records_write_at(store->dir, record, text, len, true);
 	if (!r)
@@ -295,9 +285,9 @@ static int commit_locked(struct import *in, const struct pac_body *body, struct 
 	if (r < 0) {
 		if (faccessat(store->dir, record, F_OK, AT_SYMLINK_NOFOLLOW) < 0)
 			(void)unlinkat(store->dir, file, 0);
-		return r == -ENOSPC ? cannot_store(in, ENOSPC, why)
-				    : failure_set(why, ERR_STORE_FAILED, "image/%.16s...: %s", record,
-						  strerror(-r));
+		return r == -ENOSPC ? store_cannot(in, ENOSPC, why)
+				    : failure_set(why, ERR_STORE_FAILED, "%s/%.16s...: %s",
+						  store_folder(store), record, strerror(-r));
 	}
 	return 0;
 }
@@ -341,10 +331,12 @@ static int take_in(struct import *in, struct failure *why)
 	if ((uint64_t)st.st_size > PACKAGE_SIZE_MAX)
 		return failure_set(why, ERR_INVALID_IMAGE, "%" PRIu64 " bytes are more than a package has",
 				   (uint64_t)st.st_size);
-	if (unpack_wanted(work->fd)) {
-		r = unpack(work->fd, in->out, work, more_room, in, why);
+	if (in->store->kind == STORE_LOADERS) {
+		r = store_take_loaders(in, why);
+	} else if (unpack_wanted(work->fd)) {
+		r = unpack(work->fd, in->out, work, store_more_room, in, why);
 		if (r == -ENOSPC || r == -EDQUOT)
-			r = why->error == ERR_NONE ? cannot_store(in, -r, why) : r;
+			r = why->error == ERR_NONE ? store_cannot(in, -r, why) : r;
 	} else {
 		r = early_name(in, (uint64_t)st.st_size, why);
 		if (!r)
@@ -355,7 +347,7 @@ static int take_in(struct import *in, struct failure *why)
 	if (r < 0)
 		return r;
 	if (fsync(in->out) < 0)
-		return cannot_store(in, errno, why);
+		return store_cannot(in, errno, why);
 	return check_and_commit(in, why);
 }
 
@@ -371,13 +363,11 @@ int store_import(struct store_work *work, struct failure *why)
 	pthread_mutex_unlock(&in.store->mutex);
 	in.out = openat(in.store->dir, in.tmp, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
 	if (in.out < 0)
-		return cannot_store(&in, errno, why);
+		return store_cannot(&in, errno, why);
 	r = take_in(&in, why);
 	close(in.out);
 	if (*in.tmp)
 		(void)unlinkat(in.store->dir, in.tmp, 0);
-	pthread_mutex_lock(&in.store->mutex);
-	in.store->reserved -= in.reserved;
-	pthread_mutex_unlock(&in.store->mutex);
+	atomic_fetch_sub(&in.store->budget->used, in.reserved);
 	return r;
 }

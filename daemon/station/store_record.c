@@ -66,6 +66,14 @@ int store_record_text(const struct store_record *rec, const struct pac_body *bod
 	kv_num(&kv, "imported-at", rec->imported_at);
 	kv_num(&kv, "uid", rec->uid);
 	kv_num(&kv, "accept-bad-crc", rec->accept_bad_crc);
+	if (*rec->loader.family)
+		kv_str(&kv, "family", rec->loader.family);
+	if (*rec->loader.name)
+		kv_str(&kv, "origin", rec->loader.name);
+	if (*rec->loader.digest)
+		kv_str(&kv, "origin-digest", rec->loader.digest);
+	if (rec->loader.forced)
+		kv_num(&kv, "forced", 1);
 	kv_num(&kv, "crc-ok", body->crc_ok);
 	kv_num(&kv, "crc2", body->crc2);
 	kv_num(&kv, "signed-images", body->dhtb_checked);
@@ -152,6 +160,14 @@ static void on_line(void *user, const char *key, char *value)
 		rec->uid = (uint32_t)kv_u64(value, 0);
 	else if (!strcmp(key, "accept-bad-crc"))
 		rec->accept_bad_crc = kv_u64(value, 0);
+	else if (!strcmp(key, "family"))
+		kv_copy(rec->loader.family, sizeof(rec->loader.family), value);
+	else if (!strcmp(key, "origin"))
+		kv_copy(rec->loader.name, sizeof(rec->loader.name), value);
+	else if (!strcmp(key, "origin-digest"))
+		kv_copy(rec->loader.digest, sizeof(rec->loader.digest), value);
+	else if (!strcmp(key, "forced"))
+		rec->loader.forced = kv_u64(value, 0);
 	else if (!strcmp(key, "crc-ok"))
 		body->crc_ok = kv_u64(value, 0);
 	else if (!strcmp(key, "crc2"))

@@ -10,7 +10,7 @@
 
 #include "tests/bus/rig.h"
 
-#define MEMBERS 128
+#define MEMBERS 512
 #define KEYS	32
 
 struct member {
@@ -246,6 +246,7 @@ static bool contains(struct list *a, struct list *b, const char *what)
 }
 
 static struct list told, is;
+static char loader[64];
 
 static bool gather(struct rig *rig, struct rig_package *pack, char *image, size_t room)
 {
@@ -263,9 +264,15 @@ static bool gather(struct rig *rig, struct rig_package *pack, char *image, size_
 	     sd_bus_message_read(reply, "o", &text) >= 0;
 	snprintf(image, room, "%s", ok ? text : "");
 	sd_bus_message_unref(reply);
+	reply = NULL;
+	ok = ok && rig_call(rig, 20000, &reply, ROOT, MANAGER, "ImportLoader", "ha{sv}", pack->fd, 0) &&
+	     sd_bus_message_read(reply, "o", &text) >= 0;
+	snprintf(loader, sizeof(loader), "%s", ok ? text : "");
+	sd_bus_message_unref(reply);
 	job = rig_flash(rig, p->slot, pack->fd, NULL, 0);
 	return ok && job && ask(rig, &is, ROOT) && ask(rig, &is, p->slot) && ask(rig, &is, image) &&
-	       ask(rig, &is, job) && ask(rig, &is, rig_get(rig, p->slot, SLOT, "Device")) && page(&told) &&
+	       ask(rig, &is, loader) && ask(rig, &is, job) &&
+	       ask(rig, &is, rig_get(rig, p->slot, SLOT, "Device")) && page(&told) &&
 	       !strcmp(rig_wait(rig, job, 30000), "");
 }
 
@@ -322,11 +329,13 @@ static bool refused(struct rig *rig, const struct member *m, const char *path, c
 			r = sd_bus_message_append(call, "t", UINT64_C(1));
 		else if (*t == 's')
 			r = sd_bus_message_append(call, "s", "name");
+		else if (!strncmp(t, "a(ht)", 5))
+			r = sd_bus_message_append(call, "a(ht)", 1, fd, UINT64_C(0x5000));
 		else if (!strncmp(t, "ao", 2))
 			r = sd_bus_message_append(call, "ao", 0);
 		else if (!strncmp(t, "a{sv}", 5))
 			r = sd_bus_message_append(call, "a{sv}", 1, key, "d", 0.5);
-		t += !strncmp(t, "ao", 2) ? 2 : !strncmp(t, "a{sv}", 5) ? 5 : 1;
+		t += !strncmp(t, "ao", 2) ? 2 : !strncmp(t, "a{sv}", 5) || !strncmp(t, "a(ht)", 5) ? 5 : 1;
 	}
 	if (r >= 0)
 		r = sd_bus_call_async(rig_bus(rig), NULL, call, on_answer, &a, 5000000);
@@ -356,10 +365,11 @@ static void options(struct rig *rig)
 	CHECK(gather(rig, &pack, image, sizeof(image)));
 	for (unsigned int i = 0; i < is.count; i++) {
 		struct member *m = &is.m[i], *page = find(&told, m->interface, m->name);
-		const char *path = !strcmp(m->interface, MANAGER) ? ROOT
-				   : !strcmp(m->interface, SLOT)  ? rig->phone[0].slot
-				   : !strcmp(m->interface, JOB)	  ? ROOT "/job/1"
-								  : image;
+		const char *path = !strcmp(m->interface, MANAGER)	       ? ROOT
+				   : !strcmp(m->interface, SLOT)	       ? rig->phone[0].slot
+				   : !strcmp(m->interface, JOB)		       ? ROOT "/job/1"
+				   : !strcmp(m->interface, "org.fdld1.Loader") ? loader
+									       : image;
 
 		if (!m->method || !strstr(m->takes, "a{sv}"))
 			continue;

@@ -51,6 +51,7 @@ static void closed(struct rig *rig)
 	CHECK(rig_flash(rig, s.phone->slot, s.pack.fd, NULL, 0));
 	s.phone = rig_phone(rig, "sc9863a", "2", NULL);
 	CHECK(rig_plug(rig, s.phone));
+	CHECK(rig_call(rig, 20000, NULL, ROOT, MANAGER, "ImportLoader", "ha{sv}", s.pack.fd, 0));
 	CHECK(walk_as_stranger(rig, &s, false)); /* no polkit */
 	a = authority_new(rig, AUTHORITY_NO);
 	CHECK(walk_as_stranger(rig, &s, false));

@@ -238,6 +238,8 @@ static bool call_it(struct wanderer *w, const struct walk_method *method)
 		return user_call(rig, user, 5000, NULL, p, i, n, t, 0);
 	if (!strcmp(t, "ha{sv}"))
 		return user_call(rig, user, 5000, NULL, p, i, n, t, fd, 0);
+	if (!strcmp(t, "a(ht)a{sv}"))
+		return user_call(rig, user, 5000, NULL, p, i, n, t, 1, fd, UINT64_C(0x5000), 0);
 	if (!strcmp(t, "haoa{sv}"))
 		return user_call(rig, user, 5000, NULL, p, i, n, t, fd, 0, 0);
 	if (!strcmp(t, "oa{sv}"))

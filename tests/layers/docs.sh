@@ -74,7 +74,7 @@ verdict "exit statuses of fdld(8) are those of fdlctl errors" "$(cat "$work/stat
 
 # ---- options: help and page ------------------------------------------------------------------
 mapfile -t verbs < <(english "$ctl" __complete 0 '' | cut -f 1)
-options_of() { grep -oE '^ +--[a-z-]+' | tr -d ' ' | sort -u; }
+options_of() { grep -oE '^ +--[a-z0-9-]+' | tr -d ' ' | sort -u; }
 section_of() { # the part of fdlctl(1) that is about a verb
 	rendered man/fdlctl.1 | awk -v verb="$1" '/^[A-Z]/ { in_verbs = /^VERBS/ } in_verbs && /^       [a-z]/ { on = ($1 == verb) } in_verbs && on'
 }

@@ -129,7 +129,7 @@ static int setup(void **state)
 	snprintf(p->state, sizeof(p->state), "/tmp/fdld-store-XXXXXX");
 	assert_non_null(mkdtemp(p->state));
 	assert_int_equal(records_open(p->state, NULL, &p->records, &why), 0);
-	assert_int_equal(store_open(p->records, &p->store, &why), 0);
+	assert_int_equal(store_open(p->records, STORE_IMAGES, &p->store, &why), 0);
 	*state = p;
 	return 0;
 }
@@ -176,7 +176,7 @@ static void test_sweep(void **state)
 	make(p, E ".img");
 	make(p, "readme");
 	store_unref(p->store);
-	assert_int_equal(store_open(p->records, &p->store, &why), 0);
+	assert_int_equal(store_open(p->records, STORE_IMAGES, &p->store, &why), 0);
 	assert_false(there(p, "import-7.tmp"));
 	assert_false(there(p, D ".img.tmp"));
 	assert_false(there(p, D ".pac"));
@@ -200,7 +200,8 @@ static int source(size_t size, bool zeros)
 
 static int try(struct place *p, int fd, uint64_t quota, bool stop, struct failure *why)
 {
-	struct store_work work = { .store = p->store, .fd = fd, .quota = quota, .name = "x" };
+	struct store_work work = { .store = p->store, .fd = fd, .second = -1, .quota = quota, .name = "x" };
+	uint64_t used = atomic_load(&p->store->budget->used);
 	int r;
 
 	memset(why, 0, sizeof(*why));
@@ -209,7 +210,7 @@ static int try(struct place *p, int fd, uint64_t quota, bool stop, struct failur
 	close(fd);
 	assert_true(r < 0);
 	assert_null(work.package);
-	assert_int_equal(p->store->reserved, 0);
+	assert_int_equal(p->store->budget->used, used);
 	assert_false(there(p, "import-1.tmp") || there(p, "import-2.tmp") || there(p, "import-3.tmp") ||
 		     there(p, "import-4.tmp") || there(p, "import-5.tmp"));
 	return r;

@@ -1,0 +1,397 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The loader store: pairs come in from packages, archives and files, stay, are chosen, and wrong ones do not.
+ */
+#include <dirent.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "common/util.h"
+#include "tests/bus/ctl.h"
+#include "tests/bus/rig.h"
+
+#define ERR(x) "org.fdld1.Error." x
+#define LOADER "org.fdld1.Loader"
+
+/* Files of a store with this ending. */
+static unsigned int files(struct rig *rig, const char *store, const char *ending)
+{
+	char path[512];
+	unsigned int count = 0;
+	DIR *dir;
+
+	snprintf(path, sizeof(path), "%s/%s", rig->state, store);
+	dir = opendir(path);
+	for (struct dirent *e; dir && (e = readdir(dir));) {
+		size_t n = strlen(e->d_name), m = strlen(ending);
+
+		count += e->d_name[0] != '.' && n >= m && !strcmp(e->d_name + n - m, ending);
+	}
+	if (dir)
+		closedir(dir);
+	return count;
+}
+
+/* A file with these bytes in the rig's folder; its path in a ring of eight. */
+static const char *file_of(struct rig *rig, const char *name, const void *bytes, size_t len)
+{
+	static char ring[8][160];
+	static unsigned int at;
+	char *path = ring[at++ % 8];
+	int fd;
+
+	snprintf(path, sizeof(ring[0]), "%s/%s", rig->dir, name);
+	fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+	if (fd < 0 || write(fd, bytes, len) != (ssize_t)len)
+		return "";
+	close(fd);
+	return path;
+}
+
+struct loaders {
+	struct rig_package pack;
+	const char *file[2]; /* its loaders as files */
+};
+
+/* bytes: typical size of the images beside them */
+static void loaders_and(struct rig *rig, struct loaders *l, const char *family, size_t bytes)
+{
+	char name[2][64];
+
+	memset(l, 0, sizeof(*l));
+	rig_package(rig, &l->pack, family, 5, bytes);
+	snprintf(name[0], sizeof(name[0]), "%s-fdl1.bin", family);
+	snprintf(name[1], sizeof(name[1]), "%s-fdl2.bin", family);
+	l->file[0] = strdup(file_of(rig, name[0], l->pack.fdl1, l->pack.spec.fdl1_len));
+	l->file[1] = strdup(file_of(rig, name[1], l->pack.fdl2, l->pack.spec.fdl2_len));
+}
+
+static void loaders_of(struct rig *rig, struct loaders *l, const char *family)
+{
+	loaders_and(rig, l, family, 0);
+}
+
+static void loaders_free(struct loaders *l)
+{
+	for (int i = 0; i < 2; i++) {
+		unlink(l->file[i]);
+		free((void *)l->file[i]);
+	}
+	rig_package_free(&l->pack);
+}
+
+static unsigned int listed(struct rig *rig)
+{
+	json_object *list;
+	unsigned int n = 99;
+
+	if (ctl(rig, 5000, "--json loader list") == 0 && (list = ctl_line(0))) {
+		n = (unsigned int)json_object_array_length(list);
+		json_object_put(list);
+	}
+	return n;
+}
+
+/* The whole way of one pair: in from a package, shown, over a restart, out. */
+static void from_a_package(struct rig *rig)
+{
+	struct loaders l;
+	char digest[80], name[160];
+
+	loaders_of(rig, &l, "sc9863a");
+	CHECK(rig_up(rig, NULL));
+	CHECK(ctl(rig, 5000, "loader list") == 0);
+	CHECK(ctl(rig, 20000, "--json loader import %s --name line", l.pack.path) == 0);
+	snprintf(digest, sizeof(digest), "%s", ctl_str(0, "Digest"));
+	CHECK(strlen(digest) == 64 && !strcmp(ctl_str(0, "State"), "good"));
+	CHECK(!strcmp(ctl_str(0, "Name"), "line") && strlen(ctl_str(0, "OriginDigest")) == 64);
+	snprintf(name, sizeof(name), "%s", strrchr(l.pack.path, '/') + 1);
+	CHECK(!strcmp(ctl_str(0, "Origin"), name));
+	CHECK(!strcmp(ctl_str(0, "Family"), "sharkl3"));
+	CHECK(ctl(rig, 5000, "loader show line") == 0 && strstr(ctl_out, "0x5000  ") &&
+	      strstr(ctl_out, "0x9efffe00  "));
+	CHECK(files(rig, "loader", ".pac") == 1 && files(rig, "loader", ".img") == 1);
+	CHECK(files(rig, "loader", ".tmp") == 0 && files(rig, "image", "") == 0);
+	/* it is no image, and none of the pictures of images shows it */
+	CHECK(ctl(rig, 5000, "image list") == 0 && !strstr(ctl_out, "line"));
+	CHECK(ctl(rig, 5000, "flash line --slot 1-1 --dry-run") != 0);
+	rig_disconnect(rig);
+	CHECK(rig_down(rig, SIGTERM, 10000) == 0);
+	CHECK(rig_up(rig, NULL));
+	CHECK(listed(rig) == 1);
+	CHECK(!strcmp(ctl_str(0, "0.Digest"), digest) || strstr(ctl_out, digest));
+	digest[8] = 0;
+	CHECK(ctl(rig, 5000, "loader show %s", digest) == 0 && strstr(ctl_out, "line"));
+	CHECK(ctl(rig, 5000, "loader show nobody") == ctl_code("NoLoader"));
+	CHECK(ctl(rig, 5000, "loader remove line") == 0);
+	CHECK(listed(rig) == 0 && files(rig, "loader", "") == 0);
+	loaders_free(&l);
+}
+
+static void from_files(struct rig *rig)
+{
+	struct loaders l;
+	char digest[80];
+
+	loaders_of(rig, &l, "sc9863a");
+	CHECK(rig_up(rig, NULL));
+	/* where they are linked can be told of these: no address has to be said */
+	CHECK(ctl(rig, 20000, "--json loader import --fdl1 %s@0x5000 --fdl2 %s@0x9EFFFE00 --name own",
+		  l.file[0], l.file[1]) == 0);
+	snprintf(digest, sizeof(digest), "%s", ctl_str(0, "Digest"));
+	CHECK(!strcmp(ctl_str(0, "Origin"), "") && !strcmp(ctl_str(0, "OriginDigest"), ""));
+	/* the same pair out of a package is the same */
+	CHECK(ctl(rig, 20000, "--json loader import %s --name again", l.pack.path) == 0);
+	CHECK(!strcmp(ctl_str(0, "Digest"), digest) && !strcmp(ctl_str(0, "Name"), "again"));
+	CHECK(listed(rig) == 1 && files(rig, "loader", ".pac") == 1);
+	CHECK(ctl(rig, 5000, "loader import --fdl2 %s@0x9EFFFE00", l.file[1]) == 2);
+	CHECK(ctl(rig, 5000, "loader import --fdl1 %s@nowhere", l.file[0]) == 2);
+	CHECK(ctl(rig, 5000, "loader import --fdl1 %s.not@0x5000", l.file[0]) == ctl_code("InvalidImage"));
+	loaders_free(&l);
+}
+
+static void from_archives(struct rig *rig)
+{
+	struct loaders l;
+	char line[512];
+
+	loaders_of(rig, &l, "sc9863a");
+	CHECK(rig_up(rig, NULL));
+	snprintf(line, sizeof(line),
+		 "cd %s && mkdir arc && cp %s arc/x.pac && bsdtar -a -cf arc/a.zip -C arc x.pac && "
+		 "xz -0 -c <arc/x.pac >arc/x.pac.xz && bsdtar -cf arc/none.tar -C arc a.zip",
+		 rig->dir, l.pack.path);
+	CHECK(system(line) == 0);
+	CHECK(ctl(rig, 20000, "loader import %s/arc/a.zip --name zip", rig->dir) == 0);
+	CHECK(ctl(rig, 20000, "loader import %s/arc/x.pac.xz --name xz", rig->dir) == 0);
+	CHECK(listed(rig) == 1 && files(rig, "loader", ".pac") == 1 && files(rig, "loader", ".tmp") == 0);
+	CHECK(ctl(rig, 20000, "loader import %s/arc/none.tar", rig->dir) == ctl_code("PackageNotPac"));
+	CHECK(ctl(rig, 20000, "loader import %s/arc/x.pac.xz --name xz", rig->dir) == 0);
+	/* a pair is small: the package is not what is kept */
+	snprintf(line, sizeof(line), "test $(cat %s/loader/*.pac | wc -c) -lt 400000", rig->state);
+	CHECK(system(line) == 0);
+	snprintf(line, sizeof(line), "rm -rf %s/arc", rig->dir);
+	CHECK(system(line) == 0);
+	loaders_free(&l);
+}
+
+static void no_pair(struct rig *rig)
+{
+	struct loaders a, b;
+	unsigned int mismatch;
+
+	loaders_of(rig, &a, "sc9863a");
+	loaders_of(rig, &b, "ums512");
+	CHECK(rig_up(rig, NULL));
+	mismatch = (unsigned int)ctl_code("LoaderMismatch");
+	CHECK(ctl(rig, 5000, "loader check %s", a.pack.path) == 0);
+	CHECK(ctl(rig, 5000, "loader check %s@0x5000 %s@0x9EFFFE00", a.file[0], a.file[1]) == 0);
+	CHECK(ctl(rig, 5000, "--json loader check %s %s", a.file[0], b.file[1]) == (int)mismatch);
+	CHECK(!strcmp(ctl_str(0, "verdict"), "mismatch"));
+	CHECK(strstr(ctl_str(0, "wrong"), "sharkl"));
+	CHECK(ctl(rig, 5000, "loader check %s %s", a.file[0], b.file[1]) == (int)mismatch);
+	/* the daemon does not take our word for it */
+	CHECK(ctl(rig, 20000, "loader import --fdl1 %s@0x5000 --fdl2 %s@0x9EFFFE00 --name odd", a.file[0],
+		  b.file[1]) == (int)mismatch);
+	CHECK(files(rig, "loader", "") == 0);
+	CHECK(ctl(rig, 20000, "loader import --fdl1 %s@0x5500 --fdl2 %s@0x9EFFFE00 --name odd", a.file[0],
+		  a.file[1]) == (int)mismatch);
+	CHECK(strstr(ctl_err, "0x5000") && strstr(ctl_err, "0x5500"));
+	CHECK(files(rig, "loader", "") == 0);
+	CHECK(ctl(rig, 20000,
+		  "--json loader import --fdl1 %s@0x5000 --fdl2 %s@0x9EFFFE00 --name odd --force-loaders",
+		  a.file[0], b.file[1]) == 0);
+	CHECK(listed(rig) == 1 && strstr(ctl_out, "\"Forced\":true"));
+	loaders_free(&a);
+	loaders_free(&b);
+}
+
+/* Names: one for one pair; whose they are; a slot's. */
+static void names(struct rig *rig)
+{
+	struct rig_phone *p = rig_phone(rig, "sc9863a", "1", NULL);
+	struct loaders a, b;
+
+	loaders_of(rig, &a, "sc9863a");
+	loaders_of(rig, &b, "ums512");
+	CHECK(rig_up(rig, NULL));
+	CHECK(rig_plug(rig, p));
+	CHECK(ctl(rig, 5000, "slot set %s --loader one", p->id) == ctl_code("NoLoader"));
+	CHECK(ctl(rig, 20000, "loader import %s --name one", a.pack.path) == 0);
+	CHECK(ctl(rig, 20000, "loader import %s --name one", b.pack.path) == ctl_code("InvalidArgs"));
+	CHECK(files(rig, "loader", ".pac") == 1 && files(rig, "loader", ".tmp") == 0);
+	CHECK(ctl(rig, 20000, "loader import %s --name two", b.pack.path) == 0);
+	CHECK(listed(rig) == 2);
+	/* a package of the image store may be called the same */
+	CHECK(ctl(rig, 20000, "image import %s --name one", a.pack.path) == 0);
+	CHECK(ctl(rig, 5000, "slot set %s --label A1 --loader three", p->id) == ctl_code("NoLoader"));
+	CHECK(strstr(ctl_err, "one (sharkl3), two (sharkl5pro)"));
+	CHECK(!strcmp(rig_get(rig, p->slot, SLOT, "Label"), "")); /* all of it or nothing */
+	CHECK(ctl(rig, 5000, "slot set %s --label A1 --loader two", p->id) == 0);
+	CHECK(!strcmp(rig_get(rig, p->slot, SLOT, "Loader"), "two"));
+	CHECK(ctl(rig, 5000, "slots") == 0 && strstr(ctl_out, "loader two"));
+	/* it cannot go as long as the place counts on it, also after a restart */
+	CHECK(ctl(rig, 5000, "loader remove two") == ctl_code("ImageInUse") && strstr(ctl_err, p->id));
+	rig_disconnect(rig);
+	CHECK(rig_down(rig, SIGTERM, 10000) == 0);
+	CHECK(rig_up(rig, NULL));
+	CHECK(!strcmp(rig_get(rig, p->slot, SLOT, "Loader"), "two"));
+	CHECK(ctl(rig, 5000, "loader remove two") == ctl_code("ImageInUse"));
+	CHECK(ctl(rig, 5000, "slot reset-counters A1") == 0);
+	CHECK(!strcmp(rig_get(rig, p->slot, SLOT, "Loader"), "two"));
+	CHECK(ctl(rig, 5000, "slot set A1 --loader ''") == 0);
+	CHECK(ctl(rig, 5000, "loader remove two") == 0);
+	CHECK(listed(rig) == 1);
+	loaders_free(&a);
+	loaders_free(&b);
+}
+
+static bool flip(struct rig *rig)
+{
+	char line[512];
+
+	snprintf(line, sizeof(line),
+		 "f=$(ls %s/loader/*.pac) && printf X | dd of=\"$f\" bs=1 seek=9000 conv=notrunc 2>/dev/null",
+		 rig->state);
+	return system(line) == 0;
+}
+
+static void damage_is_seen_at_the_start(struct rig *rig)
+{
+	struct loaders l;
+
+	loaders_of(rig, &l, "sc9863a");
+	CHECK(rig_up(rig, NULL));
+	CHECK(ctl(rig, 20000, "loader import %s --name line", l.pack.path) == 0);
+	rig_disconnect(rig);
+	CHECK(rig_down(rig, SIGTERM, 10000) == 0);
+	CHECK(flip(rig));
+	CHECK(rig_up(rig, NULL));
+	CHECK(ctl(rig, 5000, "loader list") == 0 && strstr(ctl_out, "bad"));
+	CHECK(ctl(rig, 5000, "loader show line") == 0 && strstr(ctl_out, "changed on disk"));
+	/* the same once more mends it */
+	CHECK(ctl(rig, 20000, "loader import %s --name line", l.pack.path) == 0);
+	CHECK(ctl(rig, 5000, "loader list") == 0 && !strstr(ctl_out, "bad"));
+	CHECK(ctl(rig, 5000, "loader show line") == 0 && strstr(ctl_out, "0x5000"));
+	loaders_free(&l);
+}
+
+static void quota_of_both_stores(struct rig *rig)
+{
+	struct loaders l;
+	char path[512];
+	FILE *f;
+
+	loaders_and(rig, &l, "sc9863a", 1 << 20);
+	snprintf(path, sizeof(path), "mkdir -p %s/etc/fdld", rig->conf);
+	CHECK(system(path) == 0);
+	snprintf(path, sizeof(path), "%s/etc/fdld/fdld.conf", rig->conf);
+	CHECK(f = fopen(path, "w"));
+	fprintf(f, "[images]\nstore-quota = %llu\n", (unsigned long long)l.pack.size + 4096);
+	fclose(f);
+	CHECK(rig_up(rig, NULL));
+	/* a package leaves no room for a pair, and a pair none for the package */
+	CHECK(ctl(rig, 30000, "image import %s --name whole", l.pack.path) == 0);
+	CHECK(ctl(rig, 30000, "loader import %s --name line", l.pack.path) == ctl_code("QuotaExceeded"));
+	CHECK(files(rig, "loader", "") == 0);
+	CHECK(ctl(rig, 30000, "image remove whole") == 0);
+	CHECK(ctl(rig, 30000, "loader import %s --name line", l.pack.path) == 0);
+	CHECK(ctl(rig, 30000, "image import %s --name whole", l.pack.path) == ctl_code("QuotaExceeded"));
+	CHECK(rig_down(rig, SIGTERM, 10000) == 0);
+	CHECK(rig_up(rig, NULL));
+	CHECK(ctl(rig, 30000, "image import %s --name whole", l.pack.path) == ctl_code("QuotaExceeded"));
+	CHECK(ctl(rig, 30000, "loader remove line") == 0);
+	CHECK(ctl(rig, 30000, "image import %s --name whole", l.pack.path) == 0);
+	loaders_free(&l);
+}
+
+static void full_disk(struct rig *rig)
+{
+	struct loaders l;
+	char line[512];
+
+	loaders_of(rig, &l, "sc9863a");
+	CHECK(mount("small", rig->state, "tmpfs", 0, "size=2m,mode=700") == 0);
+	CHECK(rig_up(rig, NULL));
+	snprintf(line, sizeof(line), "dd if=/dev/zero of=%s/ballast bs=4096 2>/dev/null", rig->state);
+	(void)!system(line); /* until nothing is left */
+	CHECK(ctl(rig, 20000, "loader import %s --name line", l.pack.path) == ctl_code("QuotaExceeded"));
+	CHECK(files(rig, "loader", "") == 0 && listed(rig) == 0);
+	snprintf(line, sizeof(line), "%s/ballast", rig->state);
+	CHECK(unlink(line) == 0);
+	CHECK(ctl(rig, 20000, "loader import %s --name line", l.pack.path) == 0);
+	CHECK(rig_down(rig, SIGTERM, 5000) == 0);
+	CHECK(umount2(rig->state, MNT_DETACH) == 0);
+	loaders_free(&l);
+}
+
+/* What is no loader, no package, no file, and what is not meant so. */
+static void refused(struct rig *rig)
+{
+	static uint8_t zeros[17 << 20];
+	struct loaders l;
+	const char *path;
+	int fd;
+
+	loaders_of(rig, &l, "sc9863a");
+	CHECK(rig_up(rig, NULL));
+	path = file_of(rig, "zeros", zeros, 100);
+	CHECK(ctl(rig, 10000, "loader import %s", path) == ctl_code("PackageNotPac"));
+	CHECK(ctl(rig, 10000, "loader import /dev/null") == ctl_code("InvalidImage"));
+	path = file_of(rig, "large", zeros, sizeof(zeros));
+	CHECK(ctl(rig, 10000, "loader import --fdl1 %s@0x5000", path) == ctl_code("InvalidImage"));
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	CHECK(!rig_call(rig, 10000, NULL, ROOT, MANAGER, "ImportLoaderPair", "a(ht)a{sv}", 1, fd,
+			(uint64_t)0x5000, 0) &&
+	      !strcmp(rig->error, ERR("InvalidImage")));
+	close(fd);
+	fd = open(l.file[0], O_RDONLY | O_CLOEXEC);
+	CHECK(!rig_call(rig, 10000, NULL, ROOT, MANAGER, "ImportLoaderPair", "a(ht)a{sv}", 0, 0) &&
+	      !strcmp(rig->error, ERR("InvalidArgs")));
+	CHECK(!rig_call(rig, 10000, NULL, ROOT, MANAGER, "ImportLoaderPair", "a(ht)a{sv}", 1, fd, (uint64_t)0,
+			0) &&
+	      !strcmp(rig->error, ERR("InvalidArgs")));
+	CHECK(!rig_call(rig, 10000, NULL, ROOT, MANAGER, "ImportLoaderPair", "a(ht)a{sv}", 1, fd,
+			(uint64_t)1 << 32, 0) &&
+	      !strcmp(rig->error, ERR("InvalidArgs")));
+	CHECK(!rig_call(rig, 10000, NULL, ROOT, MANAGER, "ImportLoaderPair", "a(ht)a{sv}", 3, fd,
+			(uint64_t)0x5000, fd, (uint64_t)0x5000, fd, (uint64_t)0x5000, 0) &&
+	      !strcmp(rig->error, ERR("InvalidArgs")));
+	CHECK(!rig_call(rig, 10000, NULL, ROOT, MANAGER, "ImportLoaderPair", "a(ht)a{sv}", 1, fd,
+			(uint64_t)0x5000, 1, "accept_bad_crc", "b", 1) &&
+	      !strcmp(rig->error, ERR("InvalidArgs")));
+	close(fd);
+	fd = open(l.file[0], O_RDWR | O_CLOEXEC);
+	CHECK(!rig_call(rig, 10000, NULL, ROOT, MANAGER, "ImportLoaderPair", "a(ht)a{sv}", 2, fd,
+			(uint64_t)0x5000, fd, (uint64_t)0x9efffe00, 0) &&
+	      !strcmp(rig->error, ERR("InvalidImage")));
+	close(fd);
+	CHECK(files(rig, "loader", "") == 0);
+	loaders_free(&l);
+}
+
+#define T(x)          \
+	{             \
+#x, x \
+	}
+static const struct rig_test tests[] = {
+	T(from_a_package),
+	T(from_files),
+	T(from_archives),
+	T(no_pair),
+	T(names),
+	T(damage_is_seen_at_the_start),
+	T(quota_of_both_stores),
+	T(full_disk),
+	T(refused),
+};
+
+int main(void)
+{
+	return rig_run(tests, sizeof(tests) / sizeof(tests[0]));
+}
