@@ -258,7 +258,8 @@ static void starts_nothing(struct rig *rig)
 		"printf '[D-BUS Service]\\nName=org.fdld1\\nExec=%s/service\\n' >services/org.fdld1.service && "
 		"printf '<busconfig><type>session</type><listen>unix:path=%s/bus</listen>"
 		"<servicedir>%s/services</servicedir><policy context=\"default\"><allow send_destination=\"*\"/>"
-		"<allow receive_sender=\"*\"/><allow own=\"*\"/><allow user=\"*\"/></policy></busconfig>' >bus.conf && "
+		"<allow receive_sender=\"*\"/><allow own=\"*\"/><allow user=\"*\"/></policy>"
+		"<limit name=\"service_start_timeout\">3000</limit></busconfig>' >bus.conf && "
 		"dbus-daemon --config-file=bus.conf --fork --print-pid >bus.pid && test -S bus",
 		rig->dir, rig->dir, rig->dir, rig->dir, rig->dir);
 	CHECK(sh(rig, command) == 0);
