@@ -170,7 +170,7 @@ static void test_values(void **state)
 		"level = sampled\nsample = 20\nend = power-off\nnv = keep-if-any\n"
 		"repartition = never\nentries = BOOT, \\\n  SYSTEM\nwithout = USER\nerase-all = on\n"
 		"raw = yes\ndebounce = 300ms\nretries = 2\ngate = client\ngate-timeout = 1h\n"
-		"stop-after = unlimited\nloader = sc9863a\nforce-loaders = no\nafter-crash = yes\n"
+		"stop-after = unlimited\nforce-loaders = no\nafter-crash = yes\n"
 		"[B]\naction = nothing\nlabel = repair\n");
 	const struct rule *a = rules_at(rules, 0), *b = rules_at(rules, 1);
 	char *value;
@@ -201,7 +201,6 @@ static void test_values(void **state)
 	assert_string_equal(a->gate, "client");
 	assert_true(a->gate_usec == UINT64_C(3600000000));
 	assert_int_equal(a->stop_after, UINT32_MAX);
-	assert_string_equal(a->loader, "sc9863a");
 	assert_string_equal(b->action, "nothing");
 	assert_int_equal(b->index, 1);
 	assert_ptr_equal(rules_named(rules, "B"), b);
@@ -559,7 +558,6 @@ static const char *example(enum rule_key_id id)
 	case RULE_STORAGE: return "emmc";
 	case RULE_UNIT: return "0123abcd*";
 	case RULE_IMAGE: return "SC9863A_V1.pac";
-	case RULE_LOADER: return "sc9863a";
 	case RULE_LEVEL: return "sampled";
 	case RULE_END: return "power-off";
 	case RULE_NV: return "keep";
