@@ -262,6 +262,10 @@ struct verify_state {
 
 struct readout_state {
 	struct reader r;
+	/* measured first: the signed header, what stands behind its payload; then the area */
+	enum { READOUT_AREA, READOUT_HEADER, READOUT_TRAILER } at;
+	uint8_t header[DHTB_HEADER], trailer[DHTB_TRAILER];
+	size_t got;	      /* bytes of the one that is being read */
 	const uint8_t *piece; /* to be stored, in the reply */
 	size_t piece_len;
 	uint64_t left; /* bytes not stored yet */

@@ -126,6 +126,7 @@ struct plan_step {
 	uint64_t address; /* address form */
 	uint64_t offset;  /* READ: first byte, from the start of the place */
 	uint32_t sink;	  /* READ: number of the sink */
+	bool measure;	  /* READ: size is the most there may be; what there is, its signed header tells */
 	/*
 	 * bytes: to send (WRITE), to read (READ; 0 until resolving knows the end), to erase (ERASE; 0 =
 	 * whole), to compare (VERIFY, before the skips; a sparse image's expanded size; 0: nothing is read,
@@ -230,7 +231,7 @@ int plan_backups_by_table(const struct plan *plan, const struct device_facts *fa
  */
 bool plan_loses_own(const struct plan_options *options, const struct pac *pac);
 
-#define PLAN_READS_MAX 64
+#define PLAN_READS_MAX (TABLE_MAX + 2)
 
 /* One area to be read. */
 struct plan_read {
@@ -238,7 +239,28 @@ struct plan_read {
 	uint64_t address; /* address form: flash address or id, 32 bits */
 	uint64_t offset;  /* first byte, from the start of the place */
 	uint64_t size;	  /* bytes; 0: to its end, which only a table tells */
+	/*
+	 * How many bytes there are is told by the signed header (DHTB) at `offset`: its payload, and the
+	 * certificate behind it. size is the most that is believed then; 0: 64 MiB.
+	 */
+	bool measure;
 };
+
+/* What plan_reads_of_table() leaves out. */
+struct plan_save {
+	bool user_data; /* userdata too, and what belongs to it (metadata, cache) */
+	char slot;	/* 'a' or 'b': of partitions with slots only this one; 0: both */
+	uint64_t spl;	/* bytes of splloader, which no table tells; 0: 256 KiB, which holds any */
+	bool no_spl;
+};
+
+/*
+ * The areas that make up a phone, for a backup: those of its table in its order, splloader first. Left out
+ * are the second copies of NV, which a phone keeps by itself and takes from nobody, and logs. Returns how
+ * many were put into out (PLAN_READS_MAX of them); 0: no table.
+ */
+uint32_t plan_reads_of_table(const struct flash_table *t, const struct plan_save *save,
+			     struct plan_read *out);
 
 /*
  * A plan that reads areas into the caller's sinks (SINK_READ, numbered as the areas are) and destroys

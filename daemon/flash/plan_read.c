@@ -7,8 +7,11 @@
 #include <string.h>
 
 #include "common/util.h"
+#include "flash/partition.h"
 #include "flash/plan_build.h"
 
+#define MEASURE_MAX   (64u << 20) /* bytes that a signed header is believed */
+#define SPL_USUAL     (256u << 10)
 #define NAME_MAX_SENT 31 /* a phone copies names into 32 bytes (bsl-protocol 7) */
 
 static bool sendable_name(const char *name)
@@ -38,7 +41,7 @@ static int check_read(const struct plan *p, const struct plan_read *r, struct fa
 	    (!sendable_name(r->target) || !strcmp(r->target, "erase_all") || strstr(r->target, "_size")))
 		return failure_set(why, ERR_INVALID_ARGS, "'%.*s' is no name of a partition",
 				   (int)sizeof(r->target) - 1, r->target);
-	if (!r->size && (!by_name || rule_is_boot_area(r->target)))
+	if (!r->size && !r->measure && (!by_name || rule_is_boot_area(r->target)))
 		return failure_set(why, ERR_INVALID_ARGS,
 				   "how many bytes has to be said where no table tells it");
 	if (r->offset > UINT64_MAX / 2 || r->size > UINT64_MAX / 2)
@@ -60,6 +63,11 @@ static int add_read(struct plan *p, const struct plan_read *r, uint32_t sink, st
 	s->address = r->address;
 	s->offset = r->offset;
 	s->size = r->size;
+	s->measure = r->measure;
+	if (s->measure && !s->size)
+		s->size = MEASURE_MAX;
+	if (s->measure && !s->by_name)
+		s->size = MIN(s->size, UINT32_MAX - r->address - r->offset);
 	s->sink = sink;
 	if (s->by_name)
 		snprintf(s->target, sizeof(s->target), "%s", r->target);
@@ -144,6 +152,43 @@ int plan_compile_table(const struct pac *pac, const struct plan_options *options
 	return finish(p, plan_head(p, why), out, why);
 }
 
+static bool saved(const char *name, const struct plan_save *save)
+{
+	static const char *const users[] = { "userdata", "metadata", "cache" }, *const logs[] = {
+		"uboot_log", "sysdumpdb", "blackbox"
+	};
+	size_t n = strlen(name);
+
+	for (size_t i = 0; i < ARRAY_SIZE(users) && !save->user_data; i++)
+		if (!strcmp(name, users[i]))
+			return false;
+	for (size_t i = 0; i < ARRAY_SIZE(logs); i++)
+		if (!strcmp(name, logs[i]))
+			return false;
+	if (partition_traits(name) & PARTITION_NV_TWIN)
+		return false;
+	return !save->slot || n < 3 || name[n - 2] != '_' || (name[n - 1] != 'a' && name[n - 1] != 'b') ||
+	       name[n - 1] == save->slot;
+}
+
+uint32_t plan_reads_of_table(const struct flash_table *t, const struct plan_save *save, struct plan_read *out)
+{
+	uint32_t n = 0;
+
+	if (!t->count)
+		return 0;
+	if (!save->no_spl)
+		out[n++] = (struct plan_read){ .target = "splloader",
+					       .size = save->spl ? save->spl : SPL_USUAL };
+	for (uint32_t i = 0; i < t->count; i++) {
+		if (!saved(t->entry[i].name, save))
+			continue;
+		out[n] = (struct plan_read){ 0 };
+		snprintf(out[n++].target, sizeof(out[0].target), "%s", t->entry[i].name);
+	}
+	return n;
+}
+
 int plan_fit_read(struct plan *to, const struct device_facts *facts, struct plan_step *s, struct failure *why)
 {
 	const struct flash_table *t = &facts->table;
@@ -155,7 +200,7 @@ int plan_fit_read(struct plan *to, const struct device_facts *facts, struct plan
 		return 0;
 	if (have == UINT64_MAX)
 		have = 0; /* there, of unknown size */
-	if (have && rule_is_nv(s->target))
+	if (have && (rule_is_nv(s->target) || rule_is_runtime_nv(s->target)))
 		have -= MIN(have, NV_FLASH_HEADER);
 	if (t->count && !row && !whole_area)
 		return plan_absent(t, s->target, why);
@@ -166,6 +211,8 @@ int plan_fit_read(struct plan *to, const struct device_facts *facts, struct plan
 		plan_doubt(to, "how large %s is could not be found: read as asked", s->target);
 		return 0;
 	}
+	if (s->measure && s->offset < have)
+		s->size = MIN(s->size, have - s->offset);
 	if (s->offset >= have || s->size > have - s->offset)
 		return failure_set(why, ERR_INVALID_ARGS,
 				   "bytes %" PRIu64 " to %" PRIu64 " were asked for, '%s' has %" PRIu64,

@@ -140,7 +140,10 @@ const char *plan_step_text(const struct plan *plan, const struct plan_step *s, c
 		break;
 	case OP_WRITE: snprintf(buf, size, "write %s (%s)", s->target, amount); break;
 	case OP_READ:
-		if (!s->size)
+		if (s->measure)
+			snprintf(buf, size, "read %s from byte %" PRIu64 ", as long as its header says",
+				 s->target, s->offset);
+		else if (!s->size)
 			snprintf(buf, size, "read %s from byte %" PRIu64 " to its end", s->target, s->offset);
 		else
 			snprintf(buf, size, "read %s (%s from byte %" PRIu64 ")", s->target, amount,

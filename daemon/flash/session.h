@@ -30,14 +30,15 @@ struct session_config {
 	bool arrival_seen;	   /* fdld saw this phone arrive: it is taken for a fresh one */
 	struct port_record record; /* of a phone that was there before */
 	/*
-	 * What the session before this one learned of this very arrival of the phone, which it left in its last
-	 * loader (END_STAY) and which has been nobody else's since: a copy of session_result.facts of then; NULL
-	 * none. Lent for the time of the session. With a record of the stage that is known and not dirty the
-	 * session goes on there at once: no question, which some loaders answer just once (device-behaviour 18) and
-	 * others never, no loader is sent, and capabilities, storage and identity are those.
+	 * What the session before this one learned of this very arrival of the phone, which it left in its
+	 * last loader (END_STAY) and which has been nobody else's since: a copy of session_result.facts of
+	 * then; NULL none. Lent for the time of the session. With a record of the stage that is known and not
+	 * dirty the session goes on there at once: no question, which some loaders answer just once
+	 * (device-behaviour 18) and others never, no loader is sent, and capabilities, storage and identity
+	 * are those.
 	 */
 	const struct device_facts *before;
-	uint64_t job;		   /* number, for texts */
+	uint64_t job;	   /* number, for texts */
 	bool resolve_only; /* --dry-run --slot: load, learn, resolve, then reset; nothing is written */
 };
 

@@ -142,6 +142,20 @@ static int join(struct session *s, const struct nv_kept *phone, const uint8_t *i
 	return r;
 }
 
+/* What was read from a phone is as long as the area: what follows its last item is no part of it
+ * (bsl-protocol 11.1). */
+static size_t without_fill(const uint8_t *image, size_t len)
+{
+	struct nv_image nv;
+
+	if (nv_parse(image, len, &nv, NULL))
+		return len; /* said when it is joined, or by the phone */
+	if (nv.multi || nv.core->terminated)
+		len = MIN(len, (size_t)(nv.true_len + 3u) & ~(size_t)3u);
+	nv_free(&nv);
+	return len;
+}
+
 static enum step_says seal(struct session *s)
 {
 	const struct plan_step *p = &s->resolved->step[s->merge_at];
@@ -154,6 +168,8 @@ static enum step_says seal(struct session *s)
 		return step_fail(s, ERR_PACKAGE_NV, "too many NV entries");
 	if (st->image)
 		skip = nv_flash_header(st->image, st->len, &len);
+	if (st->image && s->plan->options.own != OWN_PACKAGE)
+		len = without_fill(st->image + skip, len);
 	if (!st->image) { /* the backup itself goes back */
 		nv->merged = malloc(nv->len);
 		if (!nv->merged)

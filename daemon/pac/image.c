@@ -11,7 +11,6 @@
 #define SIHR_MAGIC   "SIHR"
 #define UIMAGE_MAGIC 0x27051956u /* big-endian */
 #define SPL_MAGIC    0xAA55A5A5u
-#define SIMGHDR_SIZE 0x60u
 #define HASH_PIECE   (256u << 10)
 
 const char *image_kind_name(enum image_kind kind)
@@ -56,7 +55,7 @@ static int read_trailer(const struct source *src, uint64_t offset, uint64_t size
 			struct failure *why)
 {
 	uint64_t at = d->payload_at + d->payload_size;
-	uint8_t t[SIMGHDR_SIZE];
+	uint8_t t[DHTB_TRAILER];
 	int r;
 
 	if (size - at < sizeof(t))
@@ -75,6 +74,24 @@ static int read_trailer(const struct source *src, uint64_t offset, uint64_t size
 				(unsigned long long)d->cert_at, (unsigned long long)d->cert_size,
 				(unsigned long long)size);
 	return 0;
+}
+
+int dhtb_length(const uint8_t header[DHTB_HEADER], const uint8_t *trailer, uint64_t limit, uint64_t *len)
+{
+	uint64_t payload = get_le32(header + 0x30);
+
+	if (get_le32(header) != DHTB_MAGIC)
+		return -ENOENT;
+	*len = DHTB_HEADER + payload;
+	if (trailer && get_le64(trailer + 0x10) == payload && get_le64(trailer + 0x18) == DHTB_HEADER) {
+		uint64_t size = get_le64(trailer + 0x20), at = get_le64(trailer + 0x28);
+
+		*len += DHTB_TRAILER;
+		if (at > limit || size > limit - at)
+			return -ERANGE;
+		*len = MAX(*len, at + size);
+	}
+	return *len > limit ? -ERANGE : 0;
 }
 
 static int peek_signed(const struct source *src, uint64_t offset, uint64_t size, bool vbmeta,

@@ -61,6 +61,14 @@ struct image_info {
  */
 int dhtb_parse(const uint8_t header[DHTB_HEADER], uint64_t size, struct dhtb_info *out, struct failure *why);
 
+#define DHTB_TRAILER 0x60u /* bytes behind the payload that tell of a certificate, if there is one */
+/*
+ * How long the signed image is that begins with this header: payload, and the trailer with its certificate if
+ * the DHTB_TRAILER bytes behind the payload (NULL: not read yet) are one. 0 and *len in bytes from the header
+ * on; -ENOENT without magic; -ERANGE for more than limit bytes.
+ */
+int dhtb_length(const uint8_t header[DHTB_HEADER], const uint8_t *trailer, uint64_t limit, uint64_t *len);
+
 /*
  * Looks at the image at [offset, offset + size): a few short reads, whatever its size. vbmeta tells that a
  * header may stand in the last 512 bytes. NV is not told from here (it has no magic); see nv.h. 0,

@@ -496,6 +496,164 @@ static void everything(const char *profile)
 	work_end(&w);
 }
 
+/* How long a signed image is, its header tells. */
+static void measured(const char *profile)
+{
+	static const char *const usual[] = { "logo", "modem", "boot", "ap", "kernel", "ps", NULL };
+	static uint8_t body[40001], image[41000];
+	struct work_phone w;
+	struct work_job j = { 0 };
+	struct place p = { 0 };
+	size_t len;
+	bool ran;
+
+	if (!work_begin(&w, profile, 27, NULL, NULL) || !find_place(&w, usual, &p)) {
+		ok(false, profile, "set up", "no phone");
+		return;
+	}
+	sim_bytes(5, body, sizeof(body));
+	len = phone_make_dhtb(body, sizeof(body), image, sizeof(image));
+	phone_storage_write(w.phone, p.name, 0, image, len);
+	j.reads = 1;
+	j.read[0].measure = true;
+	if (by_number(&w))
+		j.read[0].address = p.address;
+	else
+		snprintf(j.read[0].target, sizeof(j.read[0].target), "%s", p.name);
+	j.options.end = END_STAY;
+	ran = work_run(&w, &j);
+	ok(was_passed(&w, ran, &j) && j.o.sink[0].size == len && !memcmp(j.o.sink[0].bytes, image, len),
+	   profile, "as much is read as the signed header says", told(&j));
+	work_done(&j);
+
+	image[0] ^= 1;
+	phone_storage_write(w.phone, p.name, 0, image, len);
+	j.reads = 1;
+	j.read[0].measure = true;
+	if (by_number(&w))
+		j.read[0].address = p.address;
+	else
+		snprintf(j.read[0].target, sizeof(j.read[0].target), "%s", p.name);
+	ran = work_run(&w, &j);
+	ok(was_refused(&w, ran, &j, ERR_INVALID_ARGS) && !j.o.sink[0].size, profile,
+	   "without a signed header nothing is guessed", told(&j));
+	work_done(&j);
+	work_end(&w);
+}
+
+#define SMALL (9u << 20) /* bytes: larger partitions would only take time */
+
+/* What a backup of the phone consists of, area by area. */
+static struct plan_read *list_areas(struct work_phone *w, const struct plan_save *save, uint32_t *count)
+{
+	struct plan_read *all = calloc(PLAN_READS_MAX, sizeof(*all));
+	struct work_job j = { .table = true, .options = { .end = END_STAY } };
+	uint32_t n = 0;
+
+	if (!all || !work_run(w, &j) || !j.o.pass) {
+		free(all);
+		return NULL;
+	}
+	*count = plan_reads_of_table(&j.o.facts.table, save, all);
+	for (uint32_t i = 0; i < *count; i++) {
+		const struct table_entry *e = table_find(&j.o.facts.table, all[i].target);
+
+		if (!e || e->size <= SMALL)
+			all[n++] = all[i];
+	}
+	*count = n;
+	work_done(&j);
+	return all;
+}
+
+/* Saved, wiped, written back: the same bytes; NV by its own way, last. */
+static void save_and_restore(const char *profile)
+{
+	struct plan_save save = { 0 };
+	struct plan_read *all;
+	struct work_phone w;
+	struct work_job j = { 0 };
+	uint32_t count = 0, bad = 0, wiped = 0;
+	struct sim_sink *sink;
+	bool ran = true;
+
+	if (!work_begin(&w, profile, 28, NULL, NULL) || !(all = list_areas(&w, &save, &count))) {
+		ok(false, profile, "set up", "no phone");
+		return;
+	}
+	sink = calloc(count, sizeof(*sink));
+	for (uint32_t i = 0; sink && i < count; i += SIM_SINKS) {
+		j.options.end = END_STAY;
+		for (j.reads = 0; j.reads < SIM_SINKS && i + j.reads < count; j.reads++)
+			j.read[j.reads] = all[i + j.reads];
+		ran = ran && work_run(&w, &j) && j.o.pass;
+		for (uint32_t k = 0; k < j.reads; k++) {
+			sink[i + k] = j.o.sink[k];
+			j.o.sink[k].bytes = NULL;
+		}
+		work_done(&j);
+	}
+	for (uint32_t i = 0; i < count; i++) {
+		bool nv = partition_traits(all[i].target) & (PARTITION_NV | PARTITION_RUNTIME_NV);
+
+		if (sink[i].size && (nv || holds(&w, all[i].target, 0, sink[i].bytes, sink[i].size)))
+			continue;
+		printf("# %s: %s is not as it was read (%zu bytes)\n", profile, all[i].target, sink[i].size);
+		bad++;
+	}
+	snprintf(name_text, sizeof(name_text), "%" PRIu32 " of %" PRIu32 " areas differ", bad, count);
+	{
+		char text[sizeof(name_text)];
+
+		memcpy(text, name_text, sizeof(text));
+		ok(ran && count > 10 && !bad && !work_changes(&w), profile, "all that is small is saved",
+		   text);
+	}
+	for (uint32_t i = 0; i < count; i++) {
+		const char *name = all[i].target;
+		enum partition_class class = partition_class(name);
+		bool nv = partition_traits(name) & PARTITION_NV;
+		struct source source = source_memory(sink[i].bytes, sink[i].size);
+		static uint8_t junk[4096];
+
+		/* what the simulated phone is filled with has no signature */
+		if (part(&w, name) && part(&w, name)->flags & PHONE_PART_VERIFIED && w.sc.profile->secure)
+			continue;
+		if (class == PARTITION_BOOT_CHAIN || partition_traits(name) & PARTITION_RUNTIME_NV ||
+		    !strcmp(name, "vbmeta"))
+			continue;
+		if (!nv)
+			phone_storage_write(w.phone, name, 0, junk, sizeof(junk));
+		j.options = (struct plan_options){
+			.own = OWN_I_KNOW, .nv = NV_PACKAGE, .level = LEVEL_VERIFIED, .end = END_STAY
+		};
+		work_add(&j, nv ? "NV" : "image", nv ? "NV_COMM" : "CODE2", name, 0, &source);
+		ran = work_run(&w, &j);
+		wiped++;
+		if (!was_passed(&w, ran, &j) || (!nv && !holds(&w, name, 0, sink[i].bytes, sink[i].size))) {
+			printf("# %s: %s: %s\n", profile, name, told(&j));
+			bad++;
+			if (!w.stays)
+				work_replug(&w);
+		}
+		work_done(&j);
+	}
+	snprintf(name_text, sizeof(name_text), "%" PRIu32 " of %" PRIu32, bad, wiped);
+	{
+		char text[sizeof(name_text)];
+
+		memcpy(text, name_text, sizeof(text));
+		ok(!bad && wiped > 4, profile, "and written back, what is the phone's own too", text);
+	}
+	ok(scenario_kept(&w.sc, w.phone, false, name_text, sizeof(name_text)), profile,
+	   "nothing of its own is lost", name_text);
+	for (uint32_t i = 0; i < count; i++)
+		free(sink[i].bytes);
+	free(sink);
+	free(all);
+	work_end(&w);
+}
+
 int main(void)
 {
 	static const char *const all[] = { "sc9863a", "ums512",	 "ums9230", "ums9620", "sc7731g",
@@ -504,12 +662,15 @@ int main(void)
 
 	for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++)
 		one_partition(all[i]);
+	for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++)
+		measured(all[i]);
 	for (size_t i = 0; i < sizeof(named) / sizeof(named[0]); i++) {
 		refusals(named[i]);
 		given_up(named[i]);
 		learn(named[i], NULL, TABLE_GPT, "the table comes from the GPT");
 		new_table(named[i]);
 		everything(named[i]);
+		save_and_restore(named[i]);
 	}
 	learn("sc9863a", "fail-read on user_partition", TABLE_LIST, "the table comes from the list");
 	learn("sc9863a", "fail-read on user_partition; F54", TABLE_LIST, "its unit is measured");

@@ -219,9 +219,35 @@ static void loader_texts(void **state)
 	assert_null(chip_family_in_text(""));
 }
 
+/* As long as its header says, with the certificate where there is one. */
+static void a_header_tells_the_length(void **state)
+{
+	uint8_t body[3000], *image, bare[DHTB_HEADER];
+	uint64_t len = 0;
+	size_t size;
+
+	(void)state;
+	compose_random(3, body, sizeof(body));
+	image = compose_sign(body, sizeof(body), &size);
+	memcpy(bare, image, sizeof(bare));
+	assert_int_equal(dhtb_length(bare, NULL, 1 << 20, &len), 0);
+	assert_int_equal(len, DHTB_HEADER + sizeof(body));
+	assert_int_equal(dhtb_length(bare, image + len, 1 << 20, &len), 0);
+	assert_int_equal(len, size);
+	/* what follows is no trailer */
+	assert_int_equal(dhtb_length(bare, body, 1 << 20, &len), 0);
+	assert_int_equal(len, DHTB_HEADER + sizeof(body));
+	assert_int_equal(dhtb_length(bare, NULL, DHTB_HEADER + sizeof(body) - 1, &len), -ERANGE);
+	assert_int_equal(dhtb_length(bare, image + DHTB_HEADER + sizeof(body), size - 1, &len), -ERANGE);
+	bare[0] ^= 1;
+	assert_int_equal(dhtb_length(bare, NULL, 1 << 20, &len), -ENOENT);
+	free(image);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_header_tells_the_length),
 		cmocka_unit_test(real_loaders),
 		cmocka_unit_test(real_pair_in_a_package),
 		cmocka_unit_test(headers),

@@ -11,6 +11,7 @@
 
 #include "common/util.h"
 #include "flash/partition.h"
+#include "flash/plan.h"
 #include "flash/table_text.h"
 #include "pac/made.h"
 
@@ -275,6 +276,44 @@ static void what_does_not_fit(void **state)
 	refused(&s, 0, "absurd");
 }
 
+static const char *areas(const struct flash_table *t, const struct plan_save *save)
+{
+	static struct plan_read out[PLAN_READS_MAX];
+	static char text[400];
+	uint32_t n = plan_reads_of_table(t, save, out);
+
+	text[0] = 0;
+	for (uint32_t i = 0; i < n; i++)
+		snprintf(text + strlen(text), sizeof(text) - strlen(text), "%s%s", i ? " " : "",
+			 out[i].target);
+	return text;
+}
+
+static void what_a_backup_consists_of(void **state)
+{
+	struct flash_table t = { .origin = TABLE_GPT, .unit_sure = true };
+	static const char *const names[] = { "prodnv",	"boot_a",	"boot_b",    "l_fixnv1", "l_fixnv2",
+					     "persist", "l_runtimenv1", "uboot_log", "metadata", "userdata" };
+
+	(void)state;
+	assert_string_equal(areas(&t, &(struct plan_save){ 0 }), "");
+	for (size_t i = 0; i < ARRAY_SIZE(names); i++)
+		add(&t, names[i], (i + 1) * MIB, MIB);
+	assert_string_equal(areas(&t, &(struct plan_save){ 0 }),
+			    "splloader prodnv boot_a boot_b l_fixnv1 persist l_runtimenv1");
+	assert_string_equal(areas(&t, &(struct plan_save){ .slot = 'b', .no_spl = true }),
+			    "prodnv boot_b l_fixnv1 persist l_runtimenv1");
+	assert_string_equal(areas(&t, &(struct plan_save){ .slot = 'a', .user_data = true }),
+			    "splloader prodnv boot_a l_fixnv1 persist l_runtimenv1 metadata userdata");
+	while (t.count < TABLE_MAX) {
+		char name[16];
+
+		snprintf(name, sizeof(name), "more%u", t.count);
+		add(&t, name, t.count * MIB, MIB);
+	}
+	areas(&t, &(struct plan_save){ .user_data = true });
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -285,6 +324,7 @@ int main(void)
 		cmocka_unit_test(a_list_becomes_a_table),
 		cmocka_unit_test(differences_are_told),
 		cmocka_unit_test(what_does_not_fit),
+		cmocka_unit_test(what_a_backup_consists_of),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
