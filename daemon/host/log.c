@@ -200,6 +200,10 @@ static void on_image_added(void *user, struct image *image)
 
 	image_view(image, &view);
 	field.value = view.name;
+	if (view.loader) {
+		journal_line(LOG_INFO, "a pair of loaders is kept: %s (%.12s)", view.name, view.digest);
+		return;
+	}
 	journal_event(EVENT_IMAGE_OPENED, &field, 1, "package %s opened: %s %s, %" PRIu64 " bytes", view.name,
 		      view.product, view.firmware, view.size);
 }
