@@ -9,6 +9,7 @@
 
 #include "client/client.h"
 #include "common/names.h"
+#include "common/rules.h"
 #include "common/settings.h"
 #include "common/util.h"
 
@@ -180,37 +181,51 @@ static int show(struct client *c, const char *key)
 
 /* ---- config check ------------------------------------------------------------------- */
 
-static void checked(const struct client *c, const struct settings_book *book)
+static void checked(const struct client *c, const struct conf_list *files)
 {
 	if (c->json) {
-		json_object *o = json_object_new_object(), *files = json_object_new_array();
+		json_object *o = json_object_new_object(), *list = json_object_new_array();
 
-		for (size_t i = 0; i < book->files.count; i++)
-			json_object_array_add(files, json_object_new_string(clean(book->files.path[i])));
+		for (size_t i = 0; i < files->count; i++)
+			json_object_array_add(list, json_object_new_string(clean(files->path[i])));
 		json_object_object_add(o, "good", json_object_new_boolean(true));
-		json_object_object_add(o, "files", files);
+		json_object_object_add(o, "files", list);
 		print_json(o);
 		json_object_put(o);
 		return;
 	}
-	if (!book->files.count)
+	if (!files->count)
 		puts(_("There is no file: every setting has its default."));
-	for (size_t i = 0; i < book->files.count; i++)
-		printf("%s %s\n", tone(c, TONE_GOOD, _("good")), clean(book->files.path[i]));
+	for (size_t i = 0; i < files->count; i++)
+		printf("%s %s\n", tone(c, TONE_GOOD, _("good")), clean(files->path[i]));
+}
+
+/* What the daemon would read: the settings, and with them the rules. */
+static int check_all(const char *root, struct settings_book **book, struct failure *why)
+{
+	struct rules *rules = NULL;
+	int r = settings_load(root, NULL, 0, book, why);
+
+	if (r >= 0)
+		r = rules_load(root, &rules, why);
+	for (size_t i = 0; r >= 0 && i < rules_files(rules); i++)
+		if (conf_list_add(&(*book)->files, rules_file(rules, i)) < 0)
+			r = failure_set(why, ERR_INTERNAL, "out of memory");
+	rules_unref(rules);
+	return r;
 }
 
 static int check(struct client *c, const char *root, const char *const *files, size_t count)
 {
 	struct settings_book *book = NULL;
 	struct failure why = { .code = -1 };
-	int r = count ? settings_load_files(files, count, &book, &why)
-		      : settings_load(root, NULL, 0, &book, &why);
+	int r = count ? settings_load_files(files, count, &book, &why) : check_all(root, &book, &why);
+	int rc = r < 0 ? client_complain(c, &why) : 0;
 
-	if (r < 0)
-		return client_complain(c, &why);
-	checked(c, book);
+	if (r >= 0)
+		checked(c, &book->files);
 	settings_book_free(book);
-	return 0;
+	return rc;
 }
 
 /* ---- config reload ------------------------------------------------------------------ */
@@ -275,7 +290,7 @@ const struct verb verb_config = {
 	.summary = N_("settings in force, and where each was said"),
 	.about = N_(
 		"Without KEY all settings, with KEY one of them: the value, and the line of the file that says so. 'check' reads the "
-		"files (those that the daemon would read, or these) without the daemon; 'reload' puts them in force. See "
+		"files (all that the daemon would read, rules included, or these) without the daemon; 'reload' puts them in force. See "
 		"fdld.conf(5)."),
 	.more = N_("check [FILE...]"),
 	.options = options,

@@ -403,6 +403,9 @@ static int rules(struct client *c, int argc, char **argv)
 	if (!strcmp(first, "check")) {
 		if (asked.root && asked.count)
 			return client_usage(N_("rules: --root and --file at once"));
+		if (asked.root && c->host)
+			return client_usage(N_("rules: --root looks at the files of this machine, not of %s"),
+					    c->host);
 		return check(c, &asked, (const char *const *)argv, argc > 0 ? (size_t)argc : 0);
 	}
 	if (strcmp(first, "list") != 0)

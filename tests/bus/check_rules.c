@@ -360,6 +360,13 @@ static void offline(struct rig *rig)
 	CHECK(ctl(rig, 5000, "rules check --root %s", rig->conf) == 0 && told("good ") && told("rules: 2"));
 	CHECK(ctl(rig, 5000, "--json rules check --root %s", rig->conf) == 0 && ctl_json());
 	CHECK(!strcmp(ctl_str(0, "good"), "true"));
+	/* the daemon reads settings and rules in one go, and so does this */
+	CHECK(ctl(rig, 5000, "config check --root %s", rig->conf) == 0 && told("good ") &&
+	      told("rules.d/10.conf"));
+	conf_put(rig, RULES "20.conf", "[c]\n");
+	CHECK(ctl(rig, 5000, "config check --root %s", rig->conf) == ctl_code("ConfigInvalid") &&
+	      conf_said("20.conf:1: the rule [c] names no image"));
+	CHECK(unlink(conf_path(rig, RULES "20.conf")) == 0);
 	conf_put(rig, "/other.conf", "[o]\nlabel=X*\nimage=z\n[a]\nimage=x\nretries=lots\n");
 	CHECK(ctl(rig, 5000, "rules check --file %s", other) == ctl_code("ConfigInvalid"));
 	CHECK(conf_said("other.conf:6: retries is a number, not 'lots'") && !ctl_out[0]);
