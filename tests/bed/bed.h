@@ -156,6 +156,12 @@ const struct bed_count *bed_count(const struct bed_dev *dev);
  * ours if NULL.
  */
 pid_t bed_spawn(struct bed *bed, char *const argv[], char *const env[], const char *log);
+/*
+ * What bed_spawn() starts from now on asks before it makes a folder, writes, syncs, renames or links a file,
+ * or reads one at an offset: fn gets the path, and returns true to keep the caller in that call until it is
+ * killed. NULL: no more.
+ */
+void bed_watch_files(struct bed *bed, bool (*fn)(void *arg, const char *path), void *arg);
 /* The same for a function of this program in a forked child, which exits with its result. */
 pid_t bed_spawn_fn(struct bed *bed, int (*fn)(void *arg), void *arg);
 /* A program that is not trapped (a client); stdout and stderr go to the file out. */

@@ -92,6 +92,8 @@ struct bed {
 	struct bed_stats stats;
 	pid_t bus;
 	char bus_listen[160];
+	bool (*files)(void *arg, const char *path);
+	void *files_arg;
 };
 
 #define MUST(x)                            \
@@ -128,7 +130,7 @@ long usbfs_ioctl(struct bed_dev *dev, struct opener *opener, pid_t pid, uint32_t
 void usbfs_rewind(struct bed_dev *dev);
 
 /* trap.c */
-int trap_install(void); /* in the child: returns the listener */
+int trap_install(bool files); /* in the child: returns the listener */
 void trap_serve(struct bed *bed, struct proc *proc);
 void trap_hangup(struct bed *bed, struct proc *proc);
 int trap_send(int socket, int fd);

@@ -126,7 +126,7 @@ static void try_trap(void)
 	pid_t pid = fork();
 
 	if (pid == 0)
-		_exit(trap_install() < 0 ? errno : 0);
+		_exit(trap_install(false) < 0 ? errno : 0);
 	if (pid < 0 || waitpid(pid, &status, 0) < 0)
 		bed_die("fork");
 	if (!WIFEXITED(status) || WEXITSTATUS(status)) {

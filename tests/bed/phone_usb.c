@@ -21,6 +21,9 @@ struct bed_phone {
 	uint8_t desc[256];
 	uint64_t epoch; /* bed_now() at the phone's time 0 */
 	unsigned int speed;
+	bool (*watch)(void *arg);
+	void *watch_arg;
+	bool offered, held; /* the transfer at hand was told of before; nothing goes out any more */
 };
 
 static uint64_t phone_time(const struct bed_phone *bp, uint64_t now)
@@ -59,8 +62,16 @@ static bool pass_on(struct bed_phone *bp, struct bed_dev *dev, const struct phon
 static int on_out(struct bed_dev *dev, const uint8_t *data, size_t len, bool zlp)
 {
 	struct bed_phone *bp = bed_user(dev);
+	enum phone_taken taken;
 
-	switch (phone_out(bp->phone, phone_time(bp, bed_now()), data, len, zlp)) {
+	if (bp->watch && !bp->offered && !bp->held)
+		bp->held = bp->watch(bp->watch_arg);
+	bp->offered = true;
+	if (bp->held)
+		return -EAGAIN;
+	taken = phone_out(bp->phone, phone_time(bp, bed_now()), data, len, zlp);
+	bp->offered = taken == PHONE_NAK;
+	switch (taken) {
 	case PHONE_TAKEN: return 0;
 	case PHONE_NAK: return -EAGAIN;
 	case PHONE_HALTED: return -EPIPE;
@@ -189,6 +200,13 @@ void bed_phone_swap(struct bed_phone *bp, struct phone *other, bool uevent)
 		bed_unplug(bp->dev, uevent);
 	bp->phone = other;
 	bed_phone_plug(bp, uevent);
+}
+
+void bed_phone_watch(struct bed_phone *bp, bool (*fn)(void *arg), void *arg)
+{
+	bp->watch = fn;
+	bp->watch_arg = arg;
+	bp->held = bp->offered = false;
 }
 
 struct phone *bed_phone_phone(const struct bed_phone *bp)

@@ -29,6 +29,11 @@ void bed_phone_unplug(struct bed_phone *bp, bool uevent);
 void bed_phone_replug(struct bed_phone *bp, bool uevent);
 /* Another phone takes its place on the port: unplugs the old one if it is still there, plugs the new one. */
 void bed_phone_swap(struct bed_phone *bp, struct phone *other, bool uevent);
+/*
+ * fn is told of each OUT transfer before the phone gets it; true: the phone never gets it, nor any after it,
+ * and the host waits, until fn is set again. NULL: nobody is told.
+ */
+void bed_phone_watch(struct bed_phone *bp, bool (*fn)(void *arg), void *arg);
 struct phone *bed_phone_phone(const struct bed_phone *bp);
 /* The device that stands for it now or stood for it last; NULL before the first plug. */
 struct bed_dev *bed_phone_dev(const struct bed_phone *bp);

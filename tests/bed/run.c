@@ -196,7 +196,7 @@ static pid_t fork_trapped(struct bed *bed, const char *log)
 		if (log)
 			redirect(log, true);
 		/* no close() from here on: it would wait for a bed that waits for the listener */
-		listener = trap_install();
+		listener = trap_install(bed->files);
 		if (listener < 0 || trap_send(pair[1], listener) < 0)
 			_exit(98);
 		return 0;
@@ -231,6 +231,12 @@ pid_t bed_spawn_fn(struct bed *bed, int (*fn)(void *arg), void *arg)
 	if (pid)
 		return pid;
 	exit(fn(arg));
+}
+
+void bed_watch_files(struct bed *bed, bool (*fn)(void *arg, const char *path), void *arg)
+{
+	bed->files = fn;
+	bed->files_arg = arg;
 }
 
 pid_t bed_start(struct bed *bed, char *const argv[], const char *out)

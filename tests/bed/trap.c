@@ -36,30 +36,54 @@
 #define SECCOMP_USER_NOTIF_FD_SYNC_WAKE_UP (1UL << 0)
 #endif
 
-int trap_install(void)
-{
-	struct sock_filter code[] = {
-		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, arch)),
-		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, TRAP_ARCH, 0, 8),
-		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
-		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, __NR_close, 7, 0),
-		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, __NR_lseek, 6, 0),
-		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, __NR_ioctl, 0, 4),
-		/* the second byte of an ioctl number is its type; usbfs has 'U' */
-		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, args[1])),
-		BPF_STMT(BPF_ALU | BPF_RSH | BPF_K, 8),
-		BPF_STMT(BPF_ALU | BPF_AND | BPF_K, 0xff),
-		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, 'U', 1, 0),
-		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
-		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_USER_NOTIF),
-	};
-	struct sock_fprog prog = { sizeof(code) / sizeof(*code), code };
-	long fd;
+/* What a call on files is about. */
+enum about { ABOUT_FD, ABOUT_NAME, ABOUT_NEW_NAME };
+static const struct file_call {
+	int nr;
+	enum about about; /* a descriptor; a folder and a name in it; two folders with a name in each */
+} file_calls[] = {
+	{ __NR_write, ABOUT_FD },	   { __NR_fsync, ABOUT_FD },	 { __NR_fdatasync, ABOUT_FD },
+	{ __NR_pread64, ABOUT_FD },	   { __NR_mkdirat, ABOUT_NAME }, { __NR_renameat2, ABOUT_NEW_NAME },
+	{ __NR_linkat, ABOUT_NEW_NAME },
+#ifdef __NR_renameat
+	{ __NR_renameat, ABOUT_NEW_NAME },
+#endif
+};
+#define FILE_CALLS (sizeof(file_calls) / sizeof(*file_calls))
 
+#define JUMP_IF(value, yes, no) \
+	(struct sock_filter) BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, value, (uint8_t)((yes)-1), (uint8_t)((no)-1))
+
+int trap_install(bool files)
+{
+	static const int always[] = { __NR_close, __NR_lseek };
+	const size_t shown = 2 + (files ? FILE_CALLS : 0), allow = 3 + shown + 5, notify = allow + 1;
+	struct sock_filter code[12 + FILE_CALLS];
+	struct sock_fprog prog = { 0, code };
+	size_t n = 0;
+
+	code[n++] = (struct sock_filter)BPF_STMT(BPF_LD | BPF_W | BPF_ABS,
+						 offsetof(struct seccomp_data, arch));
+	code[n] = JUMP_IF(TRAP_ARCH, 1, allow - n);
+	n++;
+	code[n++] = (struct sock_filter)BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr));
+	for (size_t i = 0; i < shown; i++, n++)
+		code[n] = JUMP_IF((uint32_t)(i < 2 ? always[i] : file_calls[i - 2].nr), notify - n, 1);
+	code[n] = JUMP_IF(__NR_ioctl, 1, allow - n);
+	n++;
+	/* the second byte of an ioctl number is its type; usbfs has 'U' */
+	code[n++] = (struct sock_filter)BPF_STMT(BPF_LD | BPF_W | BPF_ABS,
+						 offsetof(struct seccomp_data, args[1]));
+	code[n++] = (struct sock_filter)BPF_STMT(BPF_ALU | BPF_RSH | BPF_K, 8);
+	code[n++] = (struct sock_filter)BPF_STMT(BPF_ALU | BPF_AND | BPF_K, 0xff);
+	code[n] = JUMP_IF('U', notify - n, 1);
+	n++;
+	code[n++] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW);
+	code[n++] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_USER_NOTIF);
+	prog.len = (unsigned short)n;
 	/* killable only: a signal must not restart a submit that was half served */
-	fd = syscall(__NR_seccomp, SECCOMP_SET_MODE_FILTER,
-		     SECCOMP_FILTER_FLAG_NEW_LISTENER | SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV, &prog);
-	return (int)fd;
+	return (int)syscall(__NR_seccomp, SECCOMP_SET_MODE_FILTER,
+			    SECCOMP_FILTER_FLAG_NEW_LISTENER | SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV, &prog);
 }
 
 int trap_send(int socket, int fd)
@@ -194,8 +218,43 @@ void bed_let_go(struct bed_dev *dev)
 	}
 }
 
+/* The path that a call on files is about; false: it is none of them, or has none. */
+static bool file_of(const struct seccomp_notif *call, char *path, size_t room)
+{
+	char link[48], name[256] = "";
+	enum about about = ABOUT_FD;
+	size_t i;
+	ssize_t n;
+	int fd;
+
+	for (i = 0; i < FILE_CALLS && call->data.nr != file_calls[i].nr; i++)
+		;
+	if (i == FILE_CALLS)
+		return false;
+	about = file_calls[i].about;
+	fd = (int)call->data.args[about == ABOUT_NEW_NAME ? 2 : 0];
+	if (about != ABOUT_FD) {
+		uint64_t at = call->data.args[about == ABOUT_NEW_NAME ? 3 : 1];
+
+		/* a name may end where its page does */
+		for (i = 0;
+		     i + 1 < sizeof(name) && urb_peek((pid_t)call->pid, at + i, name + i, 1) == 0 && name[i];)
+			i++;
+		name[i] = '\0';
+	}
+	snprintf(link, sizeof(link), "/proc/%d/fd/%d", (int)call->pid, fd);
+	n = readlink(link, path, room - 1);
+	if (n < 0)
+		return false;
+	path[n] = '\0';
+	if (about != ABOUT_FD)
+		snprintf(path + n, room - (size_t)n, "/%s", name);
+	return true;
+}
+
 void trap_serve(struct bed *bed, struct proc *proc)
 {
+	char path[512];
 	struct seccomp_notif call = { 0 };
 	struct seccomp_notif_resp answer = { 0 };
 	struct opener *opener;
@@ -212,7 +271,11 @@ void trap_serve(struct bed *bed, struct proc *proc)
 	req = (uint32_t)call.data.args[1];
 	answer.id = call.id;
 	bed->stats.calls++;
-	if (call.data.nr == __NR_close) {
+	if (file_of(&call, path, sizeof(path))) {
+		/* whoever is kept is let go by its end */
+		hold = bed->files && bed->files(bed->files_arg, path);
+		answer.flags = SECCOMP_USER_NOTIF_FLAG_CONTINUE;
+	} else if (call.data.nr == __NR_close) {
 		opener = opener_find(bed, proc, fd);
 		if (opener)
 			usbfs_close(bed, opener);
