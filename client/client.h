@@ -153,6 +153,12 @@ bool job_ended(json_object *job);
 /* The end of a job as a person reads it: PASS with its level, or FAIL with cause and remedy. */
 void follow_result(const struct client *c, const char *path);
 
+/*
+ * What a person is to know of a slot that is armed, or has stopped by itself: "armed", "armed: it has passed
+ * here", "stopped: ...". "" for others.
+ */
+const char *armed_words(json_object *slot, char *buf, size_t size);
+
 /* ---- verbs ---- */
 
 /* One option: for getopt, for the verb's help and for completion. */
@@ -174,6 +180,7 @@ enum operand {
 	OPERAND_HISTORY,
 	OPERAND_BACKUP,
 	OPERAND_SLOT,
+	OPERAND_PLACES, /* one slot or several */
 	OPERAND_IMAGE,
 	OPERAND_RULES,
 	OPERAND_LOADER
@@ -192,7 +199,7 @@ struct verb {
 
 extern const struct verb verb_list, verb_info, verb_flash, verb_jobs, verb_attach, verb_cancel, verb_monitor,
 	verb_slots, verb_slot, verb_top, verb_history, verb_nv, verb_config, verb_errors, verb_image,
-	verb_rules, verb_loader;
+	verb_rules, verb_arm, verb_disarm, verb_loader;
 /* All of them, in the order of the help; NULL ends the list. */
 extern const struct verb *const verbs[];
 const struct verb *verb_find(const char *name); /* NULL: none */

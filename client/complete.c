@@ -362,6 +362,7 @@ static void offer_operands(struct line *l)
 		offer("", "list", _("what is kept, what is owed first"));
 		offer("", "export", _("copy the backup of a job"));
 		break;
+	case OPERAND_PLACES: offer_slots(l, "", l->word[l->at]); break;
 	case OPERAND_SLOT:
 		if (!l->before)
 			offer_words(slot_words);

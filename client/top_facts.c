@@ -209,7 +209,7 @@ static enum wall_state say_rest(const struct client *c, const char *path, json_o
 	json_object *job = last_job(c, path);
 	const char *result = prop_str(slot, "LastResult"), *name = prop_str(job, "ErrorName");
 	uint64_t at = prop_u64(slot, "LastAt");
-	char hour[16];
+	char hour[16], armed[TEXT_MAX];
 
 	if (*result && !(device && prop_u64(device, "ArrivedAt") > at)) {
 		bool good = !strcmp(result, "succeeded");
@@ -223,12 +223,13 @@ static enum wall_state say_rest(const struct client *c, const char *path, json_o
 			    clean(strrchr(name, '.') ? strrchr(name, '.') + 1 : name), hour);
 		return good ? WALL_PASS : WALL_FAIL;
 	}
+	armed_words(slot, armed, sizeof(armed));
 	if (!device) {
-		put(t->text, sizeof(t->text), "%s", _("no phone"));
+		put(t->text, sizeof(t->text), "%s", *armed ? armed : _("no phone"));
 		return WALL_EMPTY;
 	}
 	put(t->unit, sizeof(t->unit), "%s", prop_text(device, "UnitId"));
-	put(t->text, sizeof(t->text), "%s", _("ready"));
+	put(t->text, sizeof(t->text), "%s", *armed ? armed : _("ready"));
 	return WALL_READY;
 }
 
@@ -244,8 +245,11 @@ static void say_place(json_object *slot, struct texts *t)
 	if (tries)
 		put(t->counter, sizeof(t->counter), "%" PRIu64 "/%" PRIu64 "  %.0f %%", passes, tries,
 		    100.0 * (double)passes / (double)tries);
-	if (prop_bool(slot, "Suspect"))
+	if (*prop_str(slot, "DisarmedWhy"))
+		put(t->mark, sizeof(t->mark), "%s", _("stopped"));
+	else if (prop_bool(slot, "Suspect"))
 		put(t->mark, sizeof(t->mark), "%s", _("suspect"));
+
 	else if (*owed)
 		put(t->mark, sizeof(t->mark), "%s", _("NV owed"));
 }
@@ -391,7 +395,7 @@ void top_details(const struct client *c, const char *path, char *buf, size_t siz
 {
 	json_object *slot = mirror_props(c, path, FDLD_IFACE_SLOT), *by = NULL, *job = last_job(c, path);
 	const char *now = top_job(c, path);
-	char mean[FORMAT_MAX], rate[FORMAT_MAX];
+	char mean[FORMAT_MAX], rate[FORMAT_MAX], armed[320];
 	FILE *out;
 
 	*buf = '\0';
@@ -407,6 +411,8 @@ void top_details(const struct client *c, const char *path, char *buf, size_t siz
 	fprintf(out, _("attempts %llu, passed %llu, failed %llu; mean %s, %s\n"),
 		(unsigned long long)prop_u64(slot, "Attempts"), (unsigned long long)prop_u64(slot, "Passes"),
 		(unsigned long long)prop_u64(slot, "Failures"), mean, rate);
+	if (*armed_words(slot, armed, sizeof(armed)))
+		fprintf(out, "%s\n", armed);
 	if (prop_bool(slot, "Suspect"))
 		fprintf(out, "%s\n",
 			_("suspect: far more phones fail here than elsewhere; change the cable first"));

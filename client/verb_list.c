@@ -47,7 +47,7 @@ static void list_slot(const struct client *c, const char *path)
 	json_object *dev = mirror_props(c, prop_str(slot, "Device"), FDLD_IFACE_DEVICE);
 	json_object *job = mirror_props(c, prop_str(slot, "Job"), FDLD_IFACE_JOB);
 	const char *state = prop_text(slot, "State"), *owed = prop_text(slot, "OwedBackup");
-	char phone[96] = "-", work[160] = "-";
+	char phone[96] = "-", work[320] = "-", words[320];
 
 	if (dev)
 		snprintf(phone, sizeof(phone), "%04x:%04x %s%s%s", (unsigned)prop_u64(dev, "VendorId"),
@@ -58,6 +58,8 @@ static void list_slot(const struct client *c, const char *path)
 			 prop_text(job, "Stage"), prop_text(job, "Entry"));
 	else if (*owed)
 		snprintf(work, sizeof(work), _("owes the NV of job %s"), owed);
+	else if (*armed_words(slot, words, sizeof(words)))
+		snprintf(work, sizeof(work), "%s", words);
 	printf("%-34s %-8s %-9s %-28s %s\n", prop_text(slot, "Id"), prop_text(slot, "Port"), state, phone,
 	       work);
 }

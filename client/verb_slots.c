@@ -16,7 +16,7 @@
 static void show_slot(const struct client *c, json_object *slot)
 {
 	uint64_t tries = prop_u64(slot, "Attempts"), passes = prop_u64(slot, "Passes");
-	char yield[16] = "-", mean[FORMAT_MAX] = "-", rate[FORMAT_MAX], last[96] = "-";
+	char yield[16] = "-", mean[FORMAT_MAX] = "-", rate[FORMAT_MAX], last[96] = "-", armed[64] = "";
 	bool suspect = prop_bool(slot, "Suspect");
 
 	if (tries)
@@ -27,12 +27,15 @@ static void show_slot(const struct client *c, json_object *slot)
 		snprintf(last, sizeof(last), "%s %s",
 			 strcmp(prop_str(slot, "LastResult"), "succeeded") ? "FAIL" : "PASS",
 			 prop_text(slot, "LastUnit"));
-	printf("%s %-8s %-9s %8llu %8llu %6s %8s %12s  %-14s%s\n",
+	if (prop_bool(slot, "Armed") || *prop_str(slot, "DisarmedWhy"))
+		snprintf(armed, sizeof(armed), "  %s", prop_bool(slot, "Armed") ? _("armed") : _("stopped"));
+	printf("%s %-8s %-9s %8llu %8llu %6s %8s %12s  %-14s%s%s\n",
 	       padded(*prop_str(slot, "Label") ? prop_text(slot, "Label") : prop_text(slot, "Id"), 30),
 	       prop_text(slot, "Port"), prop_text(slot, "State"), (unsigned long long)tries,
 	       (unsigned long long)passes, yield, mean,
 	       format_rate(prop_u64(slot, "MeanRate"), rate, sizeof(rate)), last,
-	       suspect ? tone(c, TONE_BAD, _("  suspect")) : "");
+	       suspect ? tone(c, TONE_BAD, _("  suspect")) : "",
+	       tone(c, prop_bool(slot, "Armed") ? TONE_GOOD : TONE_BAD, armed));
 	if (*prop_str(slot, "Loader"))
 		printf(_("    loader %s\n"), prop_text(slot, "Loader"));
 }
@@ -54,8 +57,15 @@ static void advise(const char **paths, size_t count, const struct client *c)
 {
 	for (size_t i = 0; i < count; i++) {
 		json_object *slot = mirror_props(c, paths[i], FDLD_IFACE_SLOT);
-		char text[512];
+		char text[512], words[320];
 
+		if (*prop_str(slot, "ArmedWhy") || *prop_str(slot, "DisarmedWhy")) {
+			snprintf(text, sizeof(text), "%s: %s",
+				 *prop_str(slot, "Label") ? prop_text(slot, "Label")
+							  : prop_text(slot, "Port"),
+				 armed_words(slot, words, sizeof(words)));
+			print_wrapped(stdout, "", text);
+		}
 		if (!prop_bool(slot, "Suspect"))
 			continue;
 		snprintf(
@@ -123,6 +133,7 @@ static int slots(struct client *c, int argc, char **argv)
 const struct verb verb_slots = {
 	.name = "slots",
 	.args = "",
+	.beside = "list",
 	.summary = N_("what came of the phones on each port"),
 	.about = N_(
 		"Every place that is known, with or without a phone: attempts, passes, mean duration and rate, the last "

@@ -28,6 +28,8 @@ static const struct row {
 	{ FDLD_IFACE_MANAGER, "FlashNext", ACTION_FLASH, demand_flash_next, manager_flash_next },
 	{ FDLD_IFACE_MANAGER, "FlashNextImage", ACTION_FLASH, demand_flash_next_image,
 	  manager_flash_next_image },
+	{ FDLD_IFACE_MANAGER, "Arm", ACTION_ARM, demand_arm, manager_arm },
+	{ FDLD_IFACE_MANAGER, "Disarm", ACTION_ARM, demand_arm, manager_disarm },
 	{ FDLD_IFACE_MANAGER, "GetSlot", ACTION_READ, NULL, manager_get_slot },
 	{ FDLD_IFACE_MANAGER, "GetJob", ACTION_READ, NULL, manager_get_job },
 	{ FDLD_IFACE_MANAGER, "Drain", ACTION_DRAIN, demand_whole, manager_drain },

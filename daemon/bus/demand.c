@@ -155,6 +155,27 @@ static int read_slots(struct call *call, struct demand *demand)
 	return 0;
 }
 
+int demand_arm(struct call *call, struct demand *demand)
+{
+	bool arm = !strcmp(sd_bus_message_get_member(call->m), "Arm");
+	struct failure why = { 0 };
+	struct options options;
+	char more[120] = "";
+	int r = read_slots(call, demand);
+
+	if (r < 0)
+		return r;
+	if (!strcmp(demand->slot, "any"))
+		demand_text(demand->slot, sizeof(demand->slot), "all");
+	r = options_read(call->bus, call->m, arm ? OPTION_ARM : 0, &options, &why);
+	if (r >= 0 && arm)
+		snprintf(more, sizeof(more), "%s%.64s%s", options.arm.rule ? " rule=" : "",
+			 options.arm.rule ? options.arm.rule : "", options.arm.present ? " present" : "");
+	name_operation(demand, arm ? "arm" : "disarm", more);
+	options_free(&options);
+	return r < 0 ? refuse(call, &why) : 0;
+}
+
 static int skip_fd(struct call *call)
 {
 	return sd_bus_message_skip(call->m, "h");

@@ -166,6 +166,7 @@ enum action {
 	ACTION_MANAGE_HISTORY,
 	ACTION_MANAGE_SLOTS,
 	ACTION_REMOVE_IMAGE,
+	ACTION_ARM,
 };
 
 /*
@@ -207,6 +208,7 @@ int demand_export(struct call *call, struct demand *demand);
 int demand_image(struct call *call, struct demand *demand);
 int demand_import_loader(struct call *call, struct demand *demand);
 int demand_import_pair(struct call *call, struct demand *demand);
+int demand_arm(struct call *call, struct demand *demand);
 int demand_slot(struct call *call, struct demand *demand);
 int demand_whole(struct call *call, struct demand *demand); /* of the service: only options */
 void demand_text(char *to, size_t room, const char *from);
@@ -256,6 +258,8 @@ int manager_import_loader(struct call *call);
 int manager_import_loader_pair(struct call *call);
 int manager_flash_next(struct call *call);
 int manager_flash_next_image(struct call *call);
+int manager_arm(struct call *call);
+int manager_disarm(struct call *call);
 int manager_get_slot(struct call *call);
 int manager_get_job(struct call *call);
 int manager_drain(struct call *call);
@@ -296,7 +300,8 @@ int loader_call_remove(struct call *call);
 #define OPTION_HISTORY 2048u /* which jobs otherwise */
 #define OPTION_LABEL   4096u /* of Slot.Configure */
 
-#define OPTION_FACTS   8192u /* of ExplainRules: a phone as if */
+#define OPTION_FACTS   8192u  /* of ExplainRules: a phone as if */
+#define OPTION_ARM     16384u /* of Manager.Arm */
 
 struct options {
 	struct job_options job;
@@ -306,8 +311,9 @@ struct options {
 	const char **entries, **without; /* owned; the strings are the message's */
 	bool expect_given, dry_run, wait_given, force;
 	uint64_t expect_device, wait_usec;
-	bool force_pair;		   /* of loaders to be kept */
-	const char *origin;		   /* likewise; the message's */
+	bool force_pair;    /* of loaders to be kept */
+	const char *origin; /* likewise; the message's */
+	struct arm_request arm;
 	const char *label, *note, *loader; /* NULL: not given; the message's */
 };
 /*

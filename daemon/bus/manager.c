@@ -46,7 +46,7 @@ static int append_counters(struct bus *bus, void *handle, sd_bus_message *m)
 	r = sd_bus_message_open_container(m, 'a', "{st}");
 	if (r >= 0)
 		r = sd_bus_message_append(
-			m, "{st}{st}{st}{st}{st}{st}{st}{st}{st}{st}{st}{st}{st}{st}{st}{st}",
+			m, "{st}{st}{st}{st}{st}{st}{st}{st}{st}{st}{st}{st}{st}{st}{st}{st}{st}{st}",
 			"jobs-accepted", c.jobs_accepted, "jobs-succeeded", c.jobs_succeeded, "jobs-failed",
 			c.jobs_failed, "jobs-cancelled", c.jobs_cancelled, "jobs-interrupted",
 			c.jobs_interrupted, "jobs-waiting", (uint64_t)c.waiting, "jobs-queued",
@@ -54,7 +54,8 @@ static int append_counters(struct bus *bus, void *handle, sd_bus_message *m)
 			(uint64_t)c.owed, "devices-arrived", c.devices_arrived, "devices",
 			(uint64_t)c.devices, "slots", (uint64_t)c.slots, "images", (uint64_t)c.images,
 			"usb-memory-used", c.usb_memory_used, "usb-memory-limit", c.usb_memory_limit,
-			"threads-left-behind", (uint64_t)c.threads_left_behind);
+			"threads-left-behind", (uint64_t)c.threads_left_behind, "slots-armed",
+			(uint64_t)c.armed, "slots-stopped", (uint64_t)c.stopped);
 	return r < 0 ? r : sd_bus_message_close_container(m);
 }
 
@@ -93,6 +94,10 @@ static const sd_bus_vtable vtable[] = {
 				SD_BUS_RESULT("o", job), bus_method, SD_BUS_VTABLE_UNPRIVILEGED),
 	SD_BUS_METHOD_WITH_ARGS("FlashNextImage", SD_BUS_ARGS("o", image, "ao", slots, "a{sv}", options),
 				SD_BUS_RESULT("o", job), bus_method, SD_BUS_VTABLE_UNPRIVILEGED),
+	SD_BUS_METHOD_WITH_ARGS("Arm", SD_BUS_ARGS("ao", slots, "a{sv}", options), SD_BUS_NO_RESULT,
+				bus_method, SD_BUS_VTABLE_UNPRIVILEGED),
+	SD_BUS_METHOD_WITH_ARGS("Disarm", SD_BUS_ARGS("ao", slots, "a{sv}", options), SD_BUS_NO_RESULT,
+				bus_method, SD_BUS_VTABLE_UNPRIVILEGED),
 	SD_BUS_METHOD_WITH_ARGS("GetSlot", SD_BUS_ARGS("s", name), SD_BUS_RESULT("o", slot), bus_method,
 				SD_BUS_VTABLE_UNPRIVILEGED),
 	SD_BUS_METHOD_WITH_ARGS("GetJob", SD_BUS_ARGS("t", id), SD_BUS_RESULT("o", job), bus_method,
@@ -238,6 +243,36 @@ int manager_flash_next_image(struct call *call)
 	image_hold(image);
 	place.image = image;
 	return work_begin(call, &place, OPTION_FLASH);
+}
+
+static int arm_or_disarm(struct call *call, bool arm)
+{
+	struct station *st = call->bus->station;
+	struct options options = { 0 };
+	struct failure why = { 0 };
+	struct slot **slots;
+	uint32_t count;
+	int r = read_slots(call, &slots, &count, &why);
+
+	if (r >= 0)
+		r = options_read(call->bus, call->m, arm ? OPTION_ARM : 0, &options, &why);
+	if (r >= 0 && arm)
+		r = station_arm(st, slots, count, &options.arm, &why);
+	else if (r >= 0)
+		station_disarm(st, slots, count);
+	free(slots);
+	options_free(&options);
+	return r < 0 ? reply_failure(call->error, &why) : sd_bus_reply_method_return(call->m, "");
+}
+
+int manager_arm(struct call *call)
+{
+	return arm_or_disarm(call, true);
+}
+
+int manager_disarm(struct call *call)
+{
+	return arm_or_disarm(call, false);
 }
 
 int manager_get_slot(struct call *call)

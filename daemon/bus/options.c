@@ -55,6 +55,8 @@ static const struct option {
 	{ "family", "s", OPTION_FACTS, AT(facts.fact[RULE_FAMILY]), 0 },
 	{ "storage", "s", OPTION_FACTS, AT(facts.fact[RULE_STORAGE]), 0 },
 	{ "unit", "s", OPTION_FACTS, AT(facts.fact[RULE_UNIT]), 0 },
+	{ "rule", "s", OPTION_ARM, AT(arm.rule), 0 },
+	{ "present", "b", OPTION_ARM, AT(arm.present), 0 },
 	{ "label", "s", OPTION_LABEL, AT(label), 0 },
 	{ "note", "s", OPTION_LABEL, AT(note), 0 },
 	{ "loader", "s", OPTION_LABEL, AT(loader), 0 },

@@ -36,6 +36,7 @@ static const char *const ids[] = {
 	[ACTION_MANAGE_HISTORY] = "org.fdld1.manage-history",
 	[ACTION_MANAGE_SLOTS] = "org.fdld1.manage-slots",
 	[ACTION_REMOVE_IMAGE] = "org.fdld1.remove-image",
+	[ACTION_ARM] = "org.fdld1.arm",
 };
 
 /* ---- a question's life ------------------------------------------------------------ */

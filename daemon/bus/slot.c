@@ -8,7 +8,9 @@ struct values {
 	const char *id, *port, *state, *device, *job, *owed, *label, *note, *loader, *last_result, *last_unit;
 	uint32_t queued;
 	uint64_t since, attempts, passes, failures, mean_usec, last_usec, rate, last_at, reasons;
-	bool suspect;
+	const char *armed_rule, *armed_why, *armed_text, *stopped;
+	uint64_t armed_since, stopped_at;
+	bool suspect, armed;
 };
 
 static int append_reasons(struct bus *bus, void *handle, sd_bus_message *m)
@@ -52,6 +54,13 @@ static void fill(struct bus *bus, void *handle, void *out)
 	v->last_result = view.book->last_result;
 	v->last_unit = view.book->last_unit;
 	v->suspect = view.suspect;
+	v->armed = view.book->arm.armed != 0;
+	v->armed_since = view.book->arm.armed;
+	v->armed_rule = view.book->arm.rule;
+	v->armed_why = view.armed_why;
+	v->armed_text = view.armed_text;
+	v->stopped = view.book->arm.stopped;
+	v->stopped_at = view.book->arm.stopped_at;
 }
 
 #define PROP(n, t, member)                                                      \
@@ -84,6 +93,13 @@ static const struct bus_prop props[] = {
 	PROP("LastResult", 's', last_result),
 	PROP("LastUnit", 's', last_unit),
 	PROP("Suspect", 'b', suspect),
+	PROP("Armed", 'b', armed),
+	PROP("ArmedSince", 't', armed_since),
+	PROP("ArmedRule", 's', armed_rule),
+	PROP("ArmedWhy", 's', armed_why),
+	PROP("ArmedDetail", 's', armed_text),
+	PROP("DisarmedWhy", 's', stopped),
+	PROP("DisarmedAt", 't', stopped_at),
 };
 
 #define CONST	SD_BUS_VTABLE_PROPERTY_CONST
@@ -122,6 +138,13 @@ static const sd_bus_vtable vtable[] = {
 	SD_BUS_PROPERTY("LastResult", "s", bus_get, 0, CHANGES),
 	SD_BUS_PROPERTY("LastUnit", "s", bus_get, 0, CHANGES),
 	SD_BUS_PROPERTY("Suspect", "b", bus_get, 0, CHANGES),
+	SD_BUS_PROPERTY("Armed", "b", bus_get, 0, CHANGES),
+	SD_BUS_PROPERTY("ArmedSince", "t", bus_get, 0, CHANGES),
+	SD_BUS_PROPERTY("ArmedRule", "s", bus_get, 0, CHANGES),
+	SD_BUS_PROPERTY("ArmedWhy", "s", bus_get, 0, CHANGES),
+	SD_BUS_PROPERTY("ArmedDetail", "s", bus_get, 0, CHANGES),
+	SD_BUS_PROPERTY("DisarmedWhy", "s", bus_get, 0, CHANGES),
+	SD_BUS_PROPERTY("DisarmedAt", "t", bus_get, 0, CHANGES),
 	SD_BUS_VTABLE_END,
 };
 

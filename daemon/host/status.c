@@ -123,6 +123,10 @@ static void say_state(struct line *line, struct station *st, const char *note)
 		say(line, ", %u waiting for a phone", c.waiting);
 	if (c.running)
 		say(line, "%s", note);
+	if (c.armed)
+		say(line, ", %u port%s armed", c.armed, c.armed == 1 ? "" : "s");
+	if (c.stopped)
+		say(line, "; %u port%s stopped, see fdlctl slots", c.stopped, c.stopped == 1 ? "" : "s");
 	if (!station_history_ok(st))
 		say(line, "; the history cannot be written");
 	if (c.owed)

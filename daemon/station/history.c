@@ -181,6 +181,7 @@ static void show(struct history *h, enum history_state state, const struct failu
 	h->failure = *why;
 	if (news) {
 		EMIT(h->st, history_changed);
+		station_poke(h->st); /* armed slots */
 		station_told(h->st);
 	}
 }
@@ -192,6 +193,7 @@ static void damaged(struct history *h, const struct history_work *w)
 	h->rebuilt++;
 	snprintf(h->damage, sizeof(h->damage), "%s", w->detail);
 	EMIT(h->st, history_changed);
+	station_poke(h->st);
 }
 
 /* What a task says of the database. */

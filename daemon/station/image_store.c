@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "common/util.h"
+#include "station/armed.h"
 #include "station/internal.h"
 #include "station/kv.h"
 #include "station/store.h"
@@ -174,8 +175,10 @@ static void import_over(struct chore *c, struct task *t)
 		image->origin = rec->loader;
 		plain(image->origin.name);
 		EMIT(st, image_changed, image);
+		armed_changed(st);
 	} else if ((image = image_of(st, rec, t->work.package, loader))) {
 		EMIT(st, image_added, image);
+		armed_changed(st);
 		station_told(st);
 	} else {
 		failure_set(&why, ERR_INTERNAL, "out of memory");

@@ -28,6 +28,8 @@
 #define STATION_LISTENERS 12
 #define STATION_FOREVER	  UINT64_MAX
 
+struct rule;
+struct rules;
 struct runner;
 
 struct listener {
@@ -96,6 +98,13 @@ struct slot {
 	struct slot_book book;
 	bool saving, save_again, save_failed; /* its file */
 	bool forgotten;			      /* nothing of it is on disk, or is to be */
+	/* armed.c */
+	bool arming;	  /* a job for the phone in it is on its way */
+	bool left_passed; /* the phone that was here last had passed */
+	uint64_t left_at; /* monotonic: when it left; 0: none did */
+	uint64_t arm_at;  /* monotonic: look again */
+	enum armed_reason arm_why;
+	char arm_text[200];
 };
 
 struct device {
@@ -116,6 +125,17 @@ struct device {
 		char unit[65], storage[8], family[64];
 	} told;
 	uint64_t first_transfer_usec;
+	struct {	       /* armed.c */
+		uint64_t came; /* monotonic */
+		bool fresh, asked, passed, crashed, refused, unmet;
+		uint32_t tries;	 /* jobs of its slot with it that have ended */
+		bool again;	 /* the last of them failed, and another try can help */
+		uint64_t failed; /* monotonic: when */
+		char error[40];	 /* how */
+		bool changed;	 /* one of them has */
+		bool bound_taken;
+		struct slot_bound bound;
+	} arm;
 };
 
 struct slot *slot_get(struct station *st, const char *id); /* made and announced if new; NULL: no memory */
@@ -123,6 +143,7 @@ void slot_told(struct slot *slot);
 void slot_free_all(struct station *st);
 /* slotkeep.c */
 int slot_load_all(struct station *st); /* start-up: the places that are known. 0 or negative errno. */
+void slot_save(struct slot *slot);     /* its file, behind the loop's back */
 void slot_counted(struct slot *slot, const struct job_record *job); /* a job of this place has ended */
 bool slot_suspect(const struct slot *slot);
 
@@ -199,7 +220,9 @@ struct job {
 	uint64_t wait_since, wait_until; /* monotonic; while JOB_WAITING */
 	const char *queued_for;
 	bool expect_given;
-	uint64_t expect; /* device number */
+	uint64_t expect;	 /* device number */
+	struct rules *rules;	 /* a rule has asked for it: a reference to its set, */
+	const struct rule *rule; /* and the rule */
 	struct usb_claim *claim;
 	struct runner *runner;
 	char sender[64];

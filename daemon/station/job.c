@@ -10,6 +10,7 @@
 #include "common/util.h"
 #include "station/internal.h"
 #include "station/kv.h"
+#include "station/rules.h"
 
 /* A job on its way into being. */
 struct asking {
@@ -79,6 +80,7 @@ static void job_free(struct job *job)
 	strings_free(job->lines, job->line_count);
 	strings_free(job->doubts, job->doubt_count);
 	plan_free(job->plan);
+	rules_unref(job->rules);
 	job_record_clear(&job->record);
 	free(job->places);
 	free(job->step_usec);
@@ -304,6 +306,13 @@ static struct job *job_from_request(struct station *st, const struct job_request
 	kv_copy(r->fdl2, sizeof(r->fdl2), package_loader(q->image->package, 2));
 	kv_copy(r->host, sizeof(r->host), st->host);
 	kv_copy(r->version, sizeof(r->version), FDLD_VERSION);
+	if (q->rule) {
+		job->rules = rules_ref(q->rules);
+		job->rule = q->rule;
+		kv_copy(r->rule, sizeof(r->rule), q->rule->name);
+	}
+	if (q->note)
+		(void)job_record_note(r, q->note);
 	r->uid = q->caller.uid;
 	r->created_at = station_wall();
 	return job;

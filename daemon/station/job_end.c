@@ -8,6 +8,7 @@
 #include <stdio.h>
 
 #include "common/util.h"
+#include "station/armed.h"
 #include "station/history.h"
 #include "station/internal.h"
 #include "station/kv.h"
@@ -115,6 +116,7 @@ static void store(struct job *job)
 	job->silent_since = 0;
 	job->lively = loop_now();
 	complete(job);
+	armed_over(job);
 	queue_leave(job);
 	if (s && records_result_text(&job->record, &s->result, &s->result_len) == 0) {
 		s->job = job;

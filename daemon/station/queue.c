@@ -8,6 +8,7 @@
 #include <stdio.h>
 
 #include "common/util.h"
+#include "station/armed.h"
 #include "station/internal.h"
 
 /* The largest frame that goes out: everything escaped (bsl-protocol 2.4). */
@@ -64,6 +65,7 @@ static void bind(struct job *job, struct slot *slot)
 	job->slot = slot;
 	job->device = slot->device;
 	snprintf(job->record.slot, sizeof(job->record.slot), "%s", slot->id);
+	armed_bound(job);
 	r = usb_budget_ask(job->st->budget, need, granted, job, &job->claim);
 	if (r > 0) {
 		start(job);

@@ -8,6 +8,7 @@
 #include <stdio.h>
 
 #include "common/util.h"
+#include "station/armed.h"
 #include "station/kv.h"
 #include "station/runner.h"
 
@@ -330,6 +331,7 @@ static void take_send(struct runner *r)
 void runner_take(struct runner *r)
 {
 	const struct want *w = &r->w;
+	struct failure why = { 0 };
 
 	if (!r->fresh || r->over)
 		return;
@@ -366,7 +368,9 @@ void runner_take(struct runner *r)
 	case WANT_STORE:
 	case WANT_SYNC: carry_store(r); break;
 	case WANT_AWAIT:
-		if (w->await.what == AWAIT_OWED)
+		if (w->await.what == AWAIT_OWED && armed_met(r->job, &why) < 0)
+			runner_fail(r, &why);
+		else if (w->await.what == AWAIT_OWED)
 			carry_identity(r);
 		else
 			runner_pump(r);
@@ -416,7 +420,8 @@ static void finish(struct runner *r)
 	if (r->started) {
 		const struct session_result *res = session_result(r->session);
 
-		note(r, !res->pass);
+		/* whom a rule did not want was not in the middle of anything */
+		note(r, !res->pass && res->failure.error != ERR_RULE_NOT_MET);
 		leaving |= res->pass && (job->dry_run || job->plan->options.end != END_STAY);
 	}
 	write_note(r);

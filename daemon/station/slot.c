@@ -7,6 +7,7 @@
 #include <stdio.h>
 
 #include "common/util.h"
+#include "station/armed.h"
 #include "station/internal.h"
 #include "station/kv.h"
 #include "usb/place.h"
@@ -98,6 +99,8 @@ void slot_view(const struct slot *slot, struct slot_view *view)
 		.queued = queued,
 		.book = &slot->book,
 		.suspect = slot_suspect(slot),
+		.armed_why = armed_reason_name(slot->arm_why),
+		.armed_text = slot->arm_text,
 	};
 	if (!view->job && waiting)
 		for (struct job *j = slot->st->jobs; j && !view->job; j = j->next)
@@ -210,8 +213,11 @@ void device_arrived(void *user, const struct usb_arrival *arrival)
 	slot->note_known = false;
 	if (st->probing) /* start-up: the record of an earlier run may tell what state it is in */
 		stage_from_note(device);
+	armed_arrived(device);
 	/* a job that waits for it goes first: telling people can wait */
 	queue_run(st);
+	armed_look_at(slot);
+	station_poke(st); /* it may have to be looked at again later */
 	EMIT(st, device_added, device);
 	slot_told(slot);
 	station_told(st);
@@ -246,6 +252,7 @@ void device_remove(struct device *device)
 	struct device **at = &st->devices;
 
 	device->present = false;
+	armed_gone(device);
 	if (slot->device == device)
 		slot->device = NULL;
 	EMIT(st, device_removed, device);

@@ -88,6 +88,7 @@ void slot_book_reset(struct slot_book *book, uint64_t now)
 	memcpy(fresh.label, book->label, sizeof(fresh.label));
 	memcpy(fresh.note, book->note, sizeof(fresh.note));
 	memcpy(fresh.loader, book->loader, sizeof(fresh.loader));
+	fresh.arm = book->arm;
 	*book = fresh;
 }
 
@@ -136,6 +137,19 @@ static const struct {
 	NUMBER("last_job", last_job),
 	TEXT("last_result", last_result),
 	TEXT("last_unit", last_unit),
+	NUMBER("armed", arm.armed),
+	TEXT("armed_rule", arm.rule),
+	TEXT("stopped", arm.stopped),
+	NUMBER("stopped_at", arm.stopped_at),
+	TEXT("streak_error", arm.streak.error),
+	TEXT("streak_digest", arm.streak.digest),
+	NUMBER("streak", arm.streak.count),
+	NUMBER("samples", arm.samples),
+	TEXT("run_work_order", arm.run.work_order),
+	TEXT("run_operator", arm.run.operator),
+	TEXT("next_work_order", arm.next.work_order),
+	TEXT("next_operator", arm.next.operator),
+	TEXT("next_serial", arm.next.serial),
 };
 
 int slot_book_text(const struct slot_book *book, char **text, size_t *len)

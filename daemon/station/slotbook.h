@@ -9,6 +9,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "station/armed_decide.h"
 #include "station/records.h"
 
 #define SLOT_LABEL_MAX	64  /* bytes, with the NUL */
@@ -17,9 +18,25 @@
 #define SLOT_REASON_MAX 24  /* kinds of failure counted apart; further ones are counted as "other" */
 #define SLOT_RECENT	32  /* jobs that the comparison with the neighbours rests on */
 
+/* What people bind to the units of a place. "": none. */
+struct slot_bound {
+	char work_order[64], operator[64], serial[64];
+};
+
 struct slot_reason {
 	char what[64]; /* "write/DeviceVanished": stage and error */
 	uint64_t count;
+};
+
+/* What an armed place keeps over restarts. */
+struct slot_arm {
+	uint64_t armed;	   /* usec since 1970: since then; 0: it is not */
+	char rule[64];	   /* no other rule may be taken; "": any */
+	char stopped[192]; /* why it was disarmed by itself; "": it was not */
+	uint64_t stopped_at;
+	struct armed_streak streak;
+	uint64_t samples;	     /* armed_sample_due() */
+	struct slot_bound run, next; /* of every unit, and of the next one only */
 };
 
 struct slot_book {
@@ -36,11 +53,12 @@ struct slot_book {
 		recent_bad; /* one bit a job, the latest lowest: was there one; was it the place's fault */
 	struct slot_reason reason[SLOT_REASON_MAX];
 	uint32_t reasons;
+	struct slot_arm arm;
 };
 
 /* Counts an ended job that had a phone in this place; others (dry runs, refused packages) are left out. */
 void slot_book_count(struct slot_book *book, const struct job_record *job);
-/* All counters to nothing; label, note and loader stay. */
+/* All counters to nothing; label, note, loader and what belongs to its being armed stay. */
 void slot_book_reset(struct slot_book *book, uint64_t now);
 /*
  * Of the latest jobs of this place far more have failed for reasons of phone, cable or port than of all the

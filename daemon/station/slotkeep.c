@@ -35,8 +35,6 @@ static void save_release(void *arg)
 	free(s);
 }
 
-static void save(struct slot *slot);
-
 static void save_done(void *arg, int status)
 {
 	struct saving *s = arg;
@@ -50,12 +48,12 @@ static void save_done(void *arg, int status)
 			     strerror(-err));
 	slot->save_failed = err < 0;
 	if (slot->save_again)
-		save(slot);
+		slot_save(slot);
 	station_poke(slot->st);
 }
 
 /* One write a slot at a time: they must not overtake each other. */
-static void save(struct slot *slot)
+void slot_save(struct slot *slot)
 {
 	struct worker_call call = { .run = save_run, .done = save_done, .release = save_release };
 	struct saving *s;
@@ -89,7 +87,7 @@ void slot_counted(struct slot *slot, const struct job_record *job)
 	slot->forgotten = false;
 	if (!slot->book.since)
 		slot->book.since = job->started_at;
-	save(slot);
+	slot_save(slot);
 	/* whether a place stands out depends on the others too */
 	for (struct slot *s = slot->st->slots; s; s = s->next)
 		slot_told(s);
@@ -149,7 +147,7 @@ int slot_set(struct slot *slot, const char *label, const char *note, const char 
 	if (note)
 		kv_copy(slot->book.note, sizeof(slot->book.note), note);
 	slot->forgotten = false;
-	save(slot);
+	slot_save(slot);
 	slot_told(slot);
 	return 0;
 }
@@ -157,7 +155,7 @@ int slot_set(struct slot *slot, const char *label, const char *note, const char 
 void slot_reset(struct slot *slot)
 {
 	slot_book_reset(&slot->book, station_wall());
-	save(slot);
+	slot_save(slot);
 	slot_told(slot);
 }
 
@@ -168,7 +166,7 @@ void slot_forget(struct slot *slot)
 	kv_copy(none.id, sizeof(none.id), slot->id);
 	slot->book = none;
 	slot->forgotten = true;
-	save(slot);
+	slot_save(slot);
 	slot_told(slot);
 }
 

@@ -8,6 +8,7 @@
 #include <time.h>
 
 #include "common/util.h"
+#include "station/armed.h"
 #include "station/config.h"
 #include "station/history.h"
 #include "station/internal.h"
@@ -67,8 +68,10 @@ static void look(void *arg)
 
 	st->queue_deferred = false;
 	queue_run(st);
+	armed_look(st);
 	job_expire(st, loop_now(), &next);
 	next = MIN(next, queue_again(st));
+	next = MIN(next, armed_again(st));
 	loop_timer_at(st->timer, next);
 	look_for_end(st);
 }
@@ -235,6 +238,7 @@ void station_configure(struct station *st, const struct settings *settings)
 	job_keep(st, old.keep_usec, st->set.keep_usec);
 	usb_budget_share(st->budget, st->set.usb_percent);
 	history_configure(st->history);
+	armed_changed(st);
 	station_told(st);
 	station_poke(st);
 }
@@ -281,8 +285,11 @@ void station_counts(const struct station *st, struct station_counts *counts)
 	counts->usb_memory_used = budget.used;
 	counts->usb_memory_limit = budget.limit;
 	counts->threads_left_behind = worker_left_behind();
-	for (struct slot *s = st->slots; s; s = s->next)
+	for (struct slot *s = st->slots; s; s = s->next) {
 		counts->slots++;
+		counts->armed += s->book.arm.armed != 0;
+		counts->stopped += *s->book.arm.stopped != 0;
+	}
 	for (struct device *d = st->devices; d; d = d->next)
 		counts->devices++;
 	for (struct image *i = st->images; i; i = i->next)

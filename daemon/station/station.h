@@ -24,6 +24,8 @@
 
 struct loop;
 struct config;
+struct rule;
+struct rules;
 struct station;
 struct slot;
 struct device;
@@ -114,6 +116,7 @@ struct station_counts {
 	uint32_t slots, devices, images;
 	uint32_t waiting, queued, running;	    /* jobs */
 	uint32_t owed;				    /* jobs whose NV backup is owed */
+	uint32_t armed, stopped;		    /* slots; disarmed by the stop line */
 	uint64_t usb_memory_used, usb_memory_limit; /* bytes; limit UINT64_MAX: none */
 	uint32_t threads_left_behind;
 };
@@ -147,6 +150,8 @@ struct slot_view {
 	const char *owed;	      /* number of the job whose backup is owed to a phone of this place */
 	uint32_t queued;	      /* jobs behind it */
 	const struct slot_book *book; /* label, note, loader, counters */
+	const char *armed_why;	      /* armed, a phone is there, and it is not begun with: a word, ... */
+	const char *armed_text;	      /* ... and more for people; "" */
 	bool suspect;		      /* far more fails here than on the others: cable, port, hub */
 };
 void slot_view(const struct slot *slot, struct slot_view *view);
@@ -162,6 +167,19 @@ struct slot *station_slot_named(struct station *st, const char *name);
  * too long, or another place is called so; NoLoader, LoaderAmbiguous: not one of the store.
  */
 int slot_set(struct slot *slot, const char *label, const char *note, const char *loader, struct failure *why);
+/*
+ * From now on these slots begin by rule with each phone that comes; count 0: all slots for which there may be
+ * a rule. Stays over restarts. All of them or none: NoRule, NoSuchImage (the rule's), InvalidArgs (rule),
+ * Draining.
+ */
+struct arm_request {
+	const char *rule; /* no other one; NULL or "": any */
+	bool present;	  /* and with the phones that are there already */
+};
+int station_arm(struct station *st, struct slot *const *slots, uint32_t count,
+		const struct arm_request *request, struct failure *why);
+/* No more; jobs that run go on. count 0: all. */
+void station_disarm(struct station *st, struct slot *const *slots, uint32_t count);
 void slot_reset(struct slot *slot); /* counters begin again */
 /* Label, note and counters go; without a phone the place is gone too when the service starts next. */
 void slot_forget(struct slot *slot);
@@ -340,8 +358,11 @@ struct job_request {
 	struct slot *const *slots; /* the next phone on one of these; slot_count 0: on any */
 	uint32_t slot_count;
 	bool expect_device_given;
-	uint64_t expect_device; /* DeviceChanged unless this is in the slot */
-	bool dry_run;		/* load, learn, resolve, reset; nothing is written */
+	uint64_t expect_device;	 /* DeviceChanged unless this is in the slot */
+	const struct rule *rule; /* that asks for it, and its set; NULL: caller does */
+	struct rules *rules;
+	const char *note; /* for its result; NULL: none */
+	bool dry_run;	  /* load, learn, resolve, reset; nothing is written */
 	bool wait_given;
 	uint64_t wait_usec; /* for a phone to come: 0 = not at all; without wait_given 600 s */
 };

@@ -244,6 +244,8 @@ static bool call_it(struct wanderer *w, const struct walk_method *method)
 		return user_call(rig, user, 5000, NULL, p, i, n, t, fd, 0, 0);
 	if (!strcmp(t, "oa{sv}"))
 		return user_call(rig, user, 5000, NULL, p, i, n, t, w->image, 0);
+	if (!strcmp(t, "aoa{sv}"))
+		return user_call(rig, user, 5000, NULL, p, i, n, t, 0, 0);
 	if (!strcmp(t, "oaoa{sv}"))
 		return user_call(rig, user, 5000, NULL, p, i, n, t, w->image, 0, 0);
 	snprintf(user->error, sizeof(user->error), "no arguments for %s: teach this test", t);

@@ -1,0 +1,360 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Armed slots: facts for the decision, the job that follows from it, and what the end of a job means for the
+ * next phone. Arming itself is in arm.c.
+ *
+ * What is asked of a phone here is only whether it is there. A byte goes to it because a job was made, and a
+ * job is made because somebody has armed the place it came to (promise 13).
+ */
+#include "station/armed.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <unistd.h>
+
+#include "common/journal.h"
+#include "common/util.h"
+#include "station/kv.h"
+#include "station/rules.h"
+
+/* ---- coming and going ---- */
+
+/* An earlier run of the service was in the middle of a job with this very phone. */
+static bool left_in_a_job(const struct device *d)
+{
+	const struct slot *slot = d->slot;
+
+	if (!slot->note_known || !slot->note.dirty)
+		return false;
+	for (const struct job *j = d->st->jobs; j; j = j->next)
+		if (j->slot == slot && !j->old && !strcmp(j->record.result, "interrupted"))
+			return true;
+	return false;
+}
+
+void armed_arrived(struct device *d)
+{
+	struct slot *slot = d->slot;
+
+	d->arm.came = loop_now();
+	d->arm.fresh = d->seen && slot->book.arm.armed;
+	d->arm.passed = armed_same_phone(slot->left_passed, slot->left_at, d->arm.came, d->st->set.away_usec);
+	d->arm.crashed = left_in_a_job(d);
+}
+
+/* What was bound to a unit that nothing was done with is for the next one. */
+static void give_back(struct device *d)
+{
+	struct slot_arm *arm = &d->slot->book.arm;
+
+	if (!d->arm.bound_taken || d->arm.passed || d->arm.changed || *arm->next.work_order ||
+	    *arm->next.operator|| * arm->next.serial)
+		return;
+	arm->next = d->arm.bound;
+	slot_save(d->slot);
+}
+
+void armed_gone(struct device *d)
+{
+	struct slot *slot = d->slot;
+
+	give_back(d);
+	slot->left_at = loop_now();
+	slot->left_passed = d->arm.passed;
+	slot->arm_why = ARMED_READY;
+	slot->arm_at = 0;
+	*slot->arm_text = '\0';
+}
+
+void armed_changed(struct station *st)
+{
+	for (struct device *d = st->devices; d; d = d->next)
+		d->arm.refused = false;
+	station_poke(st);
+}
+
+/* ---- which rule ---- */
+
+/* NULL: none that does something. */
+static const struct rule *rule_for(const struct slot *slot)
+{
+	const struct rules *rules = station_rules(slot->st);
+	const struct slot_arm *arm = &slot->book.arm;
+	struct rule_verdict verdict;
+	struct rule_facts facts;
+	const struct rule *rule;
+
+	slot_rule_facts(slot, &facts);
+	if (*arm->rule) {
+		rule = rules_named(rules, arm->rule);
+		if (rule)
+			rule_judge(rule, &facts, &verdict);
+		if (!rule || verdict.fit == RULE_DIFFERS)
+			return NULL;
+	} else {
+		rule = rules_pick(rules, &facts, &verdict);
+	}
+	return rule && !strcmp(rule->action, "flash") ? rule : NULL;
+}
+
+int armed_met(const struct job *job, struct failure *why)
+{
+	struct rule_verdict verdict;
+	struct rule_facts facts;
+	char text[160];
+
+	if (!job->rule || !job->slot)
+		return 0;
+	slot_rule_facts(job->slot, &facts);
+	rule_judge(job->rule, &facts, &verdict);
+	if (verdict.fit == RULE_FITS)
+		return 0;
+	/* what is still not known will not be: the phone has told all it tells */
+	return failure_set(why, ERR_RULE_NOT_MET, "rule %s: %s", job->rule->name,
+			   rule_verdict_text(job->rule, &facts, &verdict, text, sizeof(text)));
+}
+
+/* ---- beginning ---- */
+
+static void refused(struct slot *slot, const struct failure *why)
+{
+	struct device *d = slot->device;
+
+	if (!d)
+		return;
+	d->arm.refused = true;
+	slot->arm_why = ARMED_REFUSED;
+	failure_text(why, slot->arm_text, sizeof(slot->arm_text));
+	journal_line(LOG_WARNING, "armed %s: no job for the phone there: %s",
+		     *slot->port ? slot->port : slot->id, slot->arm_text);
+	slot_told(slot);
+}
+
+static void on_made(void *user, struct job *job, const struct failure *why)
+{
+	struct slot *slot = user;
+
+	slot->arming = false;
+	if (!job)
+		refused(slot, why);
+	station_poke(slot->st);
+}
+
+static void put_options(const struct rule *rule, struct job_options *o)
+{
+	o->entries = (const char *const *)rule->entries.item;
+	o->without = (const char *const *)rule->without.item;
+	o->level = rule->level;
+	o->end = rule->end;
+	o->nv = rule->nv;
+	o->repartition = rule->repartition;
+	o->erase_all = rule->erase_all;
+	o->force_loaders = rule->force_loaders;
+	o->raw = rule->raw;
+}
+
+static void begin(struct slot *slot, const struct rule *rule)
+{
+	struct station *st = slot->st;
+	const struct device *d = slot->device;
+	struct failure why = { 0 };
+	char note[120];
+	struct job_request q = {
+		.caller = { .uid = (uint32_t)geteuid() },
+		.slot = slot,
+		.expect_device_given = true,
+		.expect_device = d->number,
+		.wait_given = true,
+		.rule = rule,
+		.rules = station_rules(st),
+	};
+
+	snprintf(q.caller.name, sizeof(q.caller.name), "rule %s", rule->name);
+	put_options(rule, &q.options);
+	if (d->arm.tries) {
+		snprintf(note, sizeof(note), "try %u of %u with this phone; the one before ended with %s",
+			 d->arm.tries + 1, rule->retries + 1, d->arm.error);
+		q.note = note;
+	}
+	q.image = rule_image(st, rule, &why);
+	if (!q.image && why.error == ERR_NONE)
+		failure_set(&why, ERR_NO_SUCH_IMAGE, "rule %s names none", rule->name);
+	if (!q.image || station_flash(st, &q, on_made, slot, &why) < 0) {
+		refused(slot, &why);
+		return;
+	}
+	slot->arming = true;
+}
+
+/* ---- looking ---- */
+
+static bool taken(const struct slot *slot)
+{
+	if (slot->job || slot->arming)
+		return true;
+	for (const struct job *j = slot->st->jobs; j; j = j->next)
+		if (j->pinned && j->slot == slot && (j->state == JOB_WAITING || j->state == JOB_QUEUED))
+			return true;
+	return false;
+}
+
+static void gather(const struct slot *slot, const struct rule *rule, struct armed_facts *f)
+{
+	const struct station *st = slot->st;
+	const struct device *d = slot->device;
+
+	*f = (struct armed_facts){
+		.now = loop_now(),
+		.taken = taken(slot),
+		.draining = st->draining,
+		.held = st->held != NULL,
+		.history_ok = station_history_ok(st),
+		.without_history = !strcmp(st->set.without_history, "on"),
+		.rule = rule != NULL,
+		.refused = d->arm.refused,
+		.asked = d->arm.asked,
+		.fresh = (d->arm.fresh && !d->used) || d->arm.tries,
+		.passed = d->arm.passed,
+		.spent = d->spent,
+		.crashed = d->arm.crashed,
+		.arrived = d->arm.came,
+		.left_before = slot->left_at,
+		.tries = d->arm.unmet ? 0 : d->arm.tries,
+		.again = d->arm.again,
+		.failed = d->arm.failed,
+		.settle = st->set.settle_usec,
+	};
+	if (!rule)
+		return;
+	f->retries = rule->retries;
+	f->debounce = rule->debounce_usec;
+}
+
+static void show(struct slot *slot, enum armed_reason why, const char *text)
+{
+	if (slot->arm_why == why && !strcmp(slot->arm_text, text))
+		return;
+	slot->arm_why = why;
+	kv_copy(slot->arm_text, sizeof(slot->arm_text), text);
+	slot_told(slot);
+}
+
+void armed_look_at(struct slot *slot)
+{
+	const struct device *d = slot->device;
+	struct armed_decision decision;
+	const struct rule *rule;
+	struct armed_facts facts;
+
+	slot->arm_at = 0;
+	if (!slot->book.arm.armed || !d || !d->present || slot->job) {
+		show(slot, ARMED_READY, "");
+		return;
+	}
+	rule = rule_for(slot);
+	gather(slot, rule, &facts);
+	decision = armed_decide(&facts);
+	if (decision.start) {
+		show(slot, ARMED_READY, "");
+		begin(slot, rule);
+		return;
+	}
+	if (decision.at != UINT64_MAX)
+		slot->arm_at = decision.at;
+	if (decision.why == ARMED_REFUSED)
+		return; /* what was wrong is shown */
+	show(slot, decision.why == ARMED_TAKEN ? ARMED_READY : decision.why,
+	     decision.why == ARMED_TRIED || decision.why == ARMED_AGAIN_SOON ? d->arm.error : "");
+}
+
+void armed_look(struct station *st)
+{
+	if (st->probing)
+		return;
+	for (struct slot *s = st->slots; s; s = s->next)
+		armed_look_at(s);
+}
+
+uint64_t armed_again(const struct station *st)
+{
+	uint64_t at = UINT64_MAX;
+
+	for (const struct slot *s = st->slots; s; s = s->next)
+		if (s->arm_at)
+			at = MIN(at, s->arm_at);
+	return at;
+}
+
+/* ---- the end of a job ---- */
+
+void armed_bound(struct job *job)
+{
+	struct device *d = job->device;
+	struct slot_arm *arm = &job->slot->book.arm;
+	struct job_record *r = &job->record;
+
+	if (!d || job->dry_run || strcmp(r->kind, "flash") != 0)
+		return;
+	if (!d->arm.bound_taken) {
+		bool next = *arm->next.work_order || *arm->next.operator|| * arm->next.serial;
+
+		d->arm.bound = arm->next;
+		if (!*d->arm.bound.work_order)
+			memcpy(d->arm.bound.work_order, arm->run.work_order, sizeof(arm->run.work_order));
+		if (!*d->arm.bound.operator)
+			memcpy(d->arm.bound.operator, arm->run.operator, sizeof(arm->run.operator));
+		d->arm.bound_taken = true;
+		memset(&arm->next, 0, sizeof(arm->next));
+		if (next) {
+			slot_save(job->slot);
+			slot_told(job->slot);
+		}
+	}
+	memcpy(r->work_order, d->arm.bound.work_order, sizeof(r->work_order));
+	memcpy(r->operator, d->arm.bound.operator, sizeof(r->operator));
+	memcpy(r->serial, d->arm.bound.serial, sizeof(r->serial));
+}
+
+static void note_end(struct device *d, const struct job *job)
+{
+	const struct job_record *r = &job->record;
+	bool pass = !strcmp(r->result, "succeeded");
+
+	d->arm.passed = pass;
+	d->arm.changed |= pass || strcmp(r->leaves, "unchanged") != 0;
+	d->arm.tries++;
+	d->arm.failed = loop_now();
+	/* a second loader that was left in the middle of something answers to a new start only */
+	d->arm.again = !strcmp(r->result, "failed") && error_entry(r->failure.error)->again &&
+		       strcmp(d->stage, "fdl2") != 0;
+	/* its own rule did not want it: another one may */
+	d->arm.unmet = r->failure.error == ERR_RULE_NOT_MET;
+	kv_copy(d->arm.error, sizeof(d->arm.error),
+		r->failure.error == ERR_NONE ? "" : error_entry(r->failure.error)->name);
+}
+
+/* The phone was faster than the end of its job; the next one may be there already. */
+static void note_gone(const struct job *job)
+{
+	struct slot *slot = job->slot;
+	struct device *next = slot->device;
+
+	slot->left_passed = !strcmp(job->record.result, "succeeded");
+	if (next && !next->used)
+		next->arm.passed = armed_same_phone(slot->left_passed, slot->left_at, next->arm.came,
+						    slot->st->set.away_usec);
+}
+
+void armed_over(struct job *job)
+{
+	struct device *d = job->device;
+
+	if (!job->slot || strcmp(job->record.kind, "flash") != 0 || !job->run_since)
+		return;
+	if (d)
+		note_end(d, job);
+	else
+		note_gone(job);
+	if (job->rule)
+		armed_count(job);
+}

@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Armed slots: what the rest of this room tells them. A slot that is armed begins by itself, by rule, with
+ * each phone that comes; whether it does is decided in armed_decide.c.
+ */
+#ifndef FDLD_STATION_ARMED_H
+#define FDLD_STATION_ARMED_H
+
+#include "station/internal.h"
+
+/* A phone has come; first of all, before anybody is given it. */
+void armed_arrived(struct device *device);
+/* It has left for good. */
+void armed_gone(struct device *device);
+/* A job has its phone: what was bound to the next unit of the slot goes into its record. */
+void armed_bound(struct job *job);
+/* A job has come to its end, its record is complete, its phone may still be there. */
+void armed_over(struct job *job);
+/* Begins with what may begin. Idempotent: whenever anything came, went or changed. */
+void armed_look(struct station *st);
+void armed_look_at(struct slot *slot);
+/* When to look again although nothing happens; UINT64_MAX: not at all. */
+uint64_t armed_again(const struct station *st);
+/* Rules, images or the like have changed: what was refused may be asked for again. */
+void armed_changed(struct station *st);
+/*
+ * The phone has told who and what it is, nothing of it was changed yet: 0, or RuleNotMet with *why if a rule
+ * has started the job and one of its conditions that could not be told before is not met.
+ */
+int armed_met(const struct job *job, struct failure *why);
+/* The stop line: takes in the end of a job that a rule has started. */
+void armed_count(struct job *job);
+/* Disarms and says why,; it stays so until the slot is armed again. */
+void armed_stop(struct slot *slot, const char *why);
+
+#endif

@@ -1,0 +1,273 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Armed slots: phones that come are flashed by rule, and what keeps one from being flashed is said. */
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "tests/bus/conf.h"
+#include "tests/bus/ctl.h"
+#include "tests/bus/rig.h"
+
+#define RULES "/etc/fdld/rules.d/10-line.conf"
+#define QUICK "[armed]\naway-time=60s\nsettle-time=100ms\n"
+
+/* A rig that is up, with a package in the store under this name, and rules. */
+static bool line_up(struct rig *rig, struct rig_package *pack, const char *settings, const char *rules)
+{
+	rig_package(rig, pack, "sc9863a", 6, 4096);
+	conf_put(rig, ETC, settings);
+	conf_put(rig, RULES, rules);
+	return rig_up(rig, NULL) && ctl(rig, 30000, "image import %s --name line.pac", pack->path) == 0;
+}
+
+static const char *why_not(struct rig *rig, const struct rig_phone *p)
+{
+	return rig_get(rig, p->slot, SLOT, "ArmedWhy");
+}
+
+static bool says(struct rig *rig, const struct rig_phone *p, const char *word)
+{
+	if (rig_expect(rig, 20000, p->slot, SLOT, "ArmedWhy", word))
+		return true;
+	tap_note("ArmedWhy is '%s', %s", why_not(rig, p), rig_get(rig, p->slot, SLOT, "ArmedDetail"));
+	return false;
+}
+
+/* So many phones have passed in its slot. */
+static bool passes(struct rig *rig, const struct rig_phone *p, const char *count)
+{
+	if (rig_expect(rig, 60000, p->slot, SLOT, "Passes", count))
+		return true;
+	tap_note("%s passes, %s attempts, state %s, '%s' %s", rig_get(rig, p->slot, SLOT, "Passes"),
+		 rig_get(rig, p->slot, SLOT, "Attempts"), rig_get(rig, p->slot, SLOT, "State"),
+		 why_not(rig, p), rig_get(rig, p->slot, SLOT, "ArmedDetail"));
+	return false;
+}
+
+static bool failures(struct rig *rig, const struct rig_phone *p, const char *count)
+{
+	return rig_expect(rig, 60000, p->slot, SLOT, "Failures", count);
+}
+
+/* The slot becomes known: a phone was there once. */
+static bool known(struct rig *rig, struct rig_phone *p)
+{
+	if (!rig_plug(rig, p))
+		return false;
+	bed_phone_unplug(p->bp, true);
+	return rig_expect(rig, 10000, p->slot, SLOT, "State", "empty");
+}
+
+static void begins_by_itself(struct rig *rig)
+{
+	struct rig_phone *p = rig_phone(rig, "sc9863a", "1", NULL), *q = rig_phone(rig, "sc9863a", "2", NULL);
+	struct rig_package pack;
+	char wrong[128];
+
+	CHECK(line_up(rig, &pack, QUICK, "[all]\nimage=line.pac\n"));
+	CHECK(known(rig, p) && rig_plug(rig, q));
+	CHECK(ctl(rig, 10000, "arm") == 2);
+	CHECK(ctl(rig, 10000, "arm --all") == 0);
+	CHECK(!strcmp(rig_get(rig, p->slot, SLOT, "Armed"), "true"));
+	CHECK(rig_num(rig, p->slot, SLOT, "ArmedSince") > 0);
+	CHECK(conf_logged(rig, "was armed"));
+	/* who was there already is left alone */
+	CHECK(says(rig, q, "not-fresh"));
+	CHECK(!bed_count(bed_phone_dev(q->bp))->submits);
+	bed_phone_plug(p->bp, true);
+	CHECK(passes(rig, p, "1"));
+	CHECK(rig_compare(p->phone, &pack, wrong, sizeof(wrong)) >= 8 && !wrong[0]);
+	CHECK(!bed_count(bed_phone_dev(q->bp))->submits);
+	/* unless asked for */
+	CHECK(ctl(rig, 10000, "arm --present %s", q->id) == 0);
+	CHECK(passes(rig, q, "1"));
+	CHECK(ctl(rig, 10000, "disarm 1-1") == 0);
+	CHECK(!strcmp(rig_get(rig, p->slot, SLOT, "Armed"), "false"));
+	CHECK(!strcmp(rig_get(rig, q->slot, SLOT, "Armed"), "true"));
+	CHECK(ctl(rig, 10000, "disarm --all") == 0);
+	CHECK(!strcmp(rig_get(rig, q->slot, SLOT, "Armed"), "false"));
+	rig_package_free(&pack);
+}
+
+/* A phone that starts anew after its pass comes to the same place: not flashed for ever. */
+static void passed_is_left_alone(struct rig *rig)
+{
+	struct rig_phone *p = rig_phone(rig, "sc9863a", "1", NULL);
+	struct rig_package pack;
+
+	CHECK(line_up(rig, &pack, QUICK, "[all]\nimage=line.pac\n"));
+	CHECK(known(rig, p) && ctl(rig, 10000, "arm %s", p->id) == 0);
+	bed_phone_plug(p->bp, true);
+	CHECK(passes(rig, p, "1"));
+	bed_phone_unplug(p->bp, true);
+	CHECK(rig_expect(rig, 10000, p->slot, SLOT, "State", "empty"));
+	bed_phone_plug(p->bp, true);
+	CHECK(says(rig, p, "passed"));
+	/* a bounce more is no way around it */
+	bed_phone_unplug(p->bp, true);
+	CHECK(rig_expect(rig, 10000, p->slot, SLOT, "State", "empty"));
+	bed_phone_plug(p->bp, true);
+	CHECK(says(rig, p, "passed"));
+	CHECK(rig_num(rig, p->slot, SLOT, "Attempts") == 1);
+	/* asked for */
+	CHECK(ctl(rig, 10000, "arm --present %s", p->id) == 0);
+	CHECK(passes(rig, p, "2"));
+	/* away for long enough */
+	CHECK(conf_set(rig, "[armed]\naway-time=200ms\n"));
+	bed_phone_unplug(p->bp, true);
+	CHECK(rig_expect(rig, 10000, p->slot, SLOT, "State", "empty"));
+	rig_sleep(rig, 400);
+	bed_phone_plug(p->bp, true);
+	CHECK(passes(rig, p, "3"));
+	rig_package_free(&pack);
+}
+
+/* A phone that fails is tried again as often as the rule says, and each job says which try it is. */
+static void tries_are_counted(struct rig *rig)
+{
+	struct phone_setup setup = { .faults = "refuse at connect *" };
+	struct rig_phone *p = rig_phone(rig, "sc9863a", "1", &setup);
+	struct rig_package pack;
+
+	CHECK(line_up(rig, &pack, QUICK, "[all]\nimage=line.pac\nretries=2\nstop-after=unlimited\n"));
+	CHECK(known(rig, p) && ctl(rig, 10000, "arm --all") == 0);
+	bed_phone_plug(p->bp, true);
+	CHECK(failures(rig, p, "3"));
+	CHECK(says(rig, p, "tried"));
+	tap_note("%s", rig_get(rig, p->slot, SLOT, "ArmedDetail"));
+	CHECK(ctl(rig, 10000, "--json history") == 0 && strstr(ctl_out, "try 3 of 3 with this phone"));
+	CHECK(strstr(ctl_out, "try 2 of 3"));
+	/* replugged it is a new phone: its place does not know better */
+	bed_phone_unplug(p->bp, true);
+	CHECK(rig_expect(rig, 10000, p->slot, SLOT, "State", "empty"));
+	CHECK(!strcmp(why_not(rig, p), ""));
+	rig_package_free(&pack);
+}
+
+static bool stopped(struct rig *rig, const struct rig_phone *p, const char *word)
+{
+	if (rig_expect(rig, 60000, p->slot, SLOT, "Armed", "false") &&
+	    strstr(rig_get(rig, p->slot, SLOT, "DisarmedWhy"), word))
+		return true;
+	tap_note("armed %s, '%s'", rig_get(rig, p->slot, SLOT, "Armed"),
+		 rig_get(rig, p->slot, SLOT, "DisarmedWhy"));
+	return false;
+}
+
+static void one_slot_stops(struct rig *rig)
+{
+	struct phone_setup setup = { .faults = "refuse at end * of boot with 0xa2" };
+	struct rig_phone *p = rig_phone(rig, "sc9863a", "1", &setup),
+			 *q = rig_phone(rig, "sc9863a", "2", NULL);
+	struct rig_package pack;
+
+	CHECK(line_up(rig, &pack, "[armed]\nsettle-time=0s\n", "[all]\nimage=line.pac\nstop-after=2\n"));
+	CHECK(known(rig, p) && known(rig, q) && ctl(rig, 10000, "arm --all") == 0);
+	for (int i = 0; i < 2; i++) {
+		bed_phone_plug(p->bp, true);
+		CHECK(failures(rig, p, i ? "2" : "1"));
+		bed_phone_unplug(p->bp, true);
+		CHECK(rig_expect(rig, 10000, p->slot, SLOT, "State", "empty"));
+	}
+	CHECK(stopped(rig, p, "2 phones in a row failed with "));
+	CHECK(!strcmp(rig_get(rig, q->slot, SLOT, "Armed"), "true"));
+	CHECK(conf_logged(rig, "was disarmed: 2 phones in a row"));
+	/* it stays so over a crash, and a phone is left alone */
+	CHECK(rig_down(rig, SIGKILL, 5000) == 256 + SIGKILL);
+	rig_disconnect(rig);
+	CHECK(rig_up(rig, NULL));
+	CHECK(stopped(rig, p, "2 phones in a row failed with "));
+	CHECK(!strcmp(rig_get(rig, q->slot, SLOT, "Armed"), "true"));
+	CHECK(rig_plug(rig, p));
+	CHECK(!bed_count(bed_phone_dev(p->bp))->submits);
+	/* until it is armed again */
+	bed_phone_plug(q->bp, true);
+	CHECK(passes(rig, q, "1"));
+	CHECK(ctl(rig, 10000, "arm %s", p->id) == 0);
+	CHECK(!strcmp(rig_get(rig, p->slot, SLOT, "Armed"), "true"));
+	CHECK(!strcmp(rig_get(rig, p->slot, SLOT, "DisarmedWhy"), ""));
+	rig_package_free(&pack);
+}
+
+/* The same failure on several places with one image is the image's. */
+static void an_image_stops(struct rig *rig)
+{
+	struct phone_setup setup = { .faults = "refuse at end * of boot with 0xa2" };
+	struct rig_phone *p = rig_phone(rig, "sc9863a", "1", &setup),
+			 *q = rig_phone(rig, "sc9863a", "2", &setup),
+			 *other = rig_phone(rig, "sc9863a", "3", NULL),
+			 *unused = rig_phone(rig, "sc9863a", "4", NULL);
+	struct rig_package pack, pack2;
+
+	rig_package(rig, &pack2, "sc9863a", 7, 4096);
+	CHECK(line_up(rig, &pack, "[armed]\nstop-slots=2\n",
+		      "[other]\nslot=*3\nimage=other.pac\n[all]\nimage=line.pac\n"));
+	CHECK(ctl(rig, 30000, "image import %s --name other.pac", pack2.path) == 0);
+	CHECK(known(rig, p) && known(rig, q) && known(rig, other) && known(rig, unused));
+	CHECK(ctl(rig, 10000, "arm --all") == 0);
+	bed_phone_plug(p->bp, true);
+	CHECK(failures(rig, p, "1"));
+	CHECK(!strcmp(rig_get(rig, p->slot, SLOT, "Armed"), "true"));
+	bed_phone_plug(q->bp, true);
+	CHECK(stopped(rig, q, "line.pac") && stopped(rig, p, "line.pac") && stopped(rig, unused, "line.pac"));
+	CHECK(!strcmp(rig_get(rig, other->slot, SLOT, "Armed"), "true"));
+	rig_package_free(&pack);
+	rig_package_free(&pack2);
+}
+
+static void what_is_missing_is_said(struct rig *rig)
+{
+	struct rig_phone *p = rig_phone(rig, "sc9863a", "1", NULL);
+	struct rig_package pack;
+
+	CHECK(line_up(rig, &pack, QUICK, "[far]\nslot=*-9\nimage=line.pac\n"));
+	CHECK(known(rig, p));
+	CHECK(ctl(rig, 10000, "arm %s", p->id) == ctl_code("NoRule"));
+	CHECK(ctl(rig, 10000, "arm --all") == ctl_code("NoRule"));
+	CHECK(ctl(rig, 10000, "arm --rule nobody %s", p->id) == ctl_code("NoRule"));
+	conf_put(rig, RULES, "[all]\nimage=nowhere.pac\n");
+	CHECK(conf_reload(rig));
+	CHECK(ctl(rig, 10000, "arm %s", p->id) == ctl_code("NoSuchImage"));
+	CHECK(!strcmp(rig_get(rig, p->slot, SLOT, "Armed"), "false"));
+	conf_put(rig, RULES, "[all]\nimage=line.pac\n");
+	CHECK(conf_reload(rig));
+	CHECK(ctl(rig, 10000, "arm %s", p->id) == 0);
+	/* the image goes while the slot is armed; it is said, and it begins when the image is back */
+	CHECK(ctl(rig, 10000, "image remove line.pac") == 0);
+	bed_phone_plug(p->bp, true);
+	CHECK(says(rig, p, "refused"));
+	CHECK(strstr(rig_get(rig, p->slot, SLOT, "ArmedDetail"), "NoSuchImage"));
+	CHECK(!bed_count(bed_phone_dev(p->bp))->submits);
+	CHECK(ctl(rig, 30000, "image import %s --name line.pac", pack.path) == 0);
+	CHECK(passes(rig, p, "1"));
+	/* a rule file with an error changes nothing */
+	conf_put(rig, RULES, "[all]\nimage=line.pac\nnonsense=1\n");
+	CHECK(!conf_reload(rig));
+	bed_phone_unplug(p->bp, true);
+	CHECK(rig_expect(rig, 10000, p->slot, SLOT, "State", "empty"));
+	CHECK(ctl(rig, 10000, "slots") == 0);
+	CHECK(!strcmp(rig_get(rig, p->slot, SLOT, "Armed"), "true"));
+	/* rules that are gone are said, too */
+	conf_put(rig, RULES, "");
+	CHECK(conf_reload(rig) && conf_set(rig, "[armed]\naway-time=0s\n"));
+	bed_phone_plug(p->bp, true);
+	CHECK(says(rig, p, "no-rule"));
+	rig_package_free(&pack);
+}
+
+static const struct rig_test tests[] = {
+	{ "a phone that comes is flashed by itself", begins_by_itself },
+	{ "who has passed is left alone until it was away or asked for", passed_is_left_alone },
+	{ "tries are counted", tries_are_counted },
+	{ "a slot that fails again and again stops", one_slot_stops },
+	{ "an image that fails on several slots stops", an_image_stops },
+	{ "no rule, no image, bad rules", what_is_missing_is_said },
+};
+
+int main(void)
+{
+	return rig_run(tests, sizeof(tests) / sizeof(tests[0]));
+}
