@@ -22,6 +22,9 @@ int builder_refuse(struct builder *b, const struct pac_item *item, enum error_id
 int builder_check(struct builder *b);
 /* The areas that are read and stored first. Negative errno with why. */
 int builder_backups(struct builder *b);
+/* One more, zeroed but for its place; name NULL: by address. NULL: the plan is full. */
+struct plan_backup *builder_new_backup(struct builder *b, enum backup_kind kind, const char *name,
+				       uint64_t address);
 /* Index of the backup of this place, -1 none. */
 int32_t builder_find_backup(const struct plan *p, bool by_name, const char *target, uint64_t address);
 

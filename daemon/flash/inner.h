@@ -468,11 +468,14 @@ bool session_is_raw(const char *name);
 /* NV that a resolved WRITE_NV step sends; NULL if it was not prepared. */
 const struct nv_kept *session_nv(const struct session *s, int32_t step);
 
+/* Bytes held in memory that a resolved step sends: NV, or changed content; NULL if there are none. */
+bool session_sends_held(const struct plan_step *p);
+
 extern const struct step_kind step_connect, step_load_fdl1, step_exec_fdl1, step_connect_fdl1, step_charge,
 	step_load_fdl2, step_exec_fdl2, step_setup, step_uid, step_owed, step_table, step_backup,
 	step_resolve, step_gate, step_check, step_merge, step_intent, step_journal, step_erase_all,
-	step_erase, step_repartition, step_enable, step_write, step_write_nv, step_restore, step_verify,
-	step_read, step_reset, step_power_off;
+	step_erase, step_repartition, step_enable, step_write, step_write_nv, step_restore, step_change,
+	step_verify, step_read, step_reset, step_power_off;
 
 /* session_flow.c */
 const struct step_kind *flow_next(struct session *s);

@@ -11,6 +11,7 @@
 
 #include "common/error.h"
 #include "flash/facts.h"
+#include "flash/marks.h"
 #include "flash/table.h"
 #include "pac/pac.h"
 
@@ -78,6 +79,7 @@ enum plan_op {
 	OP_WRITE_NV,
 	OP_RESTORE,	 /* backed-up file, verbatim (never NV) */
 	OP_ENABLE_WRITE, /* 0x1B, only when the phone asked for it (WriteProtected) */
+	OP_CHANGE,	 /* marks in a partition: its content as read before, changed (marks.h) */
 	OP_VERIFY,	 /* read back and compare what OP at index `of` wrote */
 	OP_READ,	 /* an area into the caller's sink; only in plans that destroy nothing */
 	OP_RESET,
@@ -104,6 +106,7 @@ enum boundary { BOUNDARY_NOW, BOUNDARY_ENTRY, BOUNDARY_BOUND };
  */
 enum plan_unknown { UNKNOWN_NONE, UNKNOWN_UID, UNKNOWN_LIST_OR_UID };
 
+#define PLAN_MARKS_MAX 4
 #define PLAN_STEPS_MAX 256
 #define PLAN_SKIPS_MAX 2
 
@@ -154,6 +157,7 @@ struct plan_backup {
 	 * nobody. size may be 0 then: all there is, by the phone's table.
 	 */
 	bool given_up;
+	bool held;     /* the bytes are wanted in memory too, MARK_BYTES_MAX at most */
 	char sink[40]; /* file name: target, lower case, [a-z0-9_.-] */
 };
 
@@ -194,6 +198,8 @@ struct plan {
 	 * a backup of each such area is added (plan_backups_by_table), and without a table nothing is done.
 	 */
 	bool own_by_table;
+	struct mark mark[PLAN_MARKS_MAX]; /* CHANGE: those of the step's target, in order */
+	uint32_t mark_count;
 	bool whole_table; /* the result is the phone's table: what it is called and how large, as far as it
 			     tells */
 	struct plan_step step[PLAN_STEPS_MAX];
@@ -278,6 +284,15 @@ int plan_compile_read(const struct pac *pac, const struct plan_options *options,
  */
 int plan_compile_table(const struct pac *pac, const struct plan_options *options, struct plan **out,
 		       struct failure *why);
+/*
+ * A plan that changes marks and nothing else: each partition concerned is read whole, kept durably, changed,
+ * written back and compared. With BOOT marks options->end decides when they take effect. Of the options end,
+ * force_loaders and raw count. Refusals: InvalidArgs (none, too many, a phone without names), loaders as
+ * above; when the phone was read: PartitionMissing (with slots: vbmeta_a, vbmeta_b), BackupFailed,
+ * Unsupported (mark_apply()).
+ */
+int plan_compile_marks(const struct pac *pac, const struct plan_options *options, const struct mark *marks,
+		       uint32_t count, struct plan **out, struct failure *why);
 /* Something of the phone's storage is going to be changed: then backups, intent and gate come first. */
 bool plan_destroys(const struct plan *plan);
 

@@ -40,8 +40,8 @@ int32_t builder_find_backup(const struct plan *p, bool by_name, const char *targ
 	return -1;
 }
 
-static struct plan_backup *new_backup(struct builder *b, enum backup_kind kind, const char *name,
-				      uint64_t address)
+struct plan_backup *builder_new_backup(struct builder *b, enum backup_kind kind, const char *name,
+				       uint64_t address)
 {
 	struct plan_backup *k;
 
@@ -69,7 +69,8 @@ static int item_backup(struct builder *b, const struct pac_item *item)
 
 	if (builder_find_backup(b->p, by_name, item->partition, item->address) >= 0)
 		return builder_refuse(b, item, ERR_PACKAGE_SCHEME, "two entries want to keep the same area");
-	k = new_backup(b, nv ? BACKUP_NV : BACKUP_FILE, by_name ? item->partition : NULL, item->address);
+	k = builder_new_backup(b, nv ? BACKUP_NV : BACKUP_FILE, by_name ? item->partition : NULL,
+			       item->address);
 	if (!k)
 		return plan_full(b->why);
 	k->size = item->block_size;
@@ -106,7 +107,8 @@ static int given_up(struct builder *b, const struct pac_item *item)
 	if (!by_name && !item->block_size && !nv)
 		return builder_refuse(b, item, ERR_INVALID_ARGS,
 				      "how many bytes are to be kept has to be said");
-	k = new_backup(b, nv ? BACKUP_NV : BACKUP_FILE, by_name ? item->partition : NULL, item->address);
+	k = builder_new_backup(b, nv ? BACKUP_NV : BACKUP_FILE, by_name ? item->partition : NULL,
+			       item->address);
 	if (!k)
 		return plan_full(b->why);
 	k->given_up = true;
@@ -138,7 +140,7 @@ static int table_backups(struct builder *b)
 		if (rule_other_slot(row->name, other, sizeof(other)) &&
 		    builder_find_backup(b->p, true, other, 0) >= 0)
 			continue;
-		k = new_backup(b, nv ? BACKUP_NV : BACKUP_FILE, row->name, 0);
+		k = builder_new_backup(b, nv ? BACKUP_NV : BACKUP_FILE, row->name, 0);
 		if (!k)
 			return plan_full(b->why);
 		/* in front of an NV image stands the phone's own header, which no read shows */
@@ -172,7 +174,7 @@ int plan_backups_by_table(const struct plan *plan, const struct device_facts *fa
 		if (partition_class(name) != PARTITION_OWN || rule_is_nv_twin(name) ||
 		    builder_find_backup(p, true, name, 0) >= 0)
 			continue;
-		k = new_backup(&b, nv ? BACKUP_NV : BACKUP_FILE, name, 0);
+		k = builder_new_backup(&b, nv ? BACKUP_NV : BACKUP_FILE, name, 0);
 		if (!k) {
 			plan_free(p);
 			return plan_full(why);

@@ -61,6 +61,11 @@ int plan_head(struct plan *p, struct failure *why);
 int plan_add_end(struct plan *p, struct failure *why);
 /* Names the stage of a refusal that has none yet. */
 void plan_blame(struct failure *why);
+/* A plan with loaders and no steps; only the options that every job has. NULL: no memory, *why. */
+struct plan *plan_begin(const struct pac *pac, const struct plan_options *options, enum addressing addressing,
+			struct failure *why);
+/* The end step, sums, and *out; with rc != 0 releases. */
+int plan_finish(struct plan *p, int rc, struct plan **out, struct failure *why);
 /* PartitionMissing for a name that a table lacks, with the name that was meant where that can be told. */
 int plan_absent(const struct flash_table *t, const char *name, struct failure *why);
 /* Puts a READ inside what the phone has; fills its size if that was left open. */

@@ -80,8 +80,8 @@ static int add_read(struct plan *p, const struct plan_read *r, uint32_t sink, st
 }
 
 /* A plan with loaders and nothing else. */
-static struct plan *begin(const struct pac *pac, const struct plan_options *options,
-			  enum addressing addressing, struct failure *why)
+struct plan *plan_begin(const struct pac *pac, const struct plan_options *options, enum addressing addressing,
+			struct failure *why)
 {
 	struct plan *p = calloc(1, sizeof(*p));
 
@@ -103,9 +103,9 @@ static struct plan *begin(const struct pac *pac, const struct plan_options *opti
 	return p;
 }
 
-static int finish(struct plan *p, int rc, struct plan **out, struct failure *why)
+int plan_finish(struct plan *p, int rc, struct plan **out, struct failure *why)
 {
-	p->may_not_know = p->old_ids ? UNKNOWN_NONE : UNKNOWN_LIST_OR_UID;
+	p->may_not_know = p->old_ids ? UNKNOWN_NONE : p->backup_count ? UNKNOWN_UID : UNKNOWN_LIST_OR_UID;
 	if (!rc)
 		rc = plan_add_end(p, why);
 	if (rc) {
@@ -125,7 +125,8 @@ int plan_compile_read(const struct pac *pac, const struct plan_options *options,
 	int rc;
 
 	*out = NULL;
-	p = begin(pac, options, count && !reads[0].target[0] ? ADDRESSING_NUMBERS : ADDRESSING_NAMES, why);
+	p = plan_begin(pac, options, count && !reads[0].target[0] ? ADDRESSING_NUMBERS : ADDRESSING_NAMES,
+		       why);
 	if (!p)
 		return -ENOMEM;
 	rc = plan_head(p, why);
@@ -137,19 +138,19 @@ int plan_compile_read(const struct pac *pac, const struct plan_options *options,
 		if (!rc)
 			rc = add_read(p, &reads[i], i, why);
 	}
-	return finish(p, rc, out, why);
+	return plan_finish(p, rc, out, why);
 }
 
 int plan_compile_table(const struct pac *pac, const struct plan_options *options, struct plan **out,
 		       struct failure *why)
 {
-	struct plan *p = begin(pac, options, ADDRESSING_PACKAGE, why);
+	struct plan *p = plan_begin(pac, options, ADDRESSING_PACKAGE, why);
 
 	*out = NULL;
 	if (!p)
 		return -ENOMEM;
 	p->whole_table = true;
-	return finish(p, plan_head(p, why), out, why);
+	return plan_finish(p, plan_head(p, why), out, why);
 }
 
 static bool saved(const char *name, const struct plan_save *save)

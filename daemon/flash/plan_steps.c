@@ -208,7 +208,7 @@ void plan_total(struct plan *p)
 		const struct plan_step *s = &p->step[i];
 		const struct pac_item *item = plan_item(p, s->item);
 
-		if (s->op == OP_WRITE || s->op == OP_WRITE_NV || s->op == OP_RESTORE)
+		if (s->op == OP_WRITE || s->op == OP_WRITE_NV || s->op == OP_RESTORE || s->op == OP_CHANGE)
 			p->bytes_to_send += s->size;
 		if (s->op == OP_READ)
 			p->bytes_to_read += s->size;

@@ -188,6 +188,22 @@ static int decide_restore(struct resolver *r, struct plan_step *s, bool *drop)
 	return from_package(r, s, drop);
 }
 
+/* Blank is good enough: a boot message may be the first thing that is written there. */
+static int decide_change(struct resolver *r, struct plan_step *s)
+{
+	const struct backup_fact *f = fact_of(r, s->backup);
+	char text[200];
+
+	if (absent(r, s))
+		return 0; /* said when it is fitted to the table */
+	s->size = f->size;
+	if (f->size && (f->state == BACKUP_VALID || f->state == BACKUP_BLANK))
+		return 0;
+	snprintf(text, sizeof(text), "'%s' could not be read as a whole%s%s", s->target,
+		 f->note[0] ? ": " : "", f->note);
+	return resolver_refuse(r, s, ERR_BACKUP_FAILED, text);
+}
+
 /* ---- all steps ---- */
 
 static int decide(struct resolver *r, struct plan_step *s, bool repartition, bool *drop)
@@ -208,6 +224,8 @@ static int decide(struct resolver *r, struct plan_step *s, bool repartition, boo
 		rc = decide_nv(r, s, drop);
 	else if (s->op == OP_RESTORE)
 		rc = decide_restore(r, s, drop);
+	else if (s->op == OP_CHANGE)
+		rc = decide_change(r, s);
 	if (s->op == OP_READ) {
 		rc = plan_fit_read(r->to, r->facts, s, r->why);
 		if (rc && r->why)
@@ -255,7 +273,8 @@ static int put_steps(struct resolver *r, bool repartition)
 	/* comparisons anew: what LK copies over what is known only now */
 	written = r->to->step_count;
 	for (uint32_t i = 0; i < written && !rc && r->from->options.level == LEVEL_VERIFIED; i++)
-		if ((r->to->step[i].op == OP_WRITE || r->to->step[i].op == OP_RESTORE) &&
+		if ((r->to->step[i].op == OP_WRITE || r->to->step[i].op == OP_RESTORE ||
+		     r->to->step[i].op == OP_CHANGE) &&
 		    !plan_add_verify(r->to, i, r->facts->lk))
 			rc = plan_full(r->why);
 	for (uint32_t i = 0; i < r->from->step_count && !rc; i++)

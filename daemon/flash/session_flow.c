@@ -13,6 +13,7 @@ static const struct step_kind *step_of(const struct plan_step *p)
 	case OP_WRITE: return &step_write;
 	case OP_WRITE_NV: return &step_write_nv;
 	case OP_RESTORE: return &step_restore;
+	case OP_CHANGE: return &step_change;
 	case OP_ENABLE_WRITE: return &step_enable;
 	case OP_VERIFY: return &step_verify;
 	case OP_READ: return &step_read;
@@ -227,7 +228,7 @@ static const struct step_kind *work_phase(struct session *s)
 		return s->check_at < s->resolved->step_count ? &step_check : NULL;
 	case PHASE_MERGE:
 		while (s->merge_at < s->resolved->step_count &&
-		       s->resolved->step[s->merge_at].op != OP_WRITE_NV)
+		       !session_sends_held(&s->resolved->step[s->merge_at]))
 			s->merge_at++;
 		return s->merge_at < s->resolved->step_count ? &step_merge : NULL;
 	case PHASE_INTENT:
@@ -338,7 +339,8 @@ static bool all_compared(const struct session *s)
 {
 	for (uint32_t i = 0; i < s->resolved->step_count; i++) {
 		const struct plan_step *p = &s->resolved->step[i];
-		bool data = p->op == OP_WRITE || p->op == OP_WRITE_NV || p->op == OP_RESTORE;
+		bool data = p->op == OP_WRITE || p->op == OP_WRITE_NV || p->op == OP_RESTORE ||
+			    p->op == OP_CHANGE;
 
 		if (data && s->entries[i].verdict != ENTRY_VERIFIED && !s->entries[i].note[0] &&
 		    !p->no_verify[0])

@@ -23,11 +23,17 @@ static bool is_nv(const struct session *s)
 	return area(s)->kind == BACKUP_NV;
 }
 
+static bool in_memory(const struct session *s)
+{
+	return is_nv(s) || area(s)->held;
+}
+
 static int32_t find_owed(const struct session *s)
 {
 	const char *from = s->plan->options.nv_from;
 
-	for (uint32_t i = 0; i < s->owed_count; i++) {
+	/* what is changed is what is there */
+	for (uint32_t i = 0; i < s->owed_count && !area(s)->held; i++) {
 		const struct owed_backup *o = &s->owed[i];
 
 		if (strcmp(o->name, area(s)->sink) != 0 && strcmp(o->name, area(s)->target) != 0)
@@ -77,7 +83,9 @@ static enum step_says backup_begin(struct session *s)
 		return note(s, BACKUP_REFUSED, "how large it is could not be found");
 	if (!is_nv(s) && size > NV_SIZE_MAX)
 		return note(s, BACKUP_REFUSED, "it is larger than a backup may be");
-	if (is_nv(s)) {
+	if (area(s)->held && size > MARK_BYTES_MAX)
+		return note(s, BACKUP_REFUSED, "it is larger than what is changed in memory");
+	if (in_memory(s)) {
 		if (!size || size > NV_SIZE_MAX || s->nv_bytes + size > NV_SIZE_MAX)
 			return step_fail(s, ERR_NV_UNREADABLE, "%llu bytes of NV are more than is held",
 					 (unsigned long long)size);
@@ -303,10 +311,11 @@ static enum step_says backup_take(struct session *s, const struct answer *a)
 	if (says != STEP_ASK || !len)
 		return says;
 	look_at(st, data, len);
-	if (is_nv(s)) {
+	if (in_memory(s)) {
 		memcpy(s->nv[s->backup_at].image + s->nv[s->backup_at].len, data, len);
 		s->nv[s->backup_at].len += len;
-	} else {
+	}
+	if (!is_nv(s)) {
 		st->piece = data;
 		st->piece_len = len;
 	}

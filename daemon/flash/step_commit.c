@@ -156,6 +156,29 @@ static size_t without_fill(const uint8_t *image, size_t len)
 	return len;
 }
 
+bool session_sends_held(const struct plan_step *p)
+{
+	return p->op == OP_WRITE_NV || p->op == OP_CHANGE;
+}
+
+/* The marks of this partition, in its content as it was kept. */
+static enum step_says change(struct session *s, struct nv_kept *kept)
+{
+	const struct plan_step *p = &s->resolved->step[s->merge_at];
+	struct failure why = { 0 };
+
+	kept->merged = malloc(kept->len);
+	if (!kept->merged)
+		return step_fail(s, ERR_INTERNAL, "no memory for %s", p->target);
+	memcpy(kept->merged, kept->image, kept->len);
+	kept->merged_len = kept->len;
+	for (uint32_t i = 0; i < s->plan->mark_count; i++)
+		if (!strcmp(s->plan->mark[i].target, p->target) &&
+		    mark_apply(&s->plan->mark[i], kept->merged, kept->merged_len, &why))
+			return step_fail_why(s, &why);
+	return STEP_DONE;
+}
+
 static enum step_says seal(struct session *s)
 {
 	const struct plan_step *p = &s->resolved->step[s->merge_at];
@@ -166,6 +189,8 @@ static enum step_says seal(struct session *s)
 
 	if (!nv)
 		return step_fail(s, ERR_PACKAGE_NV, "too many NV entries");
+	if (p->op == OP_CHANGE)
+		return change(s, nv);
 	if (st->image)
 		skip = nv_flash_header(st->image, st->len, &len);
 	if (st->image && s->plan->options.own != OWN_PACKAGE)

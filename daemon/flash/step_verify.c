@@ -43,7 +43,7 @@ static void open_source(struct session *s, uint64_t *size)
 	const struct plan_step *w = target(s);
 	struct source_ref source = { .kind = SOURCE_ITEM, .index = (uint32_t)w->item };
 
-	if (w->op == OP_WRITE_NV) {
+	if (session_sends_held(w)) {
 		const struct nv_kept *nv = session_nv(s, current(s)->of);
 
 		*size = nv ? nv->merged_len : 0;

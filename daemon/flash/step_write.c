@@ -60,14 +60,14 @@ static enum step_says write_begin(struct session *s)
 
 		st->size = s->facts.backups[p->backup].size;
 		feed_open(&s->feed, source, st->size, chunk(s));
-	} else if (writes_nv(s)) {
+	} else if (session_sends_held(p)) {
 		const struct nv_kept *nv = session_nv(s, s->running);
 
 		if (!nv || !nv->merged)
-			return step_fail(s, ERR_INTERNAL, "no NV were made ready for %s", p->target);
+			return step_fail(s, ERR_INTERNAL, "no bytes were made ready for %s", p->target);
 		st->size = nv->merged_len;
 		st->sum = nv->sum;
-		st->with_sum = true;
+		st->with_sum = writes_nv(s);
 		feed_open_memory(&s->feed, nv->merged, nv->merged_len);
 	} else {
 		struct source_ref source = { .kind = SOURCE_ITEM, .index = (uint32_t)p->item };
@@ -319,6 +319,15 @@ const struct step_kind step_write_nv = {
 
 const struct step_kind step_restore = {
 	.name = "restore",
+	.stage = STAGE_FLASH,
+	.begin = write_begin,
+	.next = write_next,
+	.take = write_take,
+	.ahead = write_ahead,
+};
+
+const struct step_kind step_change = {
+	.name = "change",
 	.stage = STAGE_FLASH,
 	.begin = write_begin,
 	.next = write_next,

@@ -654,6 +654,69 @@ static void save_and_restore(const char *profile)
 	work_end(&w);
 }
 
+static uint32_t crc32(const uint8_t *p, size_t n)
+{
+	uint32_t crc = 0xFFFFFFFF;
+
+	while (n--) {
+		crc ^= *p++;
+		for (int k = 0; k < 8; k++)
+			crc = crc & 1 ? crc >> 1 ^ 0xEDB88320 : crc >> 1;
+	}
+	return ~crc;
+}
+
+/* How the phone starts next, and from which slot: those bytes and no others. */
+static void marks(const char *profile)
+{
+	static uint8_t was[MISC], is[MISC];
+	uint8_t *c = was + 2048;
+	struct work_phone w;
+	struct work_job j = { 0 };
+	uint32_t crc;
+	bool ran;
+
+	if (!work_begin(&w, profile, 29, NULL, NULL)) {
+		ok(false, profile, "set up", "no phone");
+		return;
+	}
+	sim_bytes(3, was, sizeof(was));
+	memcpy(c, "_a\0\0BCAB\1\2\0\0\x8f\0\x8e\0", 16);
+	memset(c + 16, 0, 12);
+	crc = crc32(c, 28);
+	for (int i = 0; i < 4; i++)
+		c[28 + i] = (uint8_t)(crc >> 8 * i);
+	phone_storage_write(w.phone, "misc", 0, was, sizeof(was));
+
+	j.marks = 2;
+	j.mark[0] = (struct mark){ .kind = MARK_BOOT, .value = BOOT_WIPE_DATA };
+	j.mark[1] = (struct mark){ .kind = MARK_SLOT, .value = 'b' };
+	j.options.end = END_STAY;
+	w.kept_name = "misc";
+	w.kept_bytes = was;
+	w.kept_len = sizeof(was);
+	ran = work_run(&w, &j);
+	phone_storage_read(w.phone, "misc", 0, is, sizeof(is));
+	ok(was_passed(&w, ran, &j) && w.kept && j.o.verified_entries &&
+		   !memcmp(is + 64, "recovery\n--wipe_data\n", 22) && !memcmp(is + 2048, "_b", 2) &&
+		   !memcmp(is + 832, was + 832, 2048 - 832) &&
+		   !memcmp(is + 2080, was + 2080, sizeof(is) - 2080),
+	   profile, "factory reset and the other slot are marked, nothing else is", told(&j));
+	ok(!j.o.nv_owed && !sim_records_owed(w.records), profile, "nobody is owed anything for it", told(&j));
+	work_done(&j);
+
+	is[2048 + 28] ^= 1;
+	phone_storage_write(w.phone, "misc", 0, is, sizeof(is));
+	j.marks = 1;
+	j.mark[0] = (struct mark){ .kind = MARK_SLOT, .value = 'a' };
+	w.kept_name = NULL;
+	ran = work_run(&w, &j);
+	ok(was_refused(&w, ran, &j, ERR_UNSUPPORTED), profile,
+	   "a wrong checksum is not made right by guessing", told(&j));
+	work_done(&j);
+	work_end(&w);
+}
+
 int main(void)
 {
 	static const char *const all[] = { "sc9863a", "ums512",	 "ums9230", "ums9620", "sc7731g",
@@ -671,6 +734,7 @@ int main(void)
 		new_table(named[i]);
 		everything(named[i]);
 		save_and_restore(named[i]);
+		marks(named[i]);
 	}
 	learn("sc9863a", "fail-read on user_partition", TABLE_LIST, "the table comes from the list");
 	learn("sc9863a", "fail-read on user_partition; F54", TABLE_LIST, "its unit is measured");

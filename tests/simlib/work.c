@@ -85,6 +85,8 @@ static int make(struct work_phone *w, struct work_job *j)
 		rc = pac_check(j->pac, made_source(j->made), &opt, NULL, NULL, &j->body, &j->refused);
 	if (!rc && j->reads)
 		rc = plan_compile_read(j->pac, &j->options, j->read, j->reads, &j->plan, &j->refused);
+	else if (!rc && j->marks)
+		rc = plan_compile_marks(j->pac, &j->options, j->mark, j->marks, &j->plan, &j->refused);
 	else if (!rc && j->table)
 		rc = plan_compile_table(j->pac, &j->options, &j->plan, &j->refused);
 	else if (!rc)

@@ -40,6 +40,8 @@ struct work_job {
 	struct plan_read read[WORK_PARTS];
 	uint32_t reads;
 	bool table; /* only the table */
+	struct mark mark[PLAN_MARKS_MAX];
+	uint32_t marks;
 	/* afterwards */
 	struct failure refused; /* the plan was */
 	struct sim_outcome o;
