@@ -73,12 +73,12 @@ static int inspect(struct client *c, const struct source *source, uint64_t size,
 		failure_set(&why, ERR_INVALID_IMAGE, "%s: %" PRIu64 " bytes are no loader", f->path, size);
 		return client_complain(c, &why);
 	}
-	bytes = malloc((size_t)size);
-	if (!bytes)
-		return error_entry(ERR_INTERNAL)->exit_code;
 	if (loader_inspect(source, f->at, size, 1, &first, &why) < 0 ||
 	    loader_inspect(source, f->at, size, 2, &second, &why) < 0)
 		return client_complain(c, &why);
+	bytes = malloc((size_t)size);
+	if (!bytes)
+		return error_entry(ERR_INTERNAL)->exit_code;
 	if (source_read(source, f->at, bytes, (size_t)size) < 0 ||
 	    digest_bytes(bytes, (size_t)size, sum) < 0) {
 		failure_set(&why, ERR_PACKAGE_READ_FAILED, "%s", f->path);

@@ -251,6 +251,61 @@ static void names(struct rig *rig)
 	loaders_free(&b);
 }
 
+/* A package whose loaders are no pair: shown, and neither kept nor flashed. */
+static void a_package_of_two_families(struct rig *rig)
+{
+	struct rig_phone *p = rig_phone(rig, "sc9863a", "1", NULL);
+	struct loaders a, b;
+
+	loaders_of(rig, &a, "sc9863a");
+	loaders_of(rig, &b, "ums512");
+	a.pack.spec.fdl2 = b.pack.fdl2;
+	a.pack.spec.fdl2_len = b.pack.spec.fdl2_len;
+	rig_package_write(rig, &a.pack);
+	CHECK(rig_up(rig, NULL));
+	CHECK(rig_plug(rig, p));
+	CHECK(ctl(rig, 5000, "loader check %s", a.pack.path) == ctl_code("LoaderMismatch"));
+	CHECK(ctl(rig, 20000, "loader import %s --name odd", a.pack.path) == ctl_code("LoaderMismatch"));
+	CHECK(files(rig, "loader", "") == 0);
+	CHECK(ctl(rig, 20000, "flash %s --slot %s", a.pack.path, p->id) == ctl_code("LoaderMismatch"));
+	CHECK(!bed_count(bed_phone_dev(p->bp))->submits); /* before anything was sent */
+	CHECK(ctl(rig, 20000, "loader import %s --name odd --force-loaders", a.pack.path) == 0);
+	CHECK(ctl(rig, 5000, "loader show odd") == 0 && strstr(ctl_out, "forced"));
+	CHECK(ctl(rig, 5000, "loader list") == 0 && strstr(ctl_out, "forced"));
+	loaders_free(&a);
+	loaders_free(&b);
+}
+
+static void killed_in_the_middle(struct rig *rig)
+{
+	struct loaders l;
+	struct ctl_run *run = malloc(sizeof(*run));
+	char args[256];
+	unsigned int seen = 0;
+
+	CHECK(run);
+	loaders_and(rig, &l, "sc9863a", 4 << 20);
+	for (int i = 0; i < 4; i++) {
+		CHECK(rig_up(rig, NULL));
+		snprintf(args, sizeof(args), "loader import %s --name line", l.pack.path);
+		ctl_start(rig, run, args);
+		for (int turn = 0; turn < 4000 && !files(rig, "loader", ".tmp"); turn++)
+			rig_sleep(rig, 1);
+		rig_sleep(rig, 5 * i);
+		seen += files(rig, "loader", ".tmp") != 0 && files(rig, "loader", ".img") == 0;
+		CHECK(rig_down(rig, SIGKILL, 5000) == 256 + SIGKILL);
+		ctl_wait(rig, run, 5000);
+		CHECK(rig_up(rig, NULL));
+		CHECK(files(rig, "loader", ".tmp") == 0);
+		CHECK(files(rig, "loader", ".pac") == files(rig, "loader", ".img"));
+		CHECK(listed(rig) == files(rig, "loader", ".pac"));
+		CHECK(rig_down(rig, SIGTERM, 5000) == 0);
+	}
+	tap_note("killed %u times in the middle", seen);
+	free(run);
+	loaders_free(&l);
+}
+
 static bool flip(struct rig *rig)
 {
 	char line[512];
@@ -385,6 +440,8 @@ static const struct rig_test tests[] = {
 	T(from_archives),
 	T(no_pair),
 	T(names),
+	T(a_package_of_two_families),
+	T(killed_in_the_middle),
 	T(damage_is_seen_at_the_start),
 	T(quota_of_both_stores),
 	T(full_disk),

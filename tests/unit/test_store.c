@@ -40,12 +40,15 @@ static void filled(struct pac_body *body)
 
 static void test_record(void **state)
 {
-	struct store_record out = { .name = "a = b\\c\nd",
-				    .product = "p",
-				    .firmware = "f 1",
-				    .imported_at = 1700000000000000,
-				    .uid = 1000,
-				    .accept_bad_crc = true };
+	struct store_record out = {
+		.name = "a = b\\c\nd",
+		.product = "p",
+		.firmware = "f 1",
+		.imported_at = 1700000000000000,
+		.uid = 1000,
+		.accept_bad_crc = true,
+		.loader = { .family = "sharkl3", .name = "whole = 1.pac", .digest = "abc", .forced = true }
+	};
 	struct pac_body *body = calloc(1, sizeof(*body));
 	struct store_record in = { 0 };
 	char *text, *copy;
@@ -61,6 +64,10 @@ static void test_record(void **state)
 	assert_string_equal(in.firmware, "f 1");
 	assert_int_equal(in.size, SIZE);
 	assert_int_equal(in.uid, 1000);
+	assert_string_equal(in.loader.family, "sharkl3");
+	assert_string_equal(in.loader.name, "whole = 1.pac");
+	assert_string_equal(in.loader.digest, "abc");
+	assert_true(in.loader.forced);
 	assert_true(in.accept_bad_crc && in.body->crc_ok);
 	assert_int_equal(in.body->crc2, 0xbeef);
 	assert_int_equal(in.body->dhtb_checked, 3);
@@ -297,6 +304,160 @@ static void test_whose_name(void **state)
 	free(bytes);
 }
 
+/* ---- loaders ---- */
+
+struct bytes {
+	uint8_t *data;
+	size_t len;
+};
+
+static int file_of(const void *data, size_t len)
+{
+	char path[] = "/tmp/fdld-store-source-XXXXXX";
+	int fd = mkstemp(path), rd = open(path, O_RDONLY | O_CLOEXEC);
+
+	assert_true(fd >= 0 && rd >= 0);
+	assert_int_equal(write(fd, data, len), (ssize_t)len);
+	close(fd);
+	unlink(path);
+	return rd;
+}
+
+static int import_loaders(struct store *store, struct store_work *work, struct failure *why)
+{
+	int r;
+
+	work->store = store;
+	work->second = work->parts == 2 ? work->second : -1;
+	memset(why, 0, sizeof(*why));
+	r = store_import(work, why);
+	close(work->fd);
+	if (work->second >= 0)
+		close(work->second);
+	store_record_clear(&work->rec);
+	return r;
+}
+
+static struct bytes package_of(const char *family)
+{
+	struct compose_spec spec = { .family = family, .seed = 3 };
+	struct bytes pac;
+
+	compose_package(&spec, &pac.data, &pac.len);
+	return pac;
+}
+
+/* What is kept is the pair: of two packages that have the same one, and of files. */
+static void test_one_pair(void **state)
+{
+	struct place *p = *state;
+	struct store *loaders;
+	struct failure why;
+	struct bytes pac = package_of("sc9863a");
+	struct store_work work = {
+		.fd = file_of(pac.data, pac.len), .quota = UINT64_MAX, .name = "one", .origin = "whole.pac"
+	};
+	const struct pac_item *item[2];
+	struct package *first;
+	char digest[65];
+
+	assert_int_equal(store_open(p->records, STORE_LOADERS, &loaders, &why), 0);
+	store_join(p->store, loaders);
+	assert_int_equal(import_loaders(loaders, &work, &why), 0);
+	assert_string_equal(work.rec.loader.name, "whole.pac");
+	assert_int_equal(strlen(work.rec.loader.digest), 64);
+	assert_string_equal(work.rec.loader.family, "sharkl3");
+	assert_false(work.rec.loader.forced);
+	memcpy(digest, work.rec.digest, sizeof(digest));
+	first = work.package;
+	item[0] = pac_fdl1(package_pac(first));
+	item[1] = pac_fdl2(package_pac(first));
+	assert_int_equal(item[0]->address, 0x5000);
+	assert_int_equal(item[1]->address, 0x9EFFFE00);
+	assert_true(package_size(first) < pac.len / 2);
+	assert_true(package_size(first) < item[0]->size + item[1]->size + 16384);
+	/* its quota is that of both */
+	assert_int_equal(p->store->budget->used, package_size(first));
+
+	for (int forced = 0; forced < 3;
+	     forced++) { /* as files: right, then at a wrong place, then so by force */
+		uint8_t *bytes[2];
+		struct store_work again = { .parts = 2,
+					    .quota = UINT64_MAX,
+					    .name = "files",
+					    .address = { forced ? 0x5500 : 0x5000, 0x9EFFFE00 },
+					    .force = forced == 2 };
+
+		for (int i = 0; i < 2; i++) {
+			struct package_reader reader = { .package = first };
+
+			bytes[i] = malloc(item[i]->size);
+			assert_int_equal(
+				package_reader_read(&reader, item[i]->offset, bytes[i], item[i]->size, &why),
+				0);
+		}
+		again.fd = file_of(bytes[0], item[0]->size);
+		again.second = file_of(bytes[1], item[1]->size);
+		if (forced == 1) {
+			assert_true(import_loaders(loaders, &again, &why) < 0);
+			assert_int_equal(why.error, ERR_LOADER_MISMATCH);
+			assert_non_null(strstr(why.detail, "0x5000"));
+			assert_int_equal(loaders->count, 1);
+			assert_int_equal(p->store->budget->used, package_size(first));
+		} else {
+			if (forced)
+				snprintf(again.name, sizeof(again.name), "elsewhere");
+			assert_int_equal(import_loaders(loaders, &again, &why), 0);
+			assert_int_equal(again.rec.loader.forced, forced == 2);
+			assert_int_equal(!strcmp(again.rec.digest, digest), !forced);
+			package_unref(again.package);
+		}
+		free(bytes[0]);
+		free(bytes[1]);
+	}
+	assert_int_equal(loaders->count, 2);
+	package_unref(first);
+	store_unref(loaders);
+	free(pac.data);
+}
+
+static void test_no_loaders(void **state)
+{
+	struct place *p = *state;
+	struct store *loaders;
+	struct failure why;
+	struct bytes pac = package_of("sc9863a");
+	struct store_work work = { .quota = UINT64_MAX, .name = "one" };
+	char line[160];
+
+	assert_int_equal(store_open(p->records, STORE_LOADERS, &loaders, &why), 0);
+	/* one that is broken far behind its loaders is not taken either: it is checked whole */
+	pac.data[pac.len - pac.len / 8] ^= 1;
+	work.fd = file_of(pac.data, pac.len);
+	assert_true(import_loaders(loaders, &work, &why) < 0);
+	assert_true(why.error == ERR_PACKAGE_BODY_CRC || why.error == ERR_PACKAGE_XML ||
+		    why.error == ERR_PACKAGE_IMAGE_DAMAGED);
+	pac.data[pac.len - pac.len / 8] ^= 1;
+	work.fd = file_of(pac.data, pac.len);
+	atomic_store(&work.stop, true);
+	assert_true(import_loaders(loaders, &work, &why) < 0);
+	assert_int_equal(why.error, ERR_CANCELLED);
+	atomic_store(&work.stop, false);
+	work.quota = 1000;
+	work.fd = file_of(pac.data, pac.len);
+	assert_true(import_loaders(loaders, &work, &why) < 0);
+	assert_int_equal(why.error, ERR_QUOTA_EXCEEDED);
+	assert_int_equal(loaders->budget->used, 0);
+	snprintf(line, sizeof(line), "test -z \"$(ls -A '%s/loader')\"", p->state);
+	assert_int_equal(system(line), 0);
+	work.quota = UINT64_MAX;
+	work.fd = file_of(pac.data, pac.len);
+	assert_int_equal(import_loaders(loaders, &work, &why), 0);
+	package_unref(work.package);
+	store_unref(loaders);
+	free(pac.data);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -306,6 +467,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_refused, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_names_and_room, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_whose_name, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_one_pair, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_no_loaders, setup, teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
