@@ -271,6 +271,25 @@ static void offer_entries(struct line *l, const char *prefix)
 	package_close(&f);
 }
 
+static void offer_rules(struct line *l, const char *prefix)
+{
+	sd_bus_message *reply = NULL;
+	json_object *rules = NULL;
+
+	if (mirror_peek(l->c) &&
+	    sd_bus_call_method(l->c->bus, FDLD_BUS_NAME, FDLD_PATH_ROOT, FDLD_IFACE_MANAGER, "GetRules", NULL,
+			       &reply, "") >= 0 &&
+	    value_read(reply, &rules) >= 0)
+		for (size_t i = 0; i < json_object_array_length(rules); i++) {
+			json_object *rule = json_object_array_get_idx(rules, i), *keys = NULL;
+
+			json_object_object_get_ex(rule, "keys", &keys);
+			offer(prefix, prop_str(rule, "name"), prop_str(keys, "image"));
+		}
+	json_object_put(rules);
+	sd_bus_message_unref(reply);
+}
+
 /* The words that a condition knows. */
 static void offer_condition(const char *key, const char *prefix)
 {
@@ -306,6 +325,8 @@ static void offer_values(struct line *l, const struct verb_opt *o, const char *p
 		offer_devices(l, prefix);
 	else if (!strcmp(o->name, "error"))
 		offer_errors(prefix);
+	else if (!strcmp(o->name, "rule"))
+		offer_rules(l, prefix);
 	else if (l->verb == &verb_rules)
 		offer_condition(o->name, prefix);
 	else if (!strcmp(o->name, "result"))

@@ -203,13 +203,16 @@ static json_object *explain_here(const struct asked *asked, json_object *answer)
 	return rules_explained(asked->rules, &facts);
 }
 
-static void print_reason(json_object *rule, bool taken)
+static void print_reason(json_object *rule, bool taken, const char *only)
 {
 	json_object *open = member(rule, "open");
 	char line[2048] = "";
 	size_t at = 0;
 
-	if (!strcmp(prop_str(rule, "fit"), "differs"))
+	if (*only && strcmp(prop_str(rule, "name"), only) != 0)
+		snprintf(line, sizeof(line), _("[%s] is passed over: the slot is armed with [%s] alone"),
+			 prop_str(rule, "name"), only);
+	else if (!strcmp(prop_str(rule, "fit"), "differs"))
 		snprintf(line, sizeof(line), _("[%s] is passed over: %s is '%s', not '%s'"),
 			 prop_str(rule, "name"), prop_str(rule, "condition"), prop_str(rule, "is"),
 			 prop_str(rule, "wanted"));
@@ -270,6 +273,8 @@ static void print_head(const struct client *c, const char *slot, json_object *an
 	       tone(c, *rule ? TONE_BOLD : TONE_WARN, line));
 	if (*rule)
 		printf("  %s", tone(c, TONE_DIM, where(answer, at, sizeof(at))));
+	if (*rule && json_object_object_get_ex(answer, "armed", NULL))
+		printf("  %s", prop_bool(answer, "armed") ? _("armed") : tone(c, TONE_WARN, _("not armed")));
 	putchar('\n');
 }
 
@@ -288,7 +293,7 @@ static int print_answer(const struct client *c, const char *slot, json_object *a
 			     !strcmp(prop_str(rule, "name"), prop_str(answer, "rule"));
 
 		if (all || taken)
-			print_reason(rule, taken);
+			print_reason(rule, taken, prop_str(answer, "only"));
 	}
 	return rc;
 }

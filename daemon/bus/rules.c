@@ -138,15 +138,24 @@ static int append_image(struct call *call, sd_bus_message *m, const struct rule 
 	return r < 0 ? r : reply_entry(m, "digest", 's', v.digest);
 }
 
-static int append_answer(struct call *call, sd_bus_message *m, const struct rule *rule,
+static int append_answer(struct call *call, sd_bus_message *m, const struct slot *slot,
 			 const struct rule_facts *facts)
 {
-	int r = sd_bus_message_open_container(m, 'a', "{sv}");
+	const struct rule *rule = slot_rule(slot, facts, NULL);
+	int r = sd_bus_message_open_container(m, 'a', "{sv}"), armed;
+	struct slot_view v;
+
+	slot_view(slot, &v);
+	armed = v.book->arm.armed;
 
 	if (r >= 0)
 		r = reply_entry(m, "slot", 's', facts->fact[RULE_SLOT]);
 	if (r >= 0)
 		r = append_facts(m, facts);
+	if (r >= 0)
+		r = reply_entry(m, "armed", 'b', &armed);
+	if (r >= 0 && *v.book->arm.rule)
+		r = reply_entry(m, "only", 's', v.book->arm.rule);
 	if (r >= 0)
 		r = reply_entry(m, "rule", 's', rule ? rule->name : "");
 	if (r >= 0 && rule)
@@ -208,14 +217,14 @@ static int append_verdict(sd_bus_message *m, const struct rule *rule, const stru
 	return r < 0 ? r : sd_bus_message_close_container(m);
 }
 
-static int answer(struct call *call, const struct rule_facts *facts)
+static int answer(struct call *call, const struct slot *slot, const struct rule_facts *facts)
 {
 	_cleanup_(sd_bus_message_unrefp) sd_bus_message *m = NULL;
 	const struct rules *rules = station_rules(call->bus->station);
 	int r = sd_bus_message_new_method_return(call->m, &m);
 
 	if (r >= 0)
-		r = append_answer(call, m, rules_pick(rules, facts, NULL), facts);
+		r = append_answer(call, m, slot, facts);
 	if (r >= 0)
 		r = sd_bus_message_open_container(m, 'a', "a{sv}");
 	for (size_t i = 0; r >= 0 && i < rules_count(rules); i++)
@@ -247,7 +256,7 @@ int manager_explain_rules(struct call *call)
 		for (int i = 0; i < RULE_CONDITIONS; i++)
 			if (options.facts.fact[i])
 				facts.fact[i] = options.facts.fact[i];
-		r = answer(call, &facts);
+		r = answer(call, slot, &facts);
 	} else {
 		r = reply_failure(call->error, &why);
 	}

@@ -78,22 +78,11 @@ void armed_changed(struct station *st)
 /* NULL: none that does something. */
 static const struct rule *rule_for(const struct slot *slot)
 {
-	const struct rules *rules = station_rules(slot->st);
-	const struct slot_arm *arm = &slot->book.arm;
-	struct rule_verdict verdict;
 	struct rule_facts facts;
 	const struct rule *rule;
 
 	slot_rule_facts(slot, &facts);
-	if (*arm->rule) {
-		rule = rules_named(rules, arm->rule);
-		if (rule)
-			rule_judge(rule, &facts, &verdict);
-		if (!rule || verdict.fit == RULE_DIFFERS)
-			return NULL;
-	} else {
-		rule = rules_pick(rules, &facts, &verdict);
-	}
+	rule = slot_rule(slot, &facts, NULL);
 	return rule && !strcmp(rule->action, "flash") ? rule : NULL;
 }
 

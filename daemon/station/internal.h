@@ -123,6 +123,7 @@ struct device {
 	struct {	       /* by the phone itself, since it came; "" not yet */
 		char stage[8]; /* in which it was met */
 		char unit[65], storage[8], family[64];
+		bool all; /* what it has not told by now it will not */
 	} told;
 	uint64_t first_transfer_usec;
 	struct {	       /* armed.c */
@@ -284,6 +285,8 @@ void job_free_all(struct station *st);
 void job_expire(struct station *st, uint64_t now, uint64_t *next);
 /* Time goes to the step that runs (job->at) until now. */
 void job_time_step(struct job *job);
+/* The session knows of the phone all that it will know before it changes anything. */
+void job_learned(struct job *job, const struct session *session);
 const char *storage_word(enum storage_kind kind); /* "emmc"; "" unknown */
 /* The time to keep results has changed from the one to the other. */
 void job_keep(struct station *st, uint64_t was_usec, uint64_t is_usec);

@@ -57,6 +57,17 @@ static void note_told(struct device *d, const struct job *job, const struct devi
 			*job->plan->fdl2.text ? job->plan->fdl2.text : job->plan->fdl1.text);
 }
 
+void job_learned(struct job *job, const struct session *session)
+{
+	const struct session_result *res = session_result(session);
+
+	if (!job->device)
+		return;
+	if (res->facts)
+		note_told(job->device, job, res->facts);
+	job->device->told.all = true;
+}
+
 void job_take_progress(struct job *job, const struct session *session)
 {
 	const struct session_progress *p = session_progress(session);

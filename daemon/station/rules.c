@@ -11,9 +11,10 @@ struct rules *station_rules(const struct station *st)
 	return st->config ? config_rules(st->config) : NULL;
 }
 
-static const char *known(const char *text)
+/* What a phone does not tell although it was asked is known, too: nothing. */
+static const char *known(const struct device *d, const char *text)
 {
-	return *text ? text : NULL;
+	return *text || d->told.all ? text : NULL;
 }
 
 void slot_rule_facts(const struct slot *slot, struct rule_facts *facts)
@@ -25,10 +26,29 @@ void slot_rule_facts(const struct slot *slot, struct rule_facts *facts)
 	facts->fact[RULE_LABEL] = slot->book.label;
 	if (!d)
 		return;
-	facts->fact[RULE_STAGE] = known(d->told.stage);
-	facts->fact[RULE_FAMILY] = known(d->told.family);
-	facts->fact[RULE_STORAGE] = known(d->told.storage);
-	facts->fact[RULE_UNIT] = known(d->told.unit);
+	facts->fact[RULE_STAGE] = known(d, d->told.stage);
+	facts->fact[RULE_FAMILY] = known(d, d->told.family);
+	facts->fact[RULE_STORAGE] = known(d, d->told.storage);
+	facts->fact[RULE_UNIT] = known(d, d->told.unit);
+}
+
+const struct rule *slot_rule(const struct slot *slot, const struct rule_facts *facts,
+			     struct rule_verdict *verdict)
+{
+	const struct rules *rules = station_rules(slot->st);
+	const char *only = slot->book.arm.rule;
+	struct rule_verdict of;
+	const struct rule *rule;
+
+	if (!*only)
+		return rules_pick(rules, facts, verdict);
+	rule = rules_named(rules, only);
+	if (!rule)
+		return NULL;
+	rule_judge(rule, facts, &of);
+	if (verdict)
+		*verdict = of;
+	return of.fit == RULE_DIFFERS ? NULL : rule;
 }
 
 struct image *rule_image(struct station *st, const struct rule *rule, struct failure *why)

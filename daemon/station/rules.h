@@ -18,10 +18,17 @@ struct station;
 struct rules *station_rules(const struct station *st);
 /*
  * What is known of a slot and the phone in it. Lent until the loop's next turn. stage, family, storage and
- * unit are known once a job has talked to this very phone, until it leaves; of an empty slot nothing of a
+ * unit are known once a job has talked to this very phone, until it leaves,
+ * and "" if it did not tell them then; of an empty slot nothing of a
  * phone is.
  */
 void slot_rule_facts(const struct slot *slot, struct rule_facts *facts);
+/*
+ * rules_pick() for this slot: the only rule it is armed with, if it is so, provided that it fits or is open.
+ * facts: slot_rule_facts(), or as if.
+ */
+const struct rule *slot_rule(const struct slot *slot, const struct rule_facts *facts,
+			     struct rule_verdict *verdict);
 /*
  * The stored package that a rule names: by name, digest, or first digits. NULL with *why: NoSuchImage (none,
  * or several), or what is wrong with the only one. Of a rule with action=nothing NULL without a failure.

@@ -368,6 +368,8 @@ void runner_take(struct runner *r)
 	case WANT_STORE:
 	case WANT_SYNC: carry_store(r); break;
 	case WANT_AWAIT:
+		if (w->await.what == AWAIT_OWED)
+			job_learned(r->job, r->session);
 		if (w->await.what == AWAIT_OWED && armed_met(r->job, &why) < 0)
 			runner_fail(r, &why);
 		else if (w->await.what == AWAIT_OWED)

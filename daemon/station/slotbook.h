@@ -56,7 +56,8 @@ struct slot_book {
 	struct slot_arm arm;
 };
 
-/* Counts an ended job that had a phone in this place; others (dry runs, refused packages) are left out. */
+/* Counts an ended job that had a phone in this place; others (dry runs, refused packages, phones that
+ * a rule turned out not to be for) are left out. */
 void slot_book_count(struct slot_book *book, const struct job_record *job);
 /* All counters to nothing; label, note, loader and what belongs to its being armed stay. */
 void slot_book_reset(struct slot_book *book, uint64_t now);

@@ -285,7 +285,7 @@ static void explain(struct rig *rig)
 	CHECK(bed_count(bed_phone_dev(p->bp))->submits == 0);
 	/* in words */
 	CHECK(ctl(rig, 5000, "rules check A1 --unit 00aa") == 0);
-	CHECK(told("A1 (A1) [line]: flash line.pac") && told("10-four.conf:8") &&
+	CHECK(told("A1 (A1) [line]: flash line.pac") && told("10-four.conf:8 not armed") &&
 	      told("[repair] is passed over: label is 'A1', not 'R*'") &&
 	      told("[golden] is passed over: unit is '00aa', not '0011*'") &&
 	      told("given up before anything of the phone is changed unless storage=emmc") &&
@@ -348,6 +348,58 @@ static void learned(struct rig *rig)
 	rig_package_free(&pack);
 }
 
+/* Job number n of the daemon ended so: "RuleNotMet unchanged foreign", "succeeded". */
+static bool ended(struct rig *rig, int n, const char *error)
+{
+	char job[64];
+
+	snprintf(job, sizeof(job), ROOT "/job/%d", n);
+	if (!*error)
+		return !strcmp(rig_get(rig, job, JOB, "State"), "succeeded");
+	return !strcmp(rig_get(rig, job, JOB, "State"), "failed") &&
+	       !strcmp(rig_get(rig, job, JOB, "ErrorName") + strlen(ERR("")), error) &&
+	       !strcmp(rig_dict(rig, job, JOB, "Result", "leaves"), "unchanged");
+}
+
+/*
+ * A condition that only the phone can tell, and tells otherwise: the job gives up, nothing of the phone is
+ * changed, and the next rule is asked. Each phone is refused by a rule at most once.
+ */
+static void gives_way(struct rig *rig)
+{
+	struct phone_setup nobody = { .faults = "no-uid" };
+	struct rig_phone *p = rig_phone(rig, "sc9863a", "1", NULL),
+			 *q = rig_phone(rig, "sc9863a", "2", &nobody);
+	struct rig_package pack;
+	char wrong[128];
+
+	rig_package(rig, &pack, "sc9863a", 3, 4096);
+	conf_put(rig, RULES "10.conf",
+		 "[foreign]\nunit=?*, !*\nimage=line.pac\n[ufs]\nstorage=ufs\nimage=line.pac\n"
+		 "[named]\nlabel=B\nunit=?*\nimage=line.pac\n[line]\nimage=line.pac\n");
+	CHECK(rig_up(rig, NULL));
+	CHECK(ctl(rig, 30000, "image import --name line.pac %s", pack.path) == 0);
+	CHECK(rig_plug(rig, p));
+	CHECK(ctl(rig, 10000, "arm --present 1-1") == 0);
+	CHECK(rig_expect(rig, 60000, p->slot, SLOT, "Passes", "1"));
+	CHECK(ended(rig, 1, "RuleNotMet") && ended(rig, 2, ""));
+	CHECK(rig_num(rig, p->slot, SLOT, "Attempts") == 1 && rig_num(rig, p->slot, SLOT, "Failures") == 0);
+	CHECK(rig_compare(p->phone, &pack, wrong, sizeof(wrong)) >= 8 && !wrong[0]);
+	/* what it does not tell although it was asked is known to be nothing */
+	CHECK(rig_plug(rig, q) && label(rig, q->slot, "B"));
+	CHECK(ctl(rig, 10000, "arm --present 1-2") == 0);
+	CHECK(rig_expect(rig, 60000, q->slot, SLOT, "Passes", "1"));
+	CHECK(ended(rig, 3, "RuleNotMet") && ended(rig, 4, ""));
+	CHECK(!strcmp(rig_get(rig, ROOT "/job/5", JOB, "State"), "?"));
+	/* one rule and no other */
+	CHECK(ctl(rig, 10000, "arm --rule ufs 1-1") == 0);
+	CHECK(ctl(rig, 10000, "rules check 1-1") == 0);
+	CHECK(told("[line] is passed over: the slot is armed with [ufs] alone"));
+	EXPLAINED("1-1", "storage", "ufs", "ufs/open/fits/differs/fits");
+	EXPLAINED("1-1", "storage", "emmc", "/open/differs/differs/fits");
+	rig_package_free(&pack);
+}
+
 /* ---- fdlctl rules check, other files ------------------------------------------------ */
 
 static void offline(struct rig *rig)
@@ -392,8 +444,12 @@ static void completion(struct rig *rig)
 	struct rig_phone *p = rig_phone(rig, "sc9863a", "1", NULL);
 	char line[256];
 
+	conf_put(rig, RULES "10.conf", "[fast]\nimage=x.pac\n[with blanks]\nimage=y.pac\n");
 	CHECK(rig_up(rig, NULL));
 	CHECK(rig_plug(rig, p));
+	snprintf(line, sizeof(line), "%s/fdlctl __complete 2 arm --rule '' 2>&1", rig->build);
+	CHECK(bed_sh(rig->bed, 5000, ctl_out, sizeof(ctl_out), line) == 0 && told("fast x.pac") &&
+	      !strstr(ctl_out, "blanks"));
 	snprintf(line, sizeof(line), "%s/fdlctl __complete 1 rules '' 2>&1", rig->build);
 	CHECK(bed_sh(rig->bed, 5000, ctl_out, sizeof(ctl_out), line) == 0 && told("list") && told("check"));
 	snprintf(line, sizeof(line), "%s/fdlctl __complete 2 rules check '' 2>&1", rig->build);
@@ -412,6 +468,7 @@ static const struct rig_test tests[] = {
 	{ "rules of strangers are refused", trust },
 	{ "which rule a phone gets, and why not another", explain },
 	{ "what a job has learned of a phone, until it leaves", learned },
+	{ "a rule that turns out not to be for a phone gives way to the next", gives_way },
 	{ "fdlctl rules check with other files", offline },
 	{ "TAB", completion },
 };
