@@ -304,6 +304,26 @@ static void given_up(const char *profile)
 	work_end(&w);
 }
 
+/* What cannot be kept is not given up either. */
+static void not_kept(const char *profile)
+{
+	struct work_phone w;
+	struct work_job j = { 0 };
+	bool ran;
+
+	if (!work_begin(&w, profile, 30, NULL, "fail-read on miscdata")) {
+		ok(false, profile, "set up", "no phone");
+		return;
+	}
+	j.options.own = OWN_I_KNOW;
+	work_add(&j, "own", "EraseFlash2", "miscdata", 0, NULL);
+	ran = work_run(&w, &j);
+	ok(was_refused(&w, ran, &j, ERR_BACKUP_FAILED), profile, "what cannot be kept is not given up",
+	   told(&j));
+	work_done(&j);
+	work_end(&w);
+}
+
 /* ---- the table ------------------------------------------------------------------------------------ */
 
 static void learn(const char *profile, const char *faults, enum table_origin origin, const char *what)
@@ -730,6 +750,7 @@ int main(void)
 	for (size_t i = 0; i < sizeof(named) / sizeof(named[0]); i++) {
 		refusals(named[i]);
 		given_up(named[i]);
+		not_kept(named[i]);
 		learn(named[i], NULL, TABLE_GPT, "the table comes from the GPT");
 		new_table(named[i]);
 		everything(named[i]);
