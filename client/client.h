@@ -49,6 +49,12 @@ int client_open(struct client *c);
  * may be NULL. Negative errno with *error.
  */
 int client_ask(struct client *c, sd_bus_message *m, sd_bus_error *error, sd_bus_message **reply);
+/*
+ * The same for work of the stores (wait.c): kind and name as the bus shows it in StoreWork; says meanwhile
+ * how far it has come.
+ */
+int client_ask_long(struct client *c, sd_bus_message *m, const char *kind, const char *name,
+		    sd_bus_error *error, sd_bus_message **reply);
 /* Prints a failed call as words (or JSON) and gives its exit code: the row of the error table if the name is
  * ours. */
 int client_complain_bus(const struct client *c, const sd_bus_error *error, int r);
@@ -121,6 +127,10 @@ int text_width(const char *text);
 const char *padded(const char *text, int width);
 /* Wraps a text, cleaned, to the terminal's width (80 elsewhere) behind a prefix, which is ours. */
 void print_wrapped(FILE *to, const char *prefix, const char *text);
+/* "####------": so many cells and a NUL. */
+void print_bar(char *buf, size_t cells, double fraction);
+/* As much of the line, in place, as these columns hold: one that wraps would spoil a view. */
+const char *print_cut(char *line, int width);
 /* format_duration() for what is an estimate. */
 const char *duration_words(uint64_t usec, char *buf, size_t size);
 /* A text of several lines, each of them cleaned. */

@@ -57,15 +57,6 @@ static const char *place(const struct client *c, json_object *job, char *buf, si
 	return buf;
 }
 
-static void bar(char *buf, size_t cells, double fraction)
-{
-	size_t full = (size_t)(fraction * (double)cells);
-
-	memset(buf, '-', cells);
-	memset(buf, '#', MIN(full, cells));
-	buf[cells] = 0;
-}
-
 /* Why nothing seems to happen, counting down. */
 static void silence_line(json_object *job, json_object *progress, const char *what, uint64_t since, char *buf,
 			 size_t size)
@@ -110,7 +101,7 @@ static void progress_text(json_object *job, json_object *progress, uint64_t sinc
 		return;
 	}
 	/* on 80 columns what is being written is worth more than a long bar */
-	bar(cells, width < 100 ? BAR_CELLS / 2 : BAR_CELLS, fraction);
+	print_bar(cells, width < 100 ? BAR_CELLS / 2 : BAR_CELLS, fraction);
 	format_rate(prop_u64(progress, "Rate"), rate, sizeof(rate));
 	if (prop_u64(progress, "EtaUsec") == UNKNOWN_USEC) {
 		snprintf(buf, size, "[%s] %3.0f %%  %10s  %12s  %s", cells, fraction * 100, rate, "", what);
@@ -257,19 +248,6 @@ static void json_line(const struct client *c, const char *path, struct shown *s,
 	json_object_put(o);
 }
 
-/* As much as these columns hold: a line that wraps would spoil the view. */
-static const char *cut(char *line, int width)
-{
-	while (text_width(line) > width) {
-		size_t len = strlen(line) - 1;
-
-		while (len && ((unsigned char)line[len] & 0xc0) == 0x80) /* never a part of a character */
-			len--;
-		line[len] = '\0';
-	}
-	return line;
-}
-
 static unsigned live(const struct client *c, const char *const *paths, size_t count, struct shown *shown,
 		     unsigned lines)
 {
@@ -290,7 +268,7 @@ static unsigned live(const struct client *c, const char *const *paths, size_t co
 			      text, sizeof(text));
 		snprintf(line, sizeof(line), _("%-10s job %-4s %s"), place(c, job, where, sizeof(where)),
 			 prop_text(job, "Id"), text);
-		printf("\033[2K%s\n", cut(line, w.ws_col > 1 ? w.ws_col - 1 : 79));
+		printf("\033[2K%s\n", print_cut(line, w.ws_col > 1 ? w.ws_col - 1 : 79));
 		drawn++;
 	}
 	for (unsigned i = drawn; i < lines; i++)

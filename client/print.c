@@ -202,3 +202,24 @@ void print_lines(FILE *to, const char *text)
 		text += n + (text[n] == '\n');
 	}
 }
+
+void print_bar(char *buf, size_t cells, double fraction)
+{
+	size_t full = (size_t)(fraction * (double)cells);
+
+	memset(buf, '-', cells);
+	memset(buf, '#', MIN(full, cells));
+	buf[cells] = 0;
+}
+
+const char *print_cut(char *line, int width)
+{
+	while (text_width(line) > width) {
+		size_t len = strlen(line) - 1;
+
+		while (len && ((unsigned char)line[len] & 0xc0) == 0x80) /* never a part of a character */
+			len--;
+		line[len] = '\0';
+	}
+	return line;
+}

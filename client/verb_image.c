@@ -159,7 +159,7 @@ static int path_of(struct client *c, const char *name, char **path)
 	return *path ? 0 : error_entry(ERR_INTERNAL)->exit_code;
 }
 
-static int call_image(struct client *c, const char *path, const char *method)
+static int call_image(struct client *c, const char *path, const char *method, const char *kind)
 {
 	_cleanup_(sd_bus_error_free) sd_bus_error error = SD_BUS_ERROR_NULL;
 	_cleanup_(sd_bus_message_unrefp) sd_bus_message *m = NULL;
@@ -168,7 +168,8 @@ static int call_image(struct client *c, const char *path, const char *method)
 	if (r >= 0)
 		r = sd_bus_message_append(m, "a{sv}", 0);
 	if (r >= 0)
-		r = client_ask(c, m, &error, NULL);
+		r = client_ask_long(c, m, kind, prop_str(mirror_props(c, path, FDLD_IFACE_IMAGE), "Name"),
+				    &error, NULL);
 	return r < 0 ? client_complain_bus(c, &error, r) : 0;
 }
 
@@ -201,7 +202,8 @@ static int import(struct client *c, const char *file, const struct wish *wish)
 	if (r >= 0)
 		r = sd_bus_message_close_container(m);
 	if (r >= 0)
-		r = client_ask(c, m, &error, &reply);
+		r = client_ask_long(c, m, "import", wish->name ? wish->name : base_name(file), &error,
+				    &reply);
 	if (r >= 0)
 		r = sd_bus_message_read(reply, "o", &path);
 	return r < 0 ? client_complain_bus(c, &error, r) : show(c, path);
@@ -241,7 +243,7 @@ static int image(struct client *c, int argc, char **argv)
 		return rc;
 	if (!strcmp(what, "show"))
 		return show(c, path);
-	return call_image(c, path, !strcmp(what, "verify") ? "Verify" : "Remove");
+	return call_image(c, path, !strcmp(what, "verify") ? "Verify" : "Remove", what);
 }
 
 const struct verb verb_image = {

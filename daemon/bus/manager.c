@@ -59,6 +59,17 @@ static int append_counters(struct bus *bus, void *handle, sd_bus_message *m)
 	return r < 0 ? r : sd_bus_message_close_container(m);
 }
 
+static int append_chores(struct bus *bus, void *handle, sd_bus_message *m)
+{
+	struct chore_view v;
+	int r = sd_bus_message_open_container(m, 'a', "(sstt)");
+
+	(void)handle;
+	for (uint32_t i = 0; r >= 0 && station_chore(bus->station, i, &v); i++)
+		r = sd_bus_message_append(m, "(sstt)", v.kind, v.name, v.done, v.total);
+	return r < 0 ? r : sd_bus_message_close_container(m);
+}
+
 #define PROP(n, t, member, ...)                                                              \
 	{                                                                                    \
 		.name = n, .type = t, .offset = offsetof(struct values, member), __VA_ARGS__ \
@@ -73,6 +84,7 @@ static const struct bus_prop props[] = {
 	PROP("HistoryError", 's', history_error),
 	PROP("HistoryRebuilt", 't', history_rebuilt),
 	PROP("Counters", 'a', counters, .quiet = true, .append = append_counters),
+	PROP("StoreWork", 'a', counters, .quiet = true, .append = append_chores),
 	PROP("LoopStallMaxUsec", 't', stall, .quiet = true),
 };
 
@@ -138,6 +150,7 @@ static const sd_bus_vtable vtable[] = {
 	SD_BUS_PROPERTY("HistoryError", "s", bus_get, 0, CHANGES),
 	SD_BUS_PROPERTY("HistoryRebuilt", "t", bus_get, 0, CHANGES),
 	SD_BUS_PROPERTY("Counters", "a{st}", bus_get, 0, 0),
+	SD_BUS_PROPERTY("StoreWork", "a(sstt)", bus_get, 0, 0),
 	SD_BUS_PROPERTY("LoopStallMaxUsec", "t", bus_get, 0, 0),
 	SD_BUS_VTABLE_END,
 };

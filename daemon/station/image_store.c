@@ -333,6 +333,24 @@ static int make(struct station *st, struct chore **c, struct task **t, struct fa
 	return 0;
 }
 
+bool station_chore(const struct station *st, uint32_t index, struct chore_view *view)
+{
+	static const char *const kinds[] = { "import", "verify", "remove" };
+	const struct chore *c = st->chores;
+
+	for (; c && index; index--)
+		c = c->next;
+	if (!c)
+		return false;
+	*view = (struct chore_view){
+		.kind = kinds[c->task->kind],
+		.name = c->image ? c->image->name : c->task->work.name,
+		.done = atomic_load(&c->task->work.moved),
+		.total = c->image ? c->image->size : atomic_load(&c->task->work.total),
+	};
+	return true;
+}
+
 /* ---- what is asked for ---- */
 
 /* What every import has; takes fd. */

@@ -326,6 +326,14 @@ int station_remove_image(struct image *image, station_done_fn done, void *user, 
  */
 int station_verify_image(struct image *image, station_done_fn done, void *user, struct failure *why);
 
+/* What the stores are doing now, the latest first; false past the end. */
+struct chore_view {
+	const char *kind;     /* "import", "verify", "remove" */
+	const char *name;     /* of the package; of an import as it was asked for */
+	uint64_t done, total; /* bytes copied, read and checked; total 0: not known yet */
+};
+bool station_chore(const struct station *st, uint32_t index, struct chore_view *view);
+
 /* One entry of the package in flash order; index < view.entries. */
 struct image_entry {
 	const char *id, *type, *partition, *file; /* partition: name or address */

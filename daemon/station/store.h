@@ -70,6 +70,7 @@ struct store_work {
 	struct store *store;
 	void *user;		    /* whose work it is; not looked at here */
 	atomic_uint_fast64_t moved; /* bytes; grows while it lives */
+	atomic_uint_fast64_t total; /* what moved will be at the end; 0: not known yet (an archive) */
 	atomic_bool stop;	    /* ends it with Cancelled, leaving nothing */
 	/* import: */
 	int fd; /* taken over; closed by the caller of the work */

@@ -300,8 +300,10 @@ static int check_and_commit(struct import *in, struct failure *why)
 
 	if (!r)
 		r = package_parse(p, why);
-	if (!r)
+	if (!r) {
+		atomic_store(&work->total, atomic_load(&work->moved) + package_size(p));
 		r = package_check_told(p, &work->moved, &work->stop, why);
+	}
 	if (!r) {
 		fill_record(in, p);
 		pthread_mutex_lock(&in->store->mutex);
@@ -338,6 +340,7 @@ static int take_in(struct import *in, struct failure *why)
 		if (r == -ENOSPC || r == -EDQUOT)
 			r = why->error == ERR_NONE ? store_cannot(in, -r, why) : r;
 	} else {
+		atomic_store(&work->total, 2 * (uint64_t)st.st_size); /* copied, then checked */
 		r = early_name(in, (uint64_t)st.st_size, why);
 		if (!r)
 			r = reserve(in, (uint64_t)st.st_size, why);

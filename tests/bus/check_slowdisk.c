@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "tests/bus/authority.h"
+#include "tests/bus/ctl.h"
 #include "tests/bus/slowdisk.h"
 
 #define ERR(name) "org.fdld1.Error." name
@@ -235,11 +236,57 @@ static void slow_many(struct rig *rig)
 	rig_package_free(&pack);
 }
 
+/* What the stores are doing: one import of so many bytes in all. */
+static bool at_work(struct rig *rig, uint64_t *done)
+{
+	sd_bus_message *m = NULL;
+	const char *kind, *name;
+	uint64_t total;
+	bool good = rig_call(rig, 5000, &m, ROOT, "org.freedesktop.DBus.Properties", "Get", "ss", MANAGER,
+			     "StoreWork") &&
+		    sd_bus_message_enter_container(m, 'v', "a(sstt)") > 0 &&
+		    sd_bus_message_enter_container(m, 'a', "(sstt)") > 0 &&
+		    sd_bus_message_read(m, "(sstt)", &kind, &name, done, &total) > 0 &&
+		    !strcmp(kind, "import") && !strcmp(name, "package.pac") && total == 2 * pack.size &&
+		    sd_bus_message_at_end(m, 0) > 0;
+
+	sd_bus_message_unref(m);
+	return good;
+}
+
+static bool half_way(void *rig)
+{
+	uint64_t done = 0;
+
+	return at_work(rig, &done) && done > 0 && done < pack.size;
+}
+
+/* Half of it is there when the disk stops to answer: who waits sees that, and the rest once it goes on. */
+static void import_is_followed(struct rig *rig)
+{
+	struct ctl_run run;
+	uint64_t done;
+
+	slow = slowdisk_new();
+	rig_package(rig, &pack, "sc9863a", 50, 6000000); /* it is copied in pieces of 8 MiB */
+	CHECK(rig_up(rig, NULL));
+	slowdisk_reset(slow, pack.path);
+	slow->hold_read = pack.size / 2;
+	ctl_start_tty(rig, &run, NULL, "image import " SLOWDISK_FILE);
+	CHECK(rig_until(rig, 10000, half_way, rig));
+	CHECK(ctl_says(rig, &run, " %  ", 20000) && ctl_said(&run, "package.pac"));
+	slow->hold_read = UINT64_MAX;
+	CHECK(ctl_says(rig, &run, "Firmware", 20000));
+	CHECK(ctl_wait(rig, &run, 20000) == 0);
+	CHECK(!at_work(rig, &done));
+}
+
 static const struct rig_test tests[] = {
 	{ "a disk that does not answer: opening", slow_open },
 	{ "a disk that does not answer: reading", slow_read },
 	{ "a disk that does not answer: closing", slow_close },
 	{ "a disk that does not answer: many", slow_many },
+	{ "how far an import has come", import_is_followed },
 };
 
 int main(void)
