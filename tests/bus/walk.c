@@ -206,10 +206,14 @@ struct wanderer {
 /* What anybody may call: reading. Whatever is not here must be refused to a stranger. */
 static bool is_reading(const struct walk_method *method)
 {
-	static const char *const list[] = {
-		MANAGER ".GetSlot",	   MANAGER ".GetJob", MANAGER ".GetSettings",
-		MANAGER ".GetStoredImage", JOB ".Plan",	      JOB ".Wait"
-	};
+	static const char *const list[] = { MANAGER ".GetSlot",
+					    MANAGER ".GetJob",
+					    MANAGER ".GetSettings",
+					    MANAGER ".GetStoredImage",
+					    MANAGER ".GetRules",
+					    MANAGER ".ExplainRules",
+					    JOB ".Plan",
+					    JOB ".Wait" };
 	char name[128];
 
 	snprintf(name, sizeof(name), "%s.%s", method->iface, method->name);
