@@ -400,6 +400,41 @@ static void gives_way(struct rig *rig)
 	rig_package_free(&pack);
 }
 
+static bool begun(void *arg)
+{
+	struct rig *rig = arg;
+
+	return !strcmp(rig_get(rig, ROOT "/job/1", JOB, "Stage"), "flash") ||
+	       !strcmp(rig_get(rig, ROOT "/job/1", JOB, "State"), "succeeded");
+}
+
+/* A job keeps the rule it began with, whatever becomes of the files; the next phone gets what holds then. */
+static void while_flashing(struct rig *rig)
+{
+	struct phone_setup waits = { .faults = "late at end of l_modem for 3s" };
+	struct rig_phone *p = rig_phone(rig, "sc9863a", "1", &waits);
+	struct rig_package pack;
+
+	rig_package(rig, &pack, "sc9863a", 3, 4096);
+	conf_put(rig, RULES "10.conf", "[line]\nimage=line.pac\nend=stay\nlevel=verified\n");
+	CHECK(rig_up(rig, NULL));
+	CHECK(ctl(rig, 30000, "image import --name line.pac %s", pack.path) == 0);
+	CHECK(rig_plug(rig, p));
+	CHECK(ctl(rig, 10000, "arm --present 1-1") == 0);
+	CHECK(rig_until(rig, 60000, begun, rig));
+	conf_put(rig, RULES "10.conf", "[other]\nimage=nowhere.pac\n");
+	for (int i = 0; i < 3; i++)
+		CHECK(conf_reload(rig));
+	IN_FORCE("other");
+	CHECK(rig_expect(rig, 60000, ROOT "/job/1", JOB, "State", "succeeded"));
+	CHECK(!strcmp(rig_dict(rig, ROOT "/job/1", JOB, "Result", "level"), "verified"));
+	bed_phone_unplug(p->bp, true);
+	CHECK(rig_expect(rig, 10000, p->slot, SLOT, "State", "empty"));
+	CHECK(ctl(rig, 10000, "rules check 1-1") == ctl_code("NoSuchImage") &&
+	      told("[other]: flash nowhere.pac") && told(":1 armed"));
+	rig_package_free(&pack);
+}
+
 /* ---- fdlctl rules check, other files ------------------------------------------------ */
 
 static void offline(struct rig *rig)
@@ -469,6 +504,7 @@ static const struct rig_test tests[] = {
 	{ "which rule a phone gets, and why not another", explain },
 	{ "what a job has learned of a phone, until it leaves", learned },
 	{ "a rule that turns out not to be for a phone gives way to the next", gives_way },
+	{ "a reload while a job of a rule runs", while_flashing },
 	{ "fdlctl rules check with other files", offline },
 	{ "TAB", completion },
 };
