@@ -128,6 +128,11 @@ static void pass(const struct client *c, json_object *job, const char *where, js
 	char took[32];
 
 	format_duration(prop_u64(result, "duration_usec"), took, sizeof(took));
+	if (!*prop_str(result, "level")) { /* it has written nothing */
+		printf(_("%s  %s  job %s  %s, the phone is unchanged, %s\n"), tone(c, TONE_GOOD, _("PASS")),
+		       where, prop_text(job, "Id"), prop_text(job, "Kind"), took);
+		return;
+	}
 	printf(_("%s  %s  job %s  %s (%s), NV %s, %s\n"), tone(c, TONE_GOOD, _("PASS")), where,
 	       prop_text(job, "Id"), prop_text(result, "level"), prop_text(result, "leaves"),
 	       prop_text(result, "nv"), took);

@@ -10,7 +10,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "client/client.h"
+#include "client/ask.h"
 #include "client/package.h"
 #include "common/names.h"
 #include "common/util.h"
@@ -58,26 +58,13 @@ static int add(const char **list, size_t *count, size_t max, const char *value)
 	return 0;
 }
 
-static int seconds(const char *text, uint64_t *usec)
-{
-	char *end;
-	unsigned long n;
-
-	errno = 0;
-	n = strtoul(text, &end, 10);
-	if (errno || !*text || *end || n > 7ul * 86400)
-		return client_usage(N_("flash: '%s' is no number of seconds up to a week"), text);
-	*usec = n * 1000000u;
-	return 0;
-}
-
 static int take(struct flash_options *o, int opt)
 {
 	switch (opt) {
 	case 's': return add(o->slots, &o->slot_count, SLOTS_MAX, optarg);
 	case 'e': return add(o->only, &o->only_count, NAMES_MAX, optarg);
 	case 'x': return add(o->without, &o->without_count, NAMES_MAX, optarg);
-	case 'w': o->has_wait = true; return seconds(optarg, &o->wait_usec);
+	case 'w': o->has_wait = true; return ask_seconds(optarg, &o->wait_usec);
 	case 'a': o->all = true; break;
 	case 'n': o->dry_run = true; break;
 	case 'd': o->detach = true; break;
@@ -99,16 +86,6 @@ static int take(struct flash_options *o, int opt)
 }
 
 /* ---- the options as a{sv} ---- */
-
-static int put_string(sd_bus_message *m, const char *key, const char *value)
-{
-	return value ? sd_bus_message_append(m, "{sv}", key, "s", value) : 0;
-}
-
-static int put_flag(sd_bus_message *m, const char *key, bool value)
-{
-	return value ? sd_bus_message_append(m, "{sv}", key, "b", 1) : 0;
-}
 
 static int put_names(sd_bus_message *m, const char *key, const char *const *list, size_t count)
 {
@@ -133,9 +110,9 @@ static int put_names(sd_bus_message *m, const char *key, const char *const *list
 /* What belongs to the image: of OpenImage, and of a flash that brings its file. */
 static int put_image_options(sd_bus_message *m, const struct flash_options *o, const char *name)
 {
-	int r = put_string(m, "name", name);
+	int r = ask_text(m, "name", name);
 
-	return r < 0 ? r : put_flag(m, "accept_bad_crc", o->bad_crc);
+	return r < 0 ? r : ask_flag(m, "accept_bad_crc", o->bad_crc);
 }
 
 /* name: of the file; NULL: the image was opened before. */
@@ -148,25 +125,25 @@ static int put_options(sd_bus_message *m, const struct flash_options *o, const c
 	if (r >= 0)
 		r = put_names(m, "without", o->without, o->without_count);
 	if (r >= 0)
-		r = put_string(m, "repartition", o->repartition);
+		r = ask_text(m, "repartition", o->repartition);
 	if (r >= 0)
-		r = put_string(m, "level", o->level);
+		r = ask_text(m, "level", o->level);
 	if (r >= 0)
-		r = put_string(m, "end", o->end);
+		r = ask_text(m, "end", o->end);
 	if (r >= 0)
-		r = put_string(m, "nv", o->nv);
+		r = ask_text(m, "nv", o->nv);
 	if (r >= 0)
-		r = put_string(m, "nv_from", o->nv_from);
+		r = ask_text(m, "nv_from", o->nv_from);
 	if (r >= 0)
-		r = put_flag(m, "nv_not_this_phone", o->nv_other);
+		r = ask_flag(m, "nv_not_this_phone", o->nv_other);
 	if (r >= 0)
-		r = put_flag(m, "without_backup", o->without_backup);
+		r = ask_flag(m, "without_backup", o->without_backup);
 	if (r >= 0)
-		r = put_flag(m, "erase_all", o->erase_all);
+		r = ask_flag(m, "erase_all", o->erase_all);
 	if (r >= 0)
-		r = put_flag(m, "force_loaders", o->force_loaders);
+		r = ask_flag(m, "force_loaders", o->force_loaders);
 	if (r >= 0)
-		r = put_flag(m, "dry_run", o->dry_run);
+		r = ask_flag(m, "dry_run", o->dry_run);
 	if (r >= 0 && o->expect)
 		r = sd_bus_message_append(m, "{sv}", "expect_device", "o", o->expect);
 	if (r >= 0 && o->has_wait)
@@ -185,33 +162,6 @@ static const char *base_name(const char *path)
 
 /* ---- calls ---- */
 
-/*
- * Sends a call that was built with result r, waits as long as the answer takes (the daemon may be asking a
- * person for a password), and takes the object path that is the answer; the caller frees it. 0 or an exit
- * code.
- */
-static int call_for_path(struct client *c, sd_bus_message *m, int r, char **path)
-{
-	_cleanup_(sd_bus_error_free) sd_bus_error error = SD_BUS_ERROR_NULL;
-	_cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
-	const char *text;
-
-	if (r >= 0)
-		r = client_ask(c, m, &error, &reply);
-	if (r >= 0)
-		r = sd_bus_message_read(reply, "o", &text);
-	if (r < 0)
-		return client_complain_bus(c, &error, r);
-	*path = strdup(text);
-	return *path ? 0 : error_entry(ERR_INTERNAL)->exit_code;
-}
-
-static int manager_call(struct client *c, const char *method, sd_bus_message **m)
-{
-	return sd_bus_message_new_method_call(c->bus, m, FDLD_BUS_NAME, FDLD_PATH_ROOT, FDLD_IFACE_MANAGER,
-					      method);
-}
-
 /* What is flashed: a file, or the image that was made of it. */
 struct package_ref {
 	int fd;
@@ -222,7 +172,7 @@ struct package_ref {
 static int open_image(struct client *c, struct package_ref *p, const struct flash_options *o)
 {
 	_cleanup_(sd_bus_message_unrefp) sd_bus_message *m = NULL;
-	int r = manager_call(c, "OpenImage", &m);
+	int r = ask_manager(c, "OpenImage", &m);
 
 	if (r >= 0)
 		r = sd_bus_message_append(m, "h", p->fd);
@@ -232,7 +182,7 @@ static int open_image(struct client *c, struct package_ref *p, const struct flas
 		r = put_image_options(m, o, p->name);
 	if (r >= 0)
 		r = sd_bus_message_close_container(m);
-	return call_for_path(c, m, r, &p->image);
+	return ask_path(c, m, r, &p->image);
 }
 
 /* On this slot, or when it is NULL for the next phone on any. */
@@ -246,24 +196,14 @@ static int start_job(struct client *c, const struct package_ref *p, const char *
 		r = sd_bus_message_new_method_call(c->bus, &m, FDLD_BUS_NAME, slot, FDLD_IFACE_SLOT,
 						   p->image ? "FlashImage" : "Flash");
 	else
-		r = manager_call(c, p->image ? "FlashNextImage" : "FlashNext", &m);
+		r = ask_manager(c, p->image ? "FlashNextImage" : "FlashNext", &m);
 	if (r >= 0)
 		r = p->image ? sd_bus_message_append(m, "o", p->image) : sd_bus_message_append(m, "h", p->fd);
 	if (r >= 0 && !slot)
 		r = sd_bus_message_append(m, "ao", 0);
 	if (r >= 0)
 		r = put_options(m, o, p->image ? NULL : p->name);
-	return call_for_path(c, m, r, job);
-}
-
-static int find_slot(struct client *c, const char *name, char **slot)
-{
-	_cleanup_(sd_bus_message_unrefp) sd_bus_message *m = NULL;
-	int r = manager_call(c, "GetSlot", &m);
-
-	if (r >= 0)
-		r = sd_bus_message_append(m, "s", name);
-	return call_for_path(c, m, r, slot);
+	return ask_path(c, m, r, job);
 }
 
 /* Slots to flash: named ones, all ready ones, or none: the next phone. */
@@ -275,7 +215,7 @@ static int choose(struct client *c, const struct flash_options *o, char **slots,
 
 	*count = 0;
 	for (size_t i = 0; i < o->slot_count && !rc; i++) {
-		rc = find_slot(c, o->slots[i], &slots[*count]);
+		rc = ask_slot(c, o->slots[i], &slots[*count]);
 		*count += !rc;
 	}
 	if (rc || o->slot_count)

@@ -90,11 +90,12 @@ static const struct column {
 	{ "storage", 's' },	{ "level", 's' },
 	{ "leaves", 's' },	{ "nv", 's' },
 	{ "bytes_sent", 'n' },	{ "bytes_compared", 'n' },
-	{ "rate", 'n' },	{ "stage", 's' },
-	{ "step", 's' },	{ "entry", 's' },
-	{ "offset", 'n' },	{ "device_code", 'n' },
-	{ "detail", 's' },	{ "notes", 's' },
-	{ "host", 's' },	{ "version", 's' },
+	{ "bytes_read", 'n' },	{ "rate", 'n' },
+	{ "stage", 's' },	{ "step", 's' },
+	{ "entry", 's' },	{ "offset", 'n' },
+	{ "device_code", 'n' }, { "detail", 's' },
+	{ "notes", 's' },	{ "host", 's' },
+	{ "version", 's' },
 };
 
 /* Names come from packages: a spreadsheet must not take one for a formula. */

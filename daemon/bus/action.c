@@ -47,6 +47,8 @@ static const struct row {
 	{ FDLD_IFACE_MANAGER, "ExportBackup", ACTION_EXPORT_NV, demand_export, manager_export_backup },
 	{ FDLD_IFACE_SLOT, "Flash", ACTION_FLASH, demand_flash, slot_flash },
 	{ FDLD_IFACE_SLOT, "FlashImage", ACTION_FLASH, demand_flash_image, slot_flash_image },
+	{ FDLD_IFACE_SLOT, "Read", ACTION_READ_PHONE, demand_read, slot_read },
+	{ FDLD_IFACE_SLOT, "Reset", ACTION_READ_PHONE, demand_release_phone, slot_reset_phone },
 	{ FDLD_IFACE_SLOT, "Configure", ACTION_MANAGE_SLOTS, demand_slot, slot_configure },
 	{ FDLD_IFACE_SLOT, "ResetCounters", ACTION_MANAGE_SLOTS, demand_slot, slot_reset_counters },
 	{ FDLD_IFACE_SLOT, "Forget", ACTION_MANAGE_SLOTS, demand_slot, slot_call_forget },

@@ -5,7 +5,7 @@
 #include "common/util.h"
 
 struct values {
-	uint64_t number, arrived_at, first_transfer;
+	uint64_t number, arrived_at, first_transfer, kept_until;
 	const char *slot, *stage, *unit;
 	uint32_t bus_number, device_number;
 	uint16_t vendor, product;
@@ -21,6 +21,7 @@ static void fill(struct bus *bus, void *handle, void *out)
 	v->number = view.number;
 	v->arrived_at = view.arrived_at;
 	v->first_transfer = view.first_transfer_usec;
+	v->kept_until = view.kept_until_at;
 	v->slot = object_path(bus, view.slot);
 	v->stage = view.stage;
 	v->unit = view.unit;
@@ -37,12 +38,19 @@ static void fill(struct bus *bus, void *handle, void *out)
 		.name = n, .type = t, .offset = offsetof(struct values, member), __VA_ARGS__ \
 	}
 static const struct bus_prop props[] = {
-	PROP("Number", 't', number),	    PROP("Slot", 'o', slot),
-	PROP("VendorId", 'q', vendor),	    PROP("ProductId", 'q', product),
-	PROP("ArrivedAt", 't', arrived_at), PROP("Present", 'b', present),
-	PROP("BusNumber", 'u', bus_number), PROP("DeviceNumber", 'u', device_number),
-	PROP("Stage", 's', stage),	    PROP("ArrivalSeen", 'b', arrival_seen),
-	PROP("UnitId", 's', unit),	    PROP("FirstTransferUsec", 't', first_transfer, .quiet = true),
+	PROP("Number", 't', number),
+	PROP("Slot", 'o', slot),
+	PROP("VendorId", 'q', vendor),
+	PROP("ProductId", 'q', product),
+	PROP("ArrivedAt", 't', arrived_at),
+	PROP("Present", 'b', present),
+	PROP("BusNumber", 'u', bus_number),
+	PROP("DeviceNumber", 'u', device_number),
+	PROP("Stage", 's', stage),
+	PROP("ArrivalSeen", 'b', arrival_seen),
+	PROP("KeptUntil", 't', kept_until),
+	PROP("UnitId", 's', unit),
+	PROP("FirstTransferUsec", 't', first_transfer, .quiet = true),
 };
 
 #define CONST	SD_BUS_VTABLE_PROPERTY_CONST
@@ -60,6 +68,7 @@ static const sd_bus_vtable vtable[] = {
 	SD_BUS_PROPERTY("Stage", "s", bus_get, 0, CHANGES),
 	SD_BUS_PROPERTY("ArrivalSeen", "b", bus_get, 0, CONST),
 	SD_BUS_PROPERTY("UnitId", "s", bus_get, 0, CHANGES),
+	SD_BUS_PROPERTY("KeptUntil", "t", bus_get, 0, CHANGES),
 	SD_BUS_PROPERTY("FirstTransferUsec", "t", bus_get, 0, 0),
 	SD_BUS_VTABLE_END,
 };

@@ -167,6 +167,7 @@ enum action {
 	ACTION_MANAGE_SLOTS,
 	ACTION_REMOVE_IMAGE,
 	ACTION_ARM,
+	ACTION_READ_PHONE,
 };
 
 /*
@@ -209,6 +210,8 @@ int demand_image(struct call *call, struct demand *demand);
 int demand_import_loader(struct call *call, struct demand *demand);
 int demand_import_pair(struct call *call, struct demand *demand);
 int demand_arm(struct call *call, struct demand *demand);
+int demand_read(struct call *call, struct demand *demand);
+int demand_release_phone(struct call *call, struct demand *demand);
 int demand_slot(struct call *call, struct demand *demand);
 int demand_whole(struct call *call, struct demand *demand); /* of the service: only options */
 void demand_text(char *to, size_t room, const char *from);
@@ -276,6 +279,8 @@ int manager_backups_text(struct call *call);
 int manager_export_backup(struct call *call);
 int slot_flash(struct call *call);
 int slot_flash_image(struct call *call);
+int slot_read(struct call *call);
+int slot_reset_phone(struct call *call);
 int slot_configure(struct call *call);
 int slot_reset_counters(struct call *call);
 int slot_call_forget(struct call *call);
@@ -296,6 +301,8 @@ int loader_call_remove(struct call *call);
 #define OPTION_EXPECT  4u    /* of one slot */
 #define OPTION_FORCE   8u    /* of Cancel */
 #define OPTION_LOADER  16u   /* of loaders to be kept */
+#define OPTION_READ    32u   /* of a read */
+#define OPTION_RELEASE 64u   /* of Slot.Reset */
 #define OPTION_PLACE   1024u /* which jobs: of a slot, of a phone */
 #define OPTION_HISTORY 2048u /* which jobs otherwise */
 #define OPTION_LABEL   4096u /* of Slot.Configure */
@@ -315,6 +322,7 @@ struct options {
 	const char *origin; /* likewise; the message's */
 	struct arm_request arm;
 	const char *label, *note, *loader; /* NULL: not given; the message's */
+	bool power_off;
 };
 /*
  * Reads the a{sv} that comes next. Unknown, repeated, wrongly typed, or not among the allowed groups:
@@ -357,9 +365,14 @@ struct work_place {
 	bool import; /* it is about the store, and nobody will hold an image */
 	bool loader; /* with import: of loaders; source then has the descriptors, taken over */
 	struct loader_source source;
+	bool read;    /* without a package: areas, which are taken over with their descriptors */
+	bool release; /* the same: only ends what runs on the phone */
+	struct job_read *reads;
+	uint32_t read_count;
 	struct slot *slot;   /* NULL: */
 	struct slot **slots; /* taken over; may be NULL with slot_count 0: any */
 	uint32_t slot_count;
+	bool opens;	     /* work.c: an image is being opened for it */
 	struct image *image; /* NULL: the file's; else a reference that is taken over */
 	int fd;		     /* taken over; -1 with image */
 };

@@ -60,6 +60,8 @@ static int append_entries(struct job *job, sd_bus_message *m)
 		    (r = reply_entry(m, "verdict", 's', e.verdict)) >= 0 &&
 		    (r = reply_entry(m, "bytes_sent", 't', &e.bytes_sent)) >= 0 &&
 		    (r = reply_entry(m, "bytes_compared", 't', &e.bytes_compared)) >= 0 &&
+		    (r = reply_entry(m, "bytes_read", 't', &e.bytes_read)) >= 0 &&
+		    (r = reply_entry(m, "sha256", 's', e.sha256)) >= 0 &&
 		    (r = reply_entry(m, "note", 's', e.note)) >= 0)
 			r = sd_bus_message_close_container(m);
 	for (int i = 0; r >= 0 && i < 3; i++)
@@ -91,6 +93,7 @@ int job_append_result(struct bus *bus, void *handle, sd_bus_message *m)
 	     (r = reply_entry(m, "rom_version", 's', res.rom_version)) < 0 ||
 	     (r = reply_entry(m, "bytes_sent", 't', &res.bytes_sent)) < 0 ||
 	     (r = reply_entry(m, "bytes_compared", 't', &res.bytes_compared)) < 0 ||
+	     (r = reply_entry(m, "bytes_read", 't', &res.bytes_read)) < 0 ||
 	     (r = reply_entry(m, "duration_usec", 't', &res.duration_usec)) < 0 ||
 	     (res.last_confirmed[0] && (r = reply_entry(m, "last_confirmed", 's', res.last_confirmed)) < 0) ||
 	     (r = reply_strings(m, "notes", next_note, handle)) < 0 || (r = append_entries(handle, m)) < 0))

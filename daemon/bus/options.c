@@ -25,15 +25,16 @@ static const struct option {
 	{ "repartition", "s", OPTION_FLASH, AT(job.repartition), 0 },
 	{ "erase_all", "b", OPTION_FLASH, AT(job.erase_all), 0 },
 	{ "level", "s", OPTION_FLASH, AT(job.level), 0 },
-	{ "end", "s", OPTION_FLASH, AT(job.end), 0 },
+	{ "end", "s", OPTION_FLASH | OPTION_READ, AT(job.end), 0 },
 	{ "nv", "s", OPTION_FLASH, AT(job.nv), 0 },
 	{ "nv_from", "s", OPTION_FLASH, AT(job.nv_from), 0 },
 	{ "nv_not_this_phone", "b", OPTION_FLASH, AT(job.nv_not_this_phone), 0 },
 	{ "without_backup", "b", OPTION_FLASH, AT(job.without_backup), 0 },
-	{ "force_loaders", "b", OPTION_FLASH, AT(job.force_loaders), 0 },
+	{ "force_loaders", "b", OPTION_FLASH | OPTION_READ, AT(job.force_loaders), 0 },
 	{ "raw", "b", OPTION_FLASH, AT(job.raw), 0 },
 	{ "dry_run", "b", OPTION_FLASH, AT(dry_run), 0 },
-	{ "wait_usec", "t", OPTION_FLASH, AT(wait_usec), AT(wait_given) },
+	{ "wait_usec", "t", OPTION_FLASH | OPTION_READ | OPTION_RELEASE, AT(wait_usec), AT(wait_given) },
+	{ "power_off", "b", OPTION_RELEASE, AT(power_off), 0 },
 	{ "expect_device", "o", OPTION_EXPECT, AT(expect_device), AT(expect_given) },
 	{ "name", "s", OPTION_IMAGE | OPTION_LOADER, AT(image.name), 0 },
 	{ "accept_bad_crc", "b", OPTION_IMAGE, AT(image.accept_bad_crc), 0 },
@@ -59,7 +60,7 @@ static const struct option {
 	{ "present", "b", OPTION_ARM, AT(arm.present), 0 },
 	{ "label", "s", OPTION_LABEL, AT(label), 0 },
 	{ "note", "s", OPTION_LABEL, AT(note), 0 },
-	{ "loader", "s", OPTION_LABEL, AT(loader), 0 },
+	{ "loader", "s", OPTION_LABEL | OPTION_READ, AT(loader), 0 },
 };
 
 _Static_assert(ARRAY_SIZE(table) <= 64, "the bits of the keys that were seen fit a uint64_t");

@@ -37,6 +37,7 @@ static const char *const ids[] = {
 	[ACTION_MANAGE_SLOTS] = "org.fdld1.manage-slots",
 	[ACTION_REMOVE_IMAGE] = "org.fdld1.remove-image",
 	[ACTION_ARM] = "org.fdld1.arm",
+	[ACTION_READ_PHONE] = "org.fdld1.read-phone",
 };
 
 /* ---- a question's life ------------------------------------------------------------ */

@@ -35,6 +35,15 @@ static void close_sources(struct work_place *place)
 	place->loader = false;
 }
 
+static void place_free_reads(struct work_place *place)
+{
+	for (uint32_t i = 0; i < place->read_count; i++)
+		if (place->reads[i].fd >= 0)
+			close(place->reads[i].fd);
+	free(TAKE_PTR(place->reads));
+	place->read_count = 0;
+}
+
 static void work_free(struct work *work)
 {
 	struct bus *bus = work->bus;
@@ -53,6 +62,7 @@ static void work_free(struct work *work)
 	close_sources(&work->place);
 	if (work->place.image)
 		image_release(work->place.image);
+	place_free_reads(&work->place);
 	free(work->place.slots);
 	options_free(&work->options);
 	sd_bus_message_unref(work->m);
@@ -119,7 +129,7 @@ unsigned int work_pending(const struct bus *bus, uint32_t uid, bool flash)
 
 	for (const struct work *work = bus->works; work; work = work->next)
 		n += work->caller.uid == uid &&
-		     (flash ? work->place.flash : !work->image && !work->place.image && !work->place.import);
+		     (flash ? work->place.flash : work->place.opens && !work->image);
 	return n;
 }
 
@@ -139,9 +149,22 @@ static void ask_for_job(struct work *work)
 		.dry_run = options->dry_run,
 		.wait_given = options->wait_given,
 		.wait_usec = options->wait_usec,
+		.loader = work->image ? NULL : options->loader,
 	};
 
-	if (station_flash(work->bus->station, &request, on_job, work, &why) < 0)
+	int r;
+
+	if (work->place.read) {
+		request.reads = work->place.reads;
+		request.read_count = work->place.read_count;
+		work->place.read_count = 0; /* the descriptors are the station's */
+		r = station_read(work->bus->station, &request, on_job, work, &why);
+	} else if (work->place.release) {
+		r = station_release(work->bus->station, &request, options->power_off, on_job, work, &why);
+	} else {
+		r = station_flash(work->bus->station, &request, on_job, work, &why);
+	}
+	if (r < 0)
 		refuse(work, &why);
 }
 
@@ -324,6 +347,22 @@ int work_on_stored(struct call *call, bool verify)
 	return 1;
 }
 
+/* The option `loader` may be an image on the bus; any other name is the station's to find. */
+static int work_loader(struct work *work, struct failure *why)
+{
+	const char *name = work->options.loader;
+	struct image *image;
+
+	if (!name || *name != '/')
+		return 0;
+	image = object_handle(work->bus, KIND_IMAGE, name);
+	if (!image)
+		return failure_set(why, ERR_NO_SUCH_IMAGE, "%.200s", name);
+	image_hold(image);
+	work->place.image = image;
+	return 0;
+}
+
 int work_begin(struct call *call, struct work_place *place, unsigned int allowed)
 {
 	struct work *work = work_new(call, place);
@@ -335,16 +374,20 @@ int work_begin(struct call *call, struct work_place *place, unsigned int allowed
 		close_sources(place);
 		if (place->image)
 			image_release(place->image);
+		place_free_reads(place);
 		free(place->slots);
 		return -ENOMEM;
 	}
 	if (work_limit(work, &why) < 0)
 		goto refused;
+	work->place.opens = !place->image && !place->import && !place->read && !place->release;
 	if ((place->flash && client_may_begin(work->client, true, &why) < 0) ||
-	    (!place->image && !place->import && client_may_begin(work->client, false, &why) < 0) ||
+	    (work->place.opens && client_may_begin(work->client, false, &why) < 0) ||
 	    options_read(call->bus, call->m, allowed, &work->options, &why) < 0)
 		goto refused;
-	if (work->place.image) {
+	if (place->read && work_loader(work, &why) < 0)
+		goto refused;
+	if (work->place.image || place->read || place->release) {
 		work->image = TAKE_PTR(work->place.image);
 		ask_for_job(work);
 		return 1;

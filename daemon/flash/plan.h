@@ -175,7 +175,7 @@ struct plan_loader {
 struct plan {
 	enum plan_family family;
 	struct plan_options options;
-	const struct pac *pac; /* must outlive the plan */
+	const struct pac *pac; /* must outlive the plan; NULL: it needs none (plan_compile_end()) */
 	struct plan_loader fdl1, fdl2;
 	bool keep_charge; /* KEEP_CHARGE to FDL1 before the FDL2 START */
 	/* No entry has a partition name: addresses and ids, big-endian, 0x06 reads (old FDL2, feature phones,
@@ -237,6 +237,9 @@ int plan_backups_by_table(const struct plan *plan, const struct device_facts *fa
  */
 bool plan_loses_own(const struct plan_options *options, const struct pac *pac);
 
+/* A place of this name (empty: an address) holds data that only this one phone has, or may hold it. */
+bool plan_area_own(const char *name);
+
 #define PLAN_READS_MAX (TABLE_MAX + 2)
 
 /* One area to be read. */
@@ -293,6 +296,11 @@ int plan_compile_table(const struct pac *pac, const struct plan_options *options
  */
 int plan_compile_marks(const struct pac *pac, const struct plan_options *options, const struct mark *marks,
 		       uint32_t count, struct plan **out, struct failure *why);
+/*
+ * A plan that only ends what runs on the phone: of a loader that is there already, and without a package; a
+ * phone in its boot ROM is refused with NothingKept. end: reset or power off. plan_free().
+ */
+int plan_compile_end(enum end_action end, struct plan **out, struct failure *why);
 /* Something of the phone's storage is going to be changed: then backups, intent and gate come first. */
 bool plan_destroys(const struct plan *plan);
 

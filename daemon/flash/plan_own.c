@@ -16,6 +16,14 @@ static bool is_own(const char *name)
 	       !(partition_traits(name) & (PARTITION_NV | PARTITION_NV_TWIN));
 }
 
+bool plan_area_own(const char *name)
+{
+	/* an address, or all there is: whatever lies there */
+	if (!*name || !strcmp(name, "user_partition"))
+		return true;
+	return partition_class(name) == PARTITION_OWN || rule_is_nv_twin(name) || rule_is_runtime_nv(name);
+}
+
 /* Its content is read from the phone before and comes back. */
 static bool is_kept(const struct plan_options *options, const struct pac_item *items, size_t count,
 		    const char *partition)

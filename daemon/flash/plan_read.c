@@ -190,6 +190,32 @@ uint32_t plan_reads_of_table(const struct flash_table *t, const struct plan_save
 	return n;
 }
 
+int plan_compile_end(enum end_action end, struct plan **out, struct failure *why)
+{
+	struct plan *p = calloc(1, sizeof(*p));
+	int rc;
+
+	*out = NULL;
+	if (why)
+		memset(why, 0, sizeof(*why));
+	if (!p)
+		return failure_set(why, ERR_INTERNAL, "no memory for the plan");
+	p->family = PLAN_TWO_STAGE;
+	p->fdl1.item = p->fdl2.item = -1;
+	p->old_ids = true; /* nothing is asked about its table */
+	p->options.end = end;
+	p->options.repartition = REPARTITION_NEVER;
+	rc = end == END_STAY ? failure_set(why, ERR_INVALID_ARGS, "an end that is none")
+			     : plan_add_end(p, why);
+	if (rc) {
+		plan_blame(why);
+		plan_free(p);
+		return rc;
+	}
+	*out = p;
+	return 0;
+}
+
 int plan_fit_read(struct plan *to, const struct device_facts *facts, struct plan_step *s, struct failure *why)
 {
 	const struct flash_table *t = &facts->table;

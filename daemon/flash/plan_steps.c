@@ -51,7 +51,7 @@ struct plan_step *plan_add(struct plan *p, enum plan_op op)
 const struct pac_item *plan_item(const struct plan *p, int32_t item)
 {
 	size_t count;
-	const struct pac_item *items = pac_items(p->pac, &count);
+	const struct pac_item *items = p->pac ? pac_items(p->pac, &count) : NULL;
 
 	return item >= 0 && (size_t)item < count ? &items[item] : NULL;
 }

@@ -185,7 +185,7 @@ bool session_plain(const struct session *s)
 const struct pac_item *session_item(const struct session *s, int32_t item)
 {
 	size_t count = 0;
-	const struct pac_item *items = pac_items(s->plan->pac, &count);
+	const struct pac_item *items = s->plan->pac ? pac_items(s->plan->pac, &count) : NULL;
 
 	return item >= 0 && (size_t)item < count ? &items[item] : NULL;
 }

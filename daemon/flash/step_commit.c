@@ -29,6 +29,8 @@ static enum step_says resolve_next(struct session *s, struct ask *ask)
 		s->entries[i].step = i;
 	s->progress.entry_count = n;
 	total = s->resolved->bytes_to_send + s->resolved->bytes_to_verify + s->resolved->bytes_to_read;
+	if (s->resumed && !s->progress.bytes_done) /* the loaders were there */
+		total -= MIN(total, s->plan->fdl1.size + s->plan->fdl2.size);
 	/* guarded steps are decided: what they would have moved counts no more */
 	s->progress.bytes_total = MAX(s->progress.bytes_done, total);
 	return STEP_DONE;

@@ -11,6 +11,21 @@
 #define QUIET_OPEN    (200 * MSEC) /* old replies in the phone's FIFO: device-behaviour 17, F67 */
 #define QUIET_ANSWERS (150 * MSEC)
 
+/* The last loader of the plan, if the record says that it runs; of a plan without loaders whichever does. */
+static enum bsl_stage stayed_in(const struct session *s)
+{
+	const struct plan *p = s->plan;
+	bool first = !strcmp(s->config.record.stage, "fdl1"), last = !strcmp(s->config.record.stage, "fdl2");
+
+	if (p->fdl1.item < 0)
+		return last ? BSL_STAGE_FDL2 : first ? BSL_STAGE_FDL : BSL_STAGE_UNKNOWN;
+	if (!s->config.before)
+		return BSL_STAGE_UNKNOWN;
+	if (p->fdl2.item < 0)
+		return first ? BSL_STAGE_FDL : BSL_STAGE_UNKNOWN;
+	return last ? BSL_STAGE_FDL2 : BSL_STAGE_UNKNOWN;
+}
+
 /* What may be running there without escaping must not be probed: one byte crashes it (device-behaviour 18).
  */
 static enum step_says connect_begin(struct session *s)
@@ -22,8 +37,7 @@ static enum step_says connect_begin(struct session *s)
 		c->drained = true;
 		return STEP_ASK;
 	}
-	c->stayed = s->plan && s->config.before && rec->known && !rec->dirty &&
-		    !strcmp(rec->stage, s->plan->fdl2.item < 0 ? "fdl1" : "fdl2");
+	c->stayed = s->plan && rec->known && !rec->dirty && stayed_in(s) != BSL_STAGE_UNKNOWN;
 	if (!rec->known) {
 		s->ask.doing = DOING_DETECT;
 		return step_fail(s, ERR_STAGE_UNKNOWN,
@@ -58,7 +72,7 @@ static void go_on(struct session *s)
 	recall(s);
 	s->unknown_spent = true;
 	s->spoken = true;
-	session_where(s, s->plan->fdl2.item < 0 ? BSL_STAGE_FDL : BSL_STAGE_FDL2);
+	session_where(s, stayed_in(s));
 	if (s->config.record.plain_framing)
 		bsl_link_set_plain(s->link);
 	s->progress.plain_framing = s->config.record.plain_framing;
@@ -133,6 +147,8 @@ static enum step_says on_version(struct session *s, const struct answer *a)
 	session_where(s, BSL_STAGE_ROM);
 	if (!s->plan)
 		return STEP_DONE;
+	if (s->plan->fdl1.item < 0) /* there is nothing to load, and nothing to end */
+		return step_fail(s, ERR_NOTHING_KEPT, "the phone is in its boot ROM");
 	c->spoke = true;
 	return STEP_ASK;
 }
@@ -161,7 +177,7 @@ static enum step_says on_detected(struct session *s, const struct answer *a)
 		bsl_link_set_plain(s->link);
 		s->progress.plain_framing = true;
 	}
-	if (s->config.record.dirty && s->plan)
+	if (s->config.record.dirty && s->plan && s->plan->fdl1.item >= 0)
 		return step_diagnose(
 			s, SYMPTOM_STAYS, -1,
 			"FDL2 of a session that was broken off still runs, perhaps with half an image");

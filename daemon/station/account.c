@@ -66,8 +66,8 @@ static const struct text_field texts[] = {
 #member, offsetof(struct job_record, member), 0 \
 	}
 static const struct text_field numbers[] = {
-	NUM(created_at), NUM(started_at),     NUM(finished_at),
-	NUM(bytes_sent), NUM(bytes_compared), NUM(run_usec),
+	NUM(created_at),     NUM(started_at), NUM(finished_at), NUM(bytes_sent),
+	NUM(bytes_compared), NUM(bytes_read), NUM(run_usec),
 };
 
 static char *text_at(struct job_record *r, const struct text_field *f)
@@ -151,6 +151,10 @@ int records_result_text(const struct job_record *r, char **text, size_t *len)
 		kv_str(&kv, "entry", line);
 		if (e->usec) /* of the entry before */
 			kv_num(&kv, "entry_usec", e->usec);
+		if (e->bytes_read)
+			kv_num(&kv, "entry_read", e->bytes_read);
+		if (*e->sha256)
+			kv_str(&kv, "entry_sha256", e->sha256);
 	}
 	return finish(&kv, text, len);
 }
@@ -295,6 +299,10 @@ static void get_line(void *user, const char *key, char *value)
 		get_entry(r, value);
 	else if (!strcmp(key, "entry_usec") && r->entry_count)
 		r->entries[r->entry_count - 1].usec = kv_u64(value, 0);
+	else if (!strcmp(key, "entry_read") && r->entry_count)
+		r->entries[r->entry_count - 1].bytes_read = kv_u64(value, 0);
+	else if (!strcmp(key, "entry_sha256") && r->entry_count)
+		kv_copy(r->entries[r->entry_count - 1].sha256, sizeof(r->entries[0].sha256), value);
 }
 
 static int get_file(int dir, const char *name, const char *what, struct job_record *r)

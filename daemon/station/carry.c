@@ -24,6 +24,7 @@ static void carried_unref(struct carried *c)
 	record_sink_close(&c->intent);
 	for (int i = 0; i < CARRY_BACKUPS; i++)
 		record_sink_close(&c->backup[i]);
+	sinks_unref(c->sinks);
 	package_unref(c->reader.package);
 	records_unref(c->records);
 	free(c);
@@ -38,7 +39,10 @@ int carry_init(struct runner *r)
 		return -ENOMEM;
 	atomic_init(&s->refs, 1);
 	s->records = records_ref(r->st->records);
-	s->reader.package = package_ref(r->job->image->package);
+	if (r->job->image)
+		s->reader.package = package_ref(r->job->image->package);
+	if (r->job->sinks)
+		s->sinks = sinks_ref(r->job->sinks);
 	record_sink_init(&s->intent, r->job->number, "intent");
 	for (int i = 0; i < CARRY_BACKUPS; i++)
 		record_sink_init(&s->backup[i], r->job->number, "");
@@ -79,6 +83,8 @@ void carry_free(struct runner *r)
 	worker_forget(c->reading);
 	worker_forget(c->writing);
 	worker_forget(c->noting);
+	if (c->shared)
+		sinks_stop(c->shared->sinks);
 	leave(c->reader, c->reader_lost);
 	leave(c->writer, c->writer_lost);
 	for (int i = 0; i < CARRY_LENT; i++)
@@ -227,6 +233,8 @@ static bool locate(struct runner *r, struct fetch *f)
 	f->at = f->offset;
 	switch (s->kind) {
 	case SOURCE_ITEM:
+		if (!r->job->image)
+			return false;
 		items = pac_items(package_pac(r->job->image->package), &count);
 		if (s->index >= count || f->offset > items[s->index].size ||
 		    f->len > items[s->index].size - f->offset)
@@ -332,7 +340,7 @@ void carry_turn(struct runner *r)
 
 /* ---- keeping ---- */
 
-enum keeping_kind { KEEP_STORE, KEEP_SYNC, KEEP_IDENTITY, KEEP_NOTE };
+enum keeping_kind { KEEP_STORE, KEEP_SYNC, KEEP_OUT, KEEP_OUT_END, KEEP_IDENTITY, KEEP_NOTE };
 
 struct keeping {
 	struct runner *runner;
@@ -344,6 +352,7 @@ struct keeping {
 	struct port_note note;
 	uint32_t index;
 	bool backup;
+	uint64_t stall_usec;
 	size_t len;
 	int result;
 	struct failure why;
@@ -358,6 +367,11 @@ static void keep_run(void *arg)
 	switch (k->kind) {
 	case KEEP_STORE: k->result = record_sink_append(rec, k->sink, k->bytes, k->len, &k->why); break;
 	case KEEP_SYNC: k->result = record_sink_sync(rec, k->sink, &k->why); break;
+	case KEEP_OUT:
+		k->result = sinks_write(k->carried->sinks, k->index, k->bytes, k->len, k->stall_usec,
+					&k->why);
+		break;
+	case KEEP_OUT_END: k->result = sinks_finish(k->carried->sinks, k->index, &k->why); break;
 	case KEEP_IDENTITY: k->result = records_write_identity(rec, k->job, k->unit, k->slot, &k->why); break;
 	case KEEP_NOTE: k->result = records_port_write(rec, &k->note); break;
 	}
@@ -422,7 +436,11 @@ static void keep_done(void *arg, int status)
 		return;
 	}
 	r->carry.writing = NULL;
-	if (status < 0) {
+	if (status < 0 && (k->kind == KEEP_OUT || k->kind == KEEP_OUT_END)) {
+		r->carry.writer_lost = true;
+		failure_set(&why, ERR_TARGET_FAILED, "it has not answered for %d s",
+			    (int)(r->st->set.store_usec / 1000000));
+	} else if (status < 0) {
 		r->carry.writer_lost = true;
 		failure_set(&why, ERR_STORE_FAILED, "job/%" PRIu64 ": the disk has not answered for %d s",
 			    k->job, (int)(r->st->set.store_usec / 1000000));
@@ -454,7 +472,8 @@ static void keep(struct runner *r, struct keeping *k)
 		k->runner = r;
 		k->job = r->job->number;
 		k->carried = carried_ref(r->carry.shared);
-		call.deadline = loop_now() + r->st->set.store_usec;
+		/* a pipe's own patience ends first */
+		call.deadline = loop_now() + r->st->set.store_usec * (k->kind == KEEP_OUT ? 2 : 1);
 		err = worker_submit(r->carry.writer, &call, &r->carry.writing);
 		if (!err)
 			return;
@@ -472,7 +491,8 @@ void carry_store(struct runner *r)
 	struct failure why = { 0 };
 	struct keeping *k;
 
-	if (sink->kind == SINK_READ || (backup && (sink->index >= CARRY_BACKUPS || !*sink->name)) ||
+	if ((sink->kind == SINK_READ && !s->sinks) ||
+	    (backup && (sink->index >= CARRY_BACKUPS || !*sink->name)) ||
 	    (store && r->w.store.len > SESSION_CHUNK)) {
 		failure_set(&why, ERR_INTERNAL, "nothing to store to: sink %d/%u", (int)sink->kind,
 			    sink->index);
@@ -482,6 +502,9 @@ void carry_store(struct runner *r)
 	k = calloc(1, sizeof(*k) + (store ? r->w.store.len : 0));
 	if (k) {
 		k->kind = store ? KEEP_STORE : KEEP_SYNC;
+		if (sink->kind == SINK_READ)
+			k->kind = store ? KEEP_OUT : KEEP_OUT_END;
+		k->stall_usec = r->st->set.store_usec;
 		k->sink = backup ? &s->backup[sink->index] : &s->intent;
 		k->index = sink->index;
 		k->backup = backup;

@@ -10,7 +10,7 @@
 #include "station/history_inner.h"
 
 #define APPLICATION 0x66646c64 /* "fdld", for file(1) */
-#define VERSION	    1
+#define VERSION	    2
 #define BUSY_MSEC   10000
 
 /* ---- columns ---- */
@@ -62,6 +62,7 @@ const struct history_column history_columns[] = {
 	NUM(run_usec, run_usec),
 	NUM(bytes_sent, bytes_sent),
 	NUM(bytes_compared, bytes_compared),
+	NUM(bytes_read, bytes_read),
 	{ "notes", 'n', 0 },
 };
 const size_t history_column_count = ARRAY_SIZE(history_columns);
@@ -207,7 +208,7 @@ static int make_tables(struct history_db *db, struct failure *why)
 		sql + n, sizeof(sql) - n,
 		");"
 		"CREATE TABLE entry(job INTEGER, n INTEGER, op TEXT, entry TEXT, verdict TEXT, bytes_sent INTEGER, "
-		"bytes_compared INTEGER, usec INTEGER, note TEXT, PRIMARY KEY(job, n)) WITHOUT ROWID;"
+		"bytes_compared INTEGER, bytes_read INTEGER, sha256 TEXT, usec INTEGER, note TEXT, PRIMARY KEY(job, n)) WITHOUT ROWID;"
 		"CREATE TABLE note(name TEXT PRIMARY KEY, value INTEGER) WITHOUT ROWID;"
 		"CREATE INDEX job_slot ON job(slot, job); CREATE INDEX job_unit ON job(unit, job);"
 		"CREATE INDEX job_error ON job(error, job); CREATE INDEX job_finished ON job(finished_at);"
@@ -249,7 +250,7 @@ static int prepare_all(struct history_db *db, struct failure *why)
 	snprintf(sql + n, sizeof(sql) - n, ")");
 	r = prepare(db, sql, &db->put, why);
 	if (!r)
-		r = prepare(db, "INSERT INTO entry VALUES(?,?,?,?,?,?,?,?,?)", &db->put_entry, why);
+		r = prepare(db, "INSERT INTO entry VALUES(?,?,?,?,?,?,?,?,?,?,?)", &db->put_entry, why);
 	if (!r)
 		r = prepare(db, "DELETE FROM job WHERE job=?", &db->drop, why);
 	return r ? r : prepare(db, "DELETE FROM entry WHERE job=?", &db->drop_entries, why);
@@ -400,8 +401,10 @@ static int put_entries(struct history_db *db, const struct job_record *r, struct
 		sqlite3_bind_text(s, 5, e->verdict, -1, SQLITE_STATIC);
 		sqlite3_bind_int64(s, 6, (int64_t)e->bytes_sent);
 		sqlite3_bind_int64(s, 7, (int64_t)e->bytes_compared);
-		sqlite3_bind_int64(s, 8, (int64_t)e->usec);
-		sqlite3_bind_text(s, 9, e->note, -1, SQLITE_STATIC);
+		sqlite3_bind_int64(s, 8, (int64_t)e->bytes_read);
+		sqlite3_bind_text(s, 9, e->sha256, -1, SQLITE_STATIC);
+		sqlite3_bind_int64(s, 10, (int64_t)e->usec);
+		sqlite3_bind_text(s, 11, e->note, -1, SQLITE_STATIC);
 		ret = run(db, s, why);
 	}
 	return ret;

@@ -152,8 +152,9 @@ static void put_value(FILE *out, sqlite3_stmt *row, int column, const char *name
 
 static int put_steps(struct history_db *db, sqlite3_stmt *steps, int64_t job, FILE *out, struct failure *why)
 {
-	static const char *const names[] = { "op",   "entry", "verdict", "bytes_sent", "bytes_compared",
-					     "usec", "note" };
+	static const char *const names[] = { "op",	   "entry",	     "verdict",
+					     "bytes_sent", "bytes_compared", "bytes_read",
+					     "sha256",	   "usec",	     "note" };
 	const char *comma = "";
 	int rc;
 
@@ -210,7 +211,7 @@ int history_select(struct history_db *db, const struct history_filter *filter, F
 	if (rc == SQLITE_OK)
 		rc = sqlite3_prepare_v2(
 			db->sql,
-			"SELECT n,op,entry,verdict,bytes_sent,bytes_compared,usec,note FROM entry "
+			"SELECT n,op,entry,verdict,bytes_sent,bytes_compared,bytes_read,sha256,usec,note FROM entry "
 			"WHERE job=? ORDER BY n",
 			-1, &steps, NULL);
 	for (int i = 0; i < t.binds && rc == SQLITE_OK; i++)

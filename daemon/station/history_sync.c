@@ -175,14 +175,14 @@ static void compare_row(struct comparing *c, sqlite3_stmt *row, const struct job
 
 static void entry_text(const struct record_entry *e, char *buf, size_t size)
 {
-	snprintf(buf, size, "%s %s %s %" PRIu64 " %" PRIu64 " %" PRIu64 " %s", e->op, e->entry, e->verdict,
-		 e->bytes_sent, e->bytes_compared, e->usec, e->note);
+	snprintf(buf, size, "%s %s %s %" PRIu64 " %" PRIu64 " %" PRIu64 " %s %" PRIu64 " %s", e->op, e->entry,
+		 e->verdict, e->bytes_sent, e->bytes_compared, e->bytes_read, e->sha256, e->usec, e->note);
 }
 
 static int compare_entries(struct comparing *c, sqlite3_stmt *rows, const struct job_record *r,
 			   struct failure *why)
 {
-	char files[320];
+	char files[448];
 	uint32_t n = 0;
 	int rc;
 
@@ -249,8 +249,8 @@ int history_compare(struct history_db *db, struct records *rec, const struct his
 	if (rc == SQLITE_OK)
 		rc = sqlite3_prepare_v2(
 			db->sql,
-			"SELECT op||' '||entry||' '||verdict||' '||bytes_sent||' '||bytes_compared||' '||usec||"
-			"' '||note FROM entry WHERE job=? ORDER BY n",
+			"SELECT op||' '||entry||' '||verdict||' '||bytes_sent||' '||bytes_compared||' '||bytes_read||"
+			"' '||sha256||' '||usec||' '||note FROM entry WHERE job=? ORDER BY n",
 			-1, &entries, NULL);
 	if (rc != SQLITE_OK)
 		r = history_db_fail(db, rc, why);

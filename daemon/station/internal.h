@@ -18,6 +18,7 @@
 #include "station/pace.h"
 #include "station/package.h"
 #include "station/records.h"
+#include "station/sink.h"
 #include "station/slotbook.h"
 #include "station/station.h"
 #include "station/store.h"
@@ -137,6 +138,13 @@ struct device {
 		bool bound_taken;
 		struct slot_bound bound;
 	} arm;
+	struct device_facts *before; /* what its last session has learned; NULL: not known */
+	/* a job has left it in a loader: keep.c */
+	bool kept;
+	struct image
+		*kept_image;	/* whose loaders run there; NULL: not known since a restart of the service */
+	uint64_t kept_until;	/* monotonic; STATION_FOREVER: for good */
+	uint64_t kept_until_at; /* the same by the wall clock */
 };
 
 struct slot *slot_get(struct station *st, const char *id); /* made and announced if new; NULL: no memory */
@@ -151,6 +159,11 @@ bool slot_suspect(const struct slot *slot);
 /* The watcher's events. */
 void device_arrived(void *user, const struct usb_arrival *arrival);
 void device_left(void *user, const struct usb_arrival *arrival);
+/* keep.c: what is kept running on a phone between two jobs. */
+/* image: whose loaders run there, NULL: as it was; before: what was learned, taken over, may be NULL */
+void device_keep(struct device *device, struct image *image, struct device_facts *before);
+void device_busy(struct device *device); /* a job has it: how long it is kept is told when that ends */
+void device_expire(struct station *st, uint64_t now, uint64_t *next);
 /* The phone is gone for good: announced, forgotten. */
 void device_remove(struct device *device);
 void device_told(struct device *device);
@@ -207,7 +220,8 @@ struct job {
 	struct station *st;
 	uint64_t number;
 	enum job_state state;
-	struct image *image;
+	struct image *image;  /* NULL: it needs none */
+	struct sinks *sinks;  /* of a read */
 	struct plan *plan;    /* NULL after the end */
 	struct slot **places; /* where it may run; count 0: anywhere */
 	uint32_t place_count;
@@ -264,6 +278,18 @@ struct job {
 int job_from_record(struct station *st, struct job_record *record, bool old, const char *unstored);
 /* Its result is not on the disk: said on the job, and in the log when it has ended. */
 void job_unstored(struct job *job, const char *why);
+/* What a job is to be made of. */
+struct job_wish {
+	const struct job_request *request;
+	const char *kind;
+	struct plan_options options;
+	struct plan_read *reads; /* request->read_count of them; taken over */
+	struct sinks *sinks;	 /* a reference, taken over */
+	bool release;		 /* it only ends what runs on the phone */
+};
+/* Compiles, numbers and admits it, as station_flash() says. Takes what the wish holds, also when it fails. */
+int job_ask(struct station *st, const struct job_wish *wish, station_job_fn done, void *user,
+	    struct failure *why);
 bool job_may_use(const struct job *job, const struct slot *slot);
 void job_state(struct job *job, enum job_state state, const char *queued_for);
 void job_told(struct job *job);	    /* job_view() shows something new */

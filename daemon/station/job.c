@@ -19,6 +19,9 @@ struct asking {
 	struct package *package;
 	struct image *image; /* looked at on the loop only */
 	struct plan_options options;
+	struct plan_read *reads; /* of a read */
+	uint32_t read_count;
+	bool release; /* only ends what runs there */
 	struct plan *plan;
 	struct failure why;
 	int result;
@@ -81,6 +84,7 @@ static void job_free(struct job *job)
 	strings_free(job->doubts, job->doubt_count);
 	plan_free(job->plan);
 	rules_unref(job->rules);
+	sinks_unref(job->sinks);
 	job_record_clear(&job->record);
 	free(job->places);
 	free(job->step_usec);
@@ -148,7 +152,13 @@ static void ask_run(void *arg)
 	struct asking *a = arg;
 	struct job_record *r = &a->job->record;
 
-	a->result = plan_compile(package_pac(a->package), &a->options, &a->plan, &a->why);
+	if (a->release)
+		a->result = plan_compile_end(a->options.end, &a->plan, &a->why);
+	else if (a->read_count)
+		a->result = plan_compile_read(package_pac(a->package), &a->options, a->reads, a->read_count,
+					      &a->plan, &a->why);
+	else
+		a->result = plan_compile(package_pac(a->package), &a->options, &a->plan, &a->why);
 	if (!a->result)
 		a->result = records_new_job(a->records, &r->number, &a->why);
 	if (!a->result)
@@ -164,6 +174,7 @@ static void ask_release(void *arg)
 	plan_free(a->plan);
 	package_unref(a->package);
 	records_unref(a->records);
+	free(a->reads);
 	free(a);
 }
 
@@ -192,7 +203,8 @@ static void ask_done(void *arg, int status)
 	if (status < 0)
 		a->result = failure_set(&a->why, ERR_INTERNAL, "%s", strerror(-status));
 	if (a->result < 0) {
-		image_release(a->image);
+		if (a->image)
+			image_release(a->image);
 		a->done(a->user, NULL, &a->why);
 		station_poke(st);
 		return;
@@ -202,7 +214,7 @@ static void ask_done(void *arg, int status)
 	job->plan = TAKE_PTR(a->plan);
 	job->image = a->image;
 	job_take_plan(job, job->plan, false);
-	job->pace.total = job->plan->bytes_to_send + job->plan->bytes_to_verify;
+	job->pace.total = job->plan->bytes_to_send + job->plan->bytes_to_verify + job->plan->bytes_to_read;
 	job->born_usec = job->wait_since = loop_now();
 	job->wait_until = job->wait_usec > STATION_FOREVER - job->wait_since
 				  ? STATION_FOREVER
@@ -237,9 +249,9 @@ static int refuse_now(struct station *st, const struct job_request *q, struct fa
 		return failure_set(why, ERR_DEVICE_CHANGED, "device %" PRIu64 " was expected in %s, %s",
 				   q->expect_device, q->slot->id,
 				   q->slot->device ? "another one is there" : "there is none");
-	if (q->image->leaving || q->image->told_gone)
+	if (q->image && (q->image->leaving || q->image->told_gone))
 		return failure_set(why, ERR_NO_SUCH_IMAGE, "it is being removed");
-	if (q->image->state == IMAGE_BAD) {
+	if (q->image && q->image->state == IMAGE_BAD) {
 		if (why)
 			*why = q->image->failure;
 		return -error_entry(q->image->failure.error)->err;
@@ -268,10 +280,21 @@ static int refuse_now(struct station *st, const struct job_request *q, struct fa
 	return 0;
 }
 
-static struct job *job_from_request(struct station *st, const struct job_request *q)
+static void name_image(struct job_record *r, const struct image *image)
+{
+	const struct pac_header *h = pac_header(package_pac(image->package));
+
+	kv_copy(r->image_name, sizeof(r->image_name), image->name);
+	kv_copy(r->product, sizeof(r->product), h->product);
+	kv_copy(r->firmware, sizeof(r->firmware), h->product_version);
+	kv_copy(r->digest, sizeof(r->digest), image->digest);
+	kv_copy(r->fdl1, sizeof(r->fdl1), package_loader(image->package, 1));
+	kv_copy(r->fdl2, sizeof(r->fdl2), package_loader(image->package, 2));
+}
+
+static struct job *job_from_request(struct station *st, const struct job_request *q, const char *kind)
 {
 	struct job *job = calloc(1, sizeof(*job));
-	const struct pac_header *h = pac_header(package_pac(q->image->package));
 	struct job_record *r;
 
 	if (!job)
@@ -295,15 +318,9 @@ static struct job *job_from_request(struct station *st, const struct job_request
 		job->place_count = q->slot_count;
 	}
 	kv_copy(job->sender, sizeof(job->sender), q->caller.name);
-	kv_copy(r->kind, sizeof(r->kind), q->dry_run ? "dry-run" : "flash");
+	kv_copy(r->kind, sizeof(r->kind), kind);
 	kv_copy(r->leaves, sizeof(r->leaves), "unchanged");
 	kv_copy(r->slot, sizeof(r->slot), q->slot ? q->slot->id : "");
-	kv_copy(r->image_name, sizeof(r->image_name), q->image->name);
-	kv_copy(r->product, sizeof(r->product), h->product);
-	kv_copy(r->firmware, sizeof(r->firmware), h->product_version);
-	kv_copy(r->digest, sizeof(r->digest), q->image->digest);
-	kv_copy(r->fdl1, sizeof(r->fdl1), package_loader(q->image->package, 1));
-	kv_copy(r->fdl2, sizeof(r->fdl2), package_loader(q->image->package, 2));
 	kv_copy(r->host, sizeof(r->host), st->host);
 	kv_copy(r->version, sizeof(r->version), FDLD_VERSION);
 	if (q->rule) {
@@ -313,37 +330,40 @@ static struct job *job_from_request(struct station *st, const struct job_request
 	}
 	if (q->note)
 		(void)job_record_note(r, q->note);
+	if (q->image)
+		name_image(r, q->image);
 	r->uid = q->caller.uid;
 	r->created_at = station_wall();
 	return job;
 }
 
-int station_flash(struct station *st, const struct job_request *request, station_job_fn done, void *user,
-		  struct failure *why)
+int job_ask(struct station *st, const struct job_wish *wish, station_job_fn done, void *user,
+	    struct failure *why)
 {
 	struct worker_call call = { .run = ask_run, .done = ask_done, .release = ask_release };
-	struct plan_options options;
+	const struct job_request *q = wish->request;
+	struct job *job;
 	struct asking *a;
-	int r;
+	int r = refuse_now(st, q, why);
 
-	r = options_translate(&request->options, &st->set, &options, why);
-	if (!r)
-		r = refuse_now(st, request, why);
-	if (r < 0)
-		return r;
-	a = calloc(1, sizeof(*a));
-	if (!a)
-		return failure_set(why, ERR_INTERNAL, "out of memory");
-	a->job = job_from_request(st, request);
-	if (!a->job) {
+	a = r < 0 ? NULL : calloc(1, sizeof(*a));
+	job = a ? job_from_request(st, q, wish->kind) : NULL;
+	if (!job) {
 		free(a);
-		return failure_set(why, ERR_INTERNAL, "out of memory");
+		free(wish->reads);
+		sinks_unref(wish->sinks);
+		return r < 0 ? r : failure_set(why, ERR_INTERNAL, "out of memory");
 	}
-	options.accept_bad_crc = request->image->accept_bad_crc;
+	job->sinks = wish->sinks;
+	a->job = job;
 	a->st = st;
-	a->options = options;
-	a->image = request->image;
-	a->package = package_ref(request->image->package);
+	a->options = wish->options;
+	a->reads = wish->reads;
+	a->read_count = wish->reads ? q->read_count : 0;
+	a->release = wish->release;
+	a->image = q->image;
+	if (q->image)
+		a->package = package_ref(q->image->package);
 	a->records = records_ref(st->records);
 	a->done = done;
 	a->user = user;
@@ -353,9 +373,22 @@ int station_flash(struct station *st, const struct job_request *request, station
 		ask_release(a);
 		return failure_set(why, ERR_INTERNAL, "%s", strerror(-r));
 	}
-	image_hold(request->image);
+	if (q->image)
+		image_hold(q->image);
 	st->asking++;
 	return 0;
+}
+
+int station_flash(struct station *st, const struct job_request *request, station_job_fn done, void *user,
+		  struct failure *why)
+{
+	struct job_wish wish = { .request = request, .kind = request->dry_run ? "dry-run" : "flash" };
+	int r = options_translate(&request->options, &st->set, &wish.options, why);
+
+	if (r < 0)
+		return r;
+	wish.options.accept_bad_crc = request->image->accept_bad_crc;
+	return job_ask(st, &wish, done, user, why);
 }
 
 /* ---- cancel, expiry ---- */

@@ -66,10 +66,12 @@ static void finished(struct job *job)
 		slot_counted(job->slot, &job->record);
 	pace_finish(&job->pace, !strcmp(how, "succeeded"));
 	plan_free(TAKE_PTR(job->plan));
+	sinks_unref(TAKE_PTR(job->sinks));
 	job_moved(job);
 	job_told(job);
 	EMIT(st, job_finished, job);
-	image_release(TAKE_PTR(job->image));
+	if (job->image)
+		image_release(TAKE_PTR(job->image));
 	station_told(st);
 	station_poke(st);
 }
@@ -170,10 +172,12 @@ static void take_entries(struct job *job, const struct session_result *res)
 		const struct entry_result *from = &res->entries[i];
 		struct record_entry *to = &r->entries[r->entry_count];
 		const struct plan_step *step;
+		uint64_t sum_of;
 
 		if (from->step >= res->resolved->step_count)
 			continue;
 		step = &res->resolved->step[from->step];
+
 		kv_copy(to->entry, sizeof(to->entry), step->target);
 		kv_copy(to->op, sizeof(to->op), plan_op_name(step->op));
 		kv_copy(to->verdict, sizeof(to->verdict), verdict_name(from->verdict));
@@ -181,6 +185,10 @@ static void take_entries(struct job *job, const struct session_result *res)
 		to->bytes_sent = from->bytes_sent;
 		to->bytes_compared = from->bytes_compared;
 		to->usec = from->step < job->step_count ? job->step_usec[from->step] : 0;
+		to->bytes_read = from->bytes_read;
+		if (step->op == OP_READ)
+			kv_copy(to->sha256, sizeof(to->sha256), sinks_sum(job->sinks, step->sink, &sum_of));
+		r->bytes_read += from->bytes_read;
 		r->bytes_sent += from->bytes_sent;
 		r->bytes_compared += from->bytes_compared;
 		r->entry_count++;
@@ -232,7 +240,8 @@ void job_end_session(struct job *job, const struct session *session, const struc
 {
 	const struct session_result *res = session_result(session);
 	struct job_record *r = &job->record;
-	const struct pac_body *body = package_body(job->image->package);
+	const struct pac_body *body = job->image ? package_body(job->image->package) : NULL;
+	bool destroys = plan_destroys(job->plan);
 	size_t need;
 
 	kv_copy(r->result, sizeof(r->result),
@@ -241,7 +250,7 @@ void job_end_session(struct job *job, const struct session *session, const struc
 				 : "failed");
 	if (!res->pass)
 		r->failure = res->failure;
-	if (res->pass)
+	if (res->pass && destroys)
 		kv_copy(r->level, sizeof(r->level),
 			res->level == LEVEL_VERIFIED  ? "verified"
 			: res->level == LEVEL_SAMPLED ? "sampled"

@@ -83,7 +83,9 @@ void job_take_progress(struct job *job, const struct session *session)
 		job_time_step(job);
 	job->at = *p;
 	job->at_serial = p->serial;
-	pace_update(&job->pace, loop_now(), p->bytes_done, p->bytes_total);
+	/* how much there is to read, only the phone's table tells: until then loaders are not most of the way
+	 */
+	pace_update(&job->pace, loop_now(), job->sinks && !res->resolved ? 0 : p->bytes_done, p->bytes_total);
 	if (res->resolved && !job->resolved)
 		job_take_plan(job, res->resolved, true);
 	if (entry || (told && !job->entry_bytes))
@@ -279,6 +281,7 @@ void job_result(const struct job *job, struct job_result *result)
 		.rom_version = r->rom_version,
 		.bytes_sent = r->bytes_sent,
 		.bytes_compared = r->bytes_compared,
+		.bytes_read = r->bytes_read,
 		.duration_usec = r->started_at && r->finished_at > r->started_at
 					 ? r->finished_at - r->started_at
 					 : 0,
@@ -304,6 +307,8 @@ bool job_entry(const struct job *job, uint32_t index, struct job_entry *entry)
 		.verdict = e->verdict,
 		.bytes_sent = e->bytes_sent,
 		.bytes_compared = e->bytes_compared,
+		.bytes_read = e->bytes_read,
+		.sha256 = e->sha256,
 		.note = e->note,
 	};
 	return true;

@@ -38,6 +38,8 @@ static void start(struct job *job)
 	job->granted = false;
 	job->record.started_at = station_wall();
 	job->run_since = job->step_since = loop_now();
+	if (job->device)
+		device_busy(job->device);
 	job_state(job, JOB_RUNNING, "");
 	if (runner_start(job, &why) < 0)
 		job_end_failed(job, &why);

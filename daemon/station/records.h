@@ -78,6 +78,8 @@ struct record_entry {
 	uint64_t bytes_sent, bytes_compared;
 	uint64_t usec; /* that it took, waits of the phone included; 0 not measured */
 	char note[96];
+	uint64_t bytes_read;
+	char sha256[65]; /* of what was read, hex; "" none */
 };
 
 struct record_backup {
@@ -102,7 +104,7 @@ struct job_record {
 	uint64_t created_at, started_at, finished_at; /* usec since 1970 */
 	uint64_t run_usec; /* from its first touch of the phone to its end, by a clock that nobody sets */
 	struct failure failure;
-	uint64_t bytes_sent, bytes_compared;
+	uint64_t bytes_sent, bytes_compared, bytes_read;
 	char last_confirmed[128];
 	bool nv_owed, nv_written_back;
 	uint64_t settled[RECORD_SETTLED_MAX]; /* jobs whose owed backup this one has returned to its phone */

@@ -85,8 +85,9 @@ void runner_feed(struct runner *r, struct session_input *in)
 		not_silent(r);
 	}
 	job_take_progress(r->job, r->session);
+	/* what only reads leaves nothing half done: whatever cuts it off, a loader can be spoken to again */
 	if (w->kind != WANT_DONE)
-		note(r, true);
+		note(r, plan_destroys(r->job->plan));
 	runner_take(r);
 }
 
@@ -403,8 +404,41 @@ static void runner_free(struct runner *r)
 	runner_stream_drop(r);
 	carry_free(r);
 	session_free(r->session);
+	free(r->before);
 	free(r->held);
 	free(r);
+}
+
+/* It ended before its time for a reason that is not the phone's: what runs there is as it was. */
+static bool ours(enum error_id error)
+{
+	enum error_fault fault = error_entry(error)->fault;
+
+	return fault == FAULT_CALLER || fault == FAULT_PACKAGE || fault == FAULT_STATION;
+}
+
+/* What a job has left running there, and is not to go by itself. */
+static bool stays(const struct runner *r)
+{
+	const struct port_note *n = &r->slot->note;
+	const struct plan *plan = r->job->plan;
+	bool single = plan->fdl1.item >= 0 && plan->fdl2.item < 0;
+
+	return r->slot->note_known && !n->dirty && !strcmp(n->stage, single ? "fdl1" : "fdl2");
+}
+
+/* For the next session; a copy, or what this one was given. */
+static struct device_facts *learned(struct runner *r)
+{
+	const struct session_result *res = r->started ? session_result(r->session) : NULL;
+	struct device_facts *copy;
+
+	if (r->before && !(res && res->pass))
+		return TAKE_PTR(r->before);
+	copy = res && res->facts ? malloc(sizeof(*copy)) : NULL;
+	if (copy)
+		*copy = *res->facts;
+	return copy;
 }
 
 /* Step by step, each called again when the one before it is over: pipe closed, last note written, told. */
@@ -423,7 +457,8 @@ static void finish(struct runner *r)
 		const struct session_result *res = session_result(r->session);
 
 		/* whom a rule did not want was not in the middle of anything */
-		note(r, !res->pass && res->failure.error != ERR_RULE_NOT_MET);
+		note(r, !res->pass && res->failure.error != ERR_RULE_NOT_MET &&
+				(plan_destroys(job->plan) || !ours(res->failure.error)));
 		leaving |= res->pass && (job->dry_run || job->plan->options.end != END_STAY);
 	}
 	write_note(r);
@@ -431,6 +466,8 @@ static void finish(struct runner *r)
 		return;
 	if (d && leaving)
 		d->spent = true; /* nobody else takes it on its way out */
+	else if (d && stays(r))
+		device_keep(d, job->image, learned(r));
 	job->runner = NULL;
 	if (r->started)
 		job_end_session(job, r->session, r->carry.backups, r->carry.backup_count);
@@ -463,6 +500,7 @@ int runner_start(struct job *job, struct failure *why)
 		config.record.dirty = r->slot->note.dirty;
 		kv_copy(config.record.stage, sizeof(config.record.stage), r->slot->note.stage);
 	}
+	config.before = r->before = TAKE_PTR(d->before);
 	r->deadline = loop_timer_new(r->st->loop, on_deadline, r);
 	r->late = loop_timer_new(r->st->loop, on_late, r);
 	r->look = loop_timer_new(r->st->loop, on_look, r);

@@ -24,6 +24,7 @@ struct carried {
 	atomic_bool warming;		     /* the reader thread is told to */
 	atomic_bool hurry;		     /* a read waits behind them */
 	struct record_sink intent;	     /* writer thread */
+	struct sinks *sinks;		     /* writer thread; NULL: not a read */
 	struct record_sink backup[CARRY_BACKUPS];
 };
 
@@ -72,6 +73,7 @@ struct runner {
 	struct slot *slot;
 	struct session *session;
 	struct carry carry;
+	struct device_facts *before; /* of the device: lent to the session, which may outlive that */
 
 	struct usb_pipe *pipe;
 	enum pipe_state pipe_state;

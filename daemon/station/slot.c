@@ -58,6 +58,7 @@ void slot_free_all(struct station *st)
 		struct device *d = st->devices;
 
 		st->devices = d->next;
+		free(d->before);
 		free(d);
 	}
 	while (st->slots) {
@@ -164,6 +165,10 @@ static void stage_from_note(struct device *device)
 	slot->note_known = records_port_read(device->st->records, slot->id, arrival->busnum, arrival->devnum,
 					     &slot->note);
 	/* whose plugging has started us, or who waited while we were started anew: as good as seen */
+	if (slot->note_known && !slot->note.dirty && !strcmp(slot->note.stage, "fdl2")) {
+		kv_copy(device->stage, sizeof(device->stage), slot->note.stage);
+		device_keep(device, NULL, NULL);
+	}
 	device->seen = arrival->later && records_port_untouched(device->st->records, slot->id,
 								arrival->busnum, arrival->devnum);
 }
@@ -255,6 +260,9 @@ void device_remove(struct device *device)
 	armed_gone(device);
 	if (slot->device == device)
 		slot->device = NULL;
+	device->kept = false;
+	if (device->kept_image)
+		image_release(TAKE_PTR(device->kept_image));
 	EMIT(st, device_removed, device);
 	for (struct job *j = st->jobs; j; j = j->next)
 		if (j->device == device) {
@@ -266,6 +274,7 @@ void device_remove(struct device *device)
 		at = &(*at)->next;
 	if (*at)
 		*at = device->next;
+	free(device->before);
 	free(device);
 	station_told(st);
 	station_poke(st);
@@ -287,6 +296,7 @@ void device_view(const struct device *device, struct device_view *view)
 		.stage = device->stage,
 		.unit = device->unit,
 		.first_transfer_usec = device->first_transfer_usec,
+		.kept_until_at = device->kept ? device->kept_until_at : 0,
 	};
 }
 

@@ -70,6 +70,7 @@ static void look(void *arg)
 	queue_run(st);
 	armed_look(st);
 	job_expire(st, loop_now(), &next);
+	device_expire(st, loop_now(), &next);
 	next = MIN(next, queue_again(st));
 	next = MIN(next, armed_again(st));
 	loop_timer_at(st->timer, next);

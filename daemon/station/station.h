@@ -197,6 +197,8 @@ struct device_view {
 	const char *stage;	      /* "unknown", "rom", "fdl1", "fdl2" */
 	const char *unit;	      /* first 8 hex digits of its identity, once a job has read it */
 	uint64_t first_transfer_usec; /* udev event to first transfer of the latest job */
+	uint64_t
+		kept_until_at; /* a loader is kept running there for the next command; 0: no, or a job runs */
 };
 void device_view(const struct device *device, struct device_view *view);
 struct device *station_device(const struct station *st, uint64_t number);
@@ -358,8 +360,20 @@ struct job_options {
 	bool erase_all, nv_not_this_phone, without_backup, force_loaders, raw;
 };
 
+/* One area to be read into a descriptor. */
+struct job_read {
+	const char *target; /* name of a partition; or "0x80000003": a flash address, or a number that stands
+			       for one */
+	uint64_t offset;    /* first byte of it */
+	uint64_t size;	    /* bytes; 0: to its end */
+	int fd;		    /* a file, a pipe or a socket, open for writing */
+};
+#define JOB_READS_MAX 64
+
 struct job_request {
-	struct image *image;
+	struct image *image; /* NULL, of a read: */
+	const char *loader;  /* a pair of the store or else a stored package, by name or digest; NULL or "":
+				what  runs on the phone already, else as station_loader() chooses */
 	struct job_options options;
 	struct station_caller caller;
 	struct slot *slot;	   /* the place; or NULL and: */
@@ -371,6 +385,9 @@ struct job_request {
 	struct rules *rules;
 	const char *note; /* for its result; NULL: none */
 	bool dry_run;	  /* load, learn, resolve, reset; nothing is written */
+	/* station_read() only: */
+	const struct job_read *reads;
+	uint32_t read_count;
 	bool wait_given;
 	uint64_t wait_usec; /* for a phone to come: 0 = not at all; without wait_given 600 s */
 };
@@ -386,12 +403,27 @@ typedef void (*station_job_fn)(void *user, struct job *job, const struct failure
  */
 int station_flash(struct station *st, const struct job_request *request, station_job_fn done, void *user,
 		  struct failure *why);
+/*
+ * Asks for areas of the phone in request->slot, which is not NULL: of the image only the loaders are used,
+ * and none of them where a loader of an earlier job still runs. Takes the descriptors, on success and on
+ * failure. Of the options `end` (default: stay) and `force_loaders` count. The phone is not changed. As
+ * station_flash(); besides InvalidArgs (a descriptor, an area), NoLoader, LoaderAmbiguous, LoaderMismatch.
+ */
+int station_read(struct station *st, const struct job_request *request, station_job_fn done, void *user,
+		 struct failure *why);
+/* Restarts the phone of request->slot (power_off: switches it off) out of the loader in which a job has left
+ * it. As station_flash(); of the request slot, caller, expect_device and wait count. */
+int station_release(struct station *st, const struct job_request *request, bool power_off,
+		    station_job_fn done, void *user, struct failure *why);
+/* An area of this name holds data that only this one phone has (NV, identity, calibration), or may hold it.
+ */
+bool station_area_own(const char *target);
 /* A flash of it with these options would replace data, other than NV, that only this one phone has. */
 bool image_loses_own(const struct image *image, const struct job_options *options);
 
 struct job_view {
 	uint64_t number;
-	const char *kind;  /* "flash", "dry-run" */
+	const char *kind;  /* "flash", "dry-run", "read", "reset", "power-off" */
 	const char *state; /* "waiting-for-device", "queued", "running", "succeeded", "failed", "cancelled",
 			      "interrupted" */
 	bool ended;
@@ -446,14 +478,15 @@ struct job_result {
 	const char *last_confirmed;	   /* of an interrupted job: text of the last confirmed entry */
 	const char *unit;		   /* canonical identity, "" unknown: not for logs */
 	const char *storage, *rom_version; /* as far as told */
-	uint64_t bytes_sent, bytes_compared, duration_usec;
+	uint64_t bytes_sent, bytes_compared, bytes_read, duration_usec;
 	uint32_t notes, entries;
 };
 void job_result(const struct job *job, struct job_result *result);
 const char *job_note(const struct job *job, uint32_t index); /* "" past the end */
 struct job_entry {
 	const char *entry, *op, *verdict; /* "not-run", "acknowledged", "verified", "failed" */
-	uint64_t bytes_sent, bytes_compared;
+	uint64_t bytes_sent, bytes_compared, bytes_read;
+	const char *sha256; /* of what was read; "" none */
 	const char *note;
 };
 bool job_entry(const struct job *job, uint32_t index, struct job_entry *entry);

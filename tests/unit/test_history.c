@@ -113,9 +113,9 @@ static uint64_t new_job(struct place *p)
 
 static void end_job(struct place *p, uint64_t n, const struct made *m)
 {
-	struct record_entry entries[] = { { "boot", "write", "acknowledged", 4096, 0, 1500, "" },
+	struct record_entry entries[] = { { "boot", "write", "acknowledged", 4096, 0, 1500, "", 0, "" },
 					  { "nv \"a\"\\", "write", "verified", 512, 512, 0,
-					    "a note | with a bar" } };
+					    "a note | with a bar", 0, "" } };
 	struct job_record r = { .number = n,
 				.kind = "flash",
 				.level = "acknowledged",
@@ -304,10 +304,10 @@ static void test_everything_is_in_it(void **state)
 		"\"image\":\"a \\\"name\\\" \\u0001 \xc3\xa4.pac\"",
 		"\"digest\":\"00112233445566778899\",\"fdl1\":\"f1\",\"fdl2\":\"f2\",\"uid\":1000",
 		"\"host\":\"station\",\"version\":\"0.1.0\"",
-		"\"run_usec\":2000000,\"bytes_sent\":4608,\"bytes_compared\":512",
+		"\"run_usec\":2000000,\"bytes_sent\":4608,\"bytes_compared\":512,\"bytes_read\":0",
 		"\"notes\":\"first\\u000asecond\",\"rate\":2560,",
 		("\"steps\":[{\"n\":0,\"op\":\"write\",\"entry\":\"boot\",\"verdict\":\"acknowledged\",\"bytes_sent\":4096,"
-		 "\"bytes_compared\":0,\"usec\":1500,\"note\":\"\"},{\"n\":1,"),
+		 "\"bytes_compared\":0,\"bytes_read\":0,\"sha256\":\"\",\"usec\":1500,\"note\":\"\"},{\"n\":1,"),
 		"\"note\":\"a note | with a bar\"}]}\n",
 	};
 	for (size_t i = 0; i < ARRAY_SIZE(parts); i++)
