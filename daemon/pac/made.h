@@ -91,6 +91,17 @@ const struct made_extent *made_map(const struct made *m, size_t *count);
  */
 int made_seal(struct made *m, struct failure *why);
 
+#define MADE_NV_ITEMS 16
+
+/*
+ * The list of a package for an NV image that comes alone: of the items that are known to be a phone's own
+ * (calibration, IMEI, Bluetooth, band, simlock, test results) those that this image has, to be kept from the
+ * phone. Only the IMEI has to be in the phone. Goes into made_scheme.nv, with nv_backup. 0 and *count, or
+ * PackageNv (no valid NV image), PackageReadFailed, Internal.
+ */
+int made_nv_items(const struct source *image, struct scheme_nv_item out[MADE_NV_ITEMS], size_t *count,
+		  struct failure *why);
+
 /*
  * A table as XML: a <Partitions> element with one row a line, as packages have it; saved to a file it is what
  * made_table_parse() takes. *text is malloc'd, NUL-terminated; *len without the NUL. 0, or -ENOMEM.

@@ -304,6 +304,40 @@ static void given_up(const char *profile)
 	work_end(&w);
 }
 
+/* An NV image from a file: what is the phone's own stays, the rest is the file's; the phone's copy as it is
+ * goes back. */
+static void nv_alone(const char *profile)
+{
+	struct scheme_nv_item items[MADE_NV_ITEMS];
+	struct work_phone w;
+	struct work_job j = { 0 };
+	struct source source;
+	struct failure why = { 0 };
+	bool ran;
+
+	if (!work_begin(&w, profile, 31, NULL, NULL)) {
+		ok(false, profile, "set up", "no phone");
+		return;
+	}
+	source = source_memory(w.sc.nv_package, w.sc.nv_len);
+	ran = !made_nv_items(&source, items, &j.scheme.nvs, &why);
+	j.scheme.nv = items;
+	j.scheme.nv_backup = true;
+	j.options = (struct plan_options){ .own = OWN_REFUSE, .end = END_STAY };
+	work_add(&j, "NV", by_number(&w) ? "NV" : "NV_COMM", w.sc.nv_name[0] ? w.sc.nv_name : NULL,
+		 w.sc.nv_name[0]			? 0
+		 : w.sc.profile->second == PHONE_SINGLE ? 0xfe000003
+							: 0x90000001,
+		 &source);
+	j.part[0].size = 0x4000;
+	ran = ran && work_run(&w, &j);
+	ok(was_passed(&w, ran, &j) && !strcmp(j.o.nv, "kept") &&
+		   scenario_kept(&w.sc, w.phone, true, name_text, sizeof(name_text)),
+	   profile, "NV from a file keeps what is the phone's own", j.o.pass ? name_text : told(&j));
+	work_done(&j);
+	work_end(&w);
+}
+
 /* What cannot be kept is not given up either. */
 static void not_kept(const char *profile)
 {
@@ -747,6 +781,8 @@ int main(void)
 		one_partition(all[i]);
 	for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++)
 		measured(all[i]);
+	for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++)
+		nv_alone(all[i]);
 	for (size_t i = 0; i < sizeof(named) / sizeof(named[0]); i++) {
 		refusals(named[i]);
 		given_up(named[i]);

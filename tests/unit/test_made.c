@@ -417,6 +417,43 @@ static void tables_of_files(void **state)
 	free(xml);
 }
 
+/* Of what may be a phone's own, what this image has. */
+static void an_nv_image_alone_gets_a_list(void **state)
+{
+	static const uint16_t without[] = { NV_ID_BLUETOOTH, 0x19A };
+	struct compose_nv nv_spec = { .seed = 3, .without = without, .without_count = 2 };
+	struct scheme_nv_item items[MADE_NV_ITEMS];
+	struct failure why = { 0 };
+	struct source src;
+	size_t len, count;
+	uint8_t *image = compose_nv(&nv_spec, &len);
+	bool imei = false;
+
+	(void)state;
+	src = source_memory(image, len);
+	assert_int_equal(made_nv_items(&src, items, &count, &why), 0);
+	assert_true(count >= 3);
+	for (size_t i = 0; i < count; i++) {
+		assert_true(items[i].backup);
+		assert_true(items[i].id != NV_ID_BLUETOOTH && items[i].id != 0x19A);
+		assert_int_equal(items[i].carry_on, items[i].id != NV_ID_IMEI);
+		imei |= items[i].id == NV_ID_IMEI;
+	}
+	assert_true(imei);
+	src.size = 7;
+	assert_true(made_nv_items(&src, items, &count, &why) < 0);
+	assert_int_equal(why.error, ERR_PACKAGE_NV);
+	memset(image, 0x5a, len);
+	src.size = len;
+	assert_true(made_nv_items(&src, items, &count, &why) < 0);
+	assert_int_equal(why.error, ERR_PACKAGE_NV);
+	assert_int_equal(count, 0);
+	src.read_at = broken;
+	assert_true(made_nv_items(&src, items, &count, &why) < 0);
+	assert_int_equal(why.error, ERR_PACKAGE_READ_FAILED);
+	free(image);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -427,6 +464,7 @@ int main(void)
 		cmocka_unit_test(what_cannot_be_one_is_refused),
 		cmocka_unit_test(tables_go_to_text_and_back),
 		cmocka_unit_test(tables_of_files),
+		cmocka_unit_test(an_nv_image_alone_gets_a_list),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
