@@ -272,6 +272,13 @@ struct readout_state {
 	bool synced;
 };
 
+struct first_state {
+	struct reader r;
+	bool set;
+	uint8_t sent[4], got[4];
+	size_t have;
+};
+
 struct end_state {
 	enum { END_SEND, END_DEPARTURE, END_OVER } at;
 	bool acked;
@@ -401,6 +408,7 @@ struct session {
 		struct verify_state verify;
 		struct readout_state readout;
 		struct end_state end;
+		struct first_state first;
 	} st;
 	struct table_state table; /* also used within repartition */
 	struct feed feed;
@@ -475,7 +483,7 @@ extern const struct step_kind step_connect, step_load_fdl1, step_exec_fdl1, step
 	step_load_fdl2, step_exec_fdl2, step_setup, step_uid, step_owed, step_table, step_backup,
 	step_resolve, step_gate, step_check, step_merge, step_intent, step_journal, step_erase_all,
 	step_erase, step_repartition, step_enable, step_write, step_write_nv, step_restore, step_change,
-	step_verify, step_read, step_reset, step_power_off;
+	step_first_mode, step_verify, step_read, step_reset, step_power_off;
 
 /* session_flow.c */
 const struct step_kind *flow_next(struct session *s);

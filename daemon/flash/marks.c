@@ -51,7 +51,7 @@ const char *mark_target(const struct mark *m)
 {
 	if (m->target[0])
 		return m->target;
-	return m->kind == MARK_VERITY ? "vbmeta" : "misc";
+	return m->kind == MARK_VERITY ? "vbmeta" : m->kind == MARK_FIRST_MODE ? "miscdata" : "misc";
 }
 
 /* ---- what is started next ---- */
@@ -217,6 +217,7 @@ int mark_apply(const struct mark *m, uint8_t *bytes, size_t len, struct failure 
 	case MARK_BOOT: return apply_boot(m->value, bytes, len, why);
 	case MARK_SLOT: return apply_slot(m->value, bytes, len, why);
 	case MARK_VERITY: return apply_verity(m->value, bytes, len, why);
+	case MARK_FIRST_MODE: break; /* the phone's loader writes it */
 	}
 	return failure_set(why, ERR_INVALID_ARGS, "no such mark");
 }

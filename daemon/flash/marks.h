@@ -17,8 +17,13 @@
 #define MARK_BYTES_MAX (8u << 20) /* of the partition that is changed */
 
 enum mark_kind {
-	MARK_BOOT,   /* what is started next: value is enum boot_mark; in misc */
-	MARK_SLOT,   /* the slot that is tried first: value 'a' or 'b'; in misc */
+	MARK_BOOT, /* what is started next: value is enum boot_mark; in misc */
+	MARK_SLOT, /* the slot that is tried first: value 'a' or 'b'; in misc */
+	/*
+	 * The mode of the first start after flashing, 0 (normal) to 255: the loader has a command for it and
+	 * keeps it in miscdata (MARK_FIRST_AT). Alone in its plan.
+	 */
+	MARK_FIRST_MODE,
 	MARK_VERITY, /* dm-verity: value 0 off, 1 on; in vbmeta (vbmeta_a and vbmeta_b, one mark each) */
 };
 
@@ -34,6 +39,9 @@ struct mark {
 	int value;
 	char target[40]; /* partition; empty: "misc", or "vbmeta" */
 };
+
+#define MARK_FIRST_AT	 0x2420u /* in miscdata: 4 bytes, little-endian, MARK_FIRST_MAGIC + mode */
+#define MARK_FIRST_MAGIC 0x53464D00u
 
 /* The partition a mark stands in. */
 const char *mark_target(const struct mark *m);

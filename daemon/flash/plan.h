@@ -80,6 +80,7 @@ enum plan_op {
 	OP_RESTORE,	 /* backed-up file, verbatim (never NV) */
 	OP_ENABLE_WRITE, /* 0x1B, only when the phone asked for it (WriteProtected) */
 	OP_CHANGE,	 /* marks in a partition: its content as read before, changed (marks.h) */
+	OP_FIRST_MODE,	 /* the loader's command for the mode of the first start; read back at once */
 	OP_VERIFY,	 /* read back and compare what OP at index `of` wrote */
 	OP_READ,	 /* an area into the caller's sink; only in plans that destroy nothing */
 	OP_RESET,

@@ -19,12 +19,35 @@ static int check(const struct plan *p, const struct mark *marks, uint32_t count,
 	for (uint32_t i = 0; i < count; i++) {
 		const char *name = mark_target(&marks[i]);
 
-		if ((unsigned)marks[i].kind > MARK_VERITY || strnlen(name, 32) == 32 ||
-		    rule_forbidden(name) || partition_class(name) == PARTITION_OWN ||
-		    rule_is_runtime_nv(name) || rule_is_boot_area(name))
+		if (marks[i].kind == MARK_FIRST_MODE && !marks[i].target[0])
+			continue;
+		if ((unsigned)marks[i].kind > MARK_VERITY || marks[i].kind == MARK_FIRST_MODE ||
+		    strnlen(name, 32) == 32 || rule_forbidden(name) ||
+		    partition_class(name) == PARTITION_OWN || rule_is_runtime_nv(name) ||
+		    rule_is_boot_area(name))
 			return failure_set(why, ERR_INVALID_ARGS, "'%.39s' is no place for such a mark",
 					   name);
 	}
+	return 0;
+}
+
+/* Not every loader knows the command: nothing else is asked of it that it may not know (plan.h,
+ * plan_unknown). */
+static int add_first_mode(struct plan *p, const struct mark *m, uint32_t count, struct failure *why)
+{
+	struct plan_step *s;
+
+	if (count > 1)
+		return failure_set(why, ERR_INVALID_ARGS, "the mode of the first start is set alone");
+	if (m->value < 0 || m->value > 255)
+		return failure_set(why, ERR_INVALID_ARGS, "a mode is 0 to 255, not %d", m->value);
+	s = plan_add(p, OP_FIRST_MODE);
+	if (!s)
+		return plan_full(why);
+	s->destructive = s->by_name = true;
+	s->boundary = BOUNDARY_ENTRY;
+	s->size = 4;
+	snprintf(s->target, sizeof(s->target), "miscdata");
 	return 0;
 }
 
@@ -68,7 +91,8 @@ int plan_compile_marks(const struct pac *pac, const struct plan_options *options
 		p->mark[p->mark_count] = marks[i];
 		snprintf(p->mark[p->mark_count++].target, sizeof(p->mark[0].target), "%s",
 			 mark_target(&marks[i]));
-		rc = add_change(p, mark_target(&marks[i]), why);
+		rc = marks[i].kind == MARK_FIRST_MODE ? add_first_mode(p, &marks[i], count, why)
+						      : add_change(p, mark_target(&marks[i]), why);
 	}
 	return plan_finish(p, rc, out, why);
 }

@@ -105,7 +105,11 @@ struct plan *plan_begin(const struct pac *pac, const struct plan_options *option
 
 int plan_finish(struct plan *p, int rc, struct plan **out, struct failure *why)
 {
-	p->may_not_know = p->old_ids ? UNKNOWN_NONE : p->backup_count ? UNKNOWN_UID : UNKNOWN_LIST_OR_UID;
+	bool spent = p->step_count && p->step[0].op == OP_FIRST_MODE;
+
+	p->may_not_know = p->old_ids || spent ? UNKNOWN_NONE
+			  : p->backup_count   ? UNKNOWN_UID
+					      : UNKNOWN_LIST_OR_UID;
 	if (!rc)
 		rc = plan_add_end(p, why);
 	if (rc) {

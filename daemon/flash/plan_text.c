@@ -14,12 +14,19 @@ static const char *name_of(const char *const *names, size_t n, unsigned value)
 const char *plan_op_name(enum plan_op op)
 {
 	static const char *const names[] = {
-		[OP_ERASE_ALL] = "erase-all", [OP_REPARTITION] = "repartition",
-		[OP_ERASE] = "erase",	      [OP_WRITE] = "write",
-		[OP_WRITE_NV] = "write-nv",   [OP_RESTORE] = "restore",
-		[OP_CHANGE] = "change",	      [OP_ENABLE_WRITE] = "enable-write",
-		[OP_VERIFY] = "verify",	      [OP_READ] = "read",
-		[OP_RESET] = "reset",	      [OP_POWER_OFF] = "power-off",
+		[OP_ERASE_ALL] = "erase-all",
+		[OP_REPARTITION] = "repartition",
+		[OP_ERASE] = "erase",
+		[OP_WRITE] = "write",
+		[OP_WRITE_NV] = "write-nv",
+		[OP_RESTORE] = "restore",
+		[OP_CHANGE] = "change",
+		[OP_FIRST_MODE] = "first-mode",
+		[OP_ENABLE_WRITE] = "enable-write",
+		[OP_VERIFY] = "verify",
+		[OP_READ] = "read",
+		[OP_RESET] = "reset",
+		[OP_POWER_OFF] = "power-off",
 	};
 
 	return name_of(names, ARRAY_SIZE(names), op);
@@ -124,6 +131,9 @@ const char *plan_step_text(const struct plan *plan, const struct plan_step *s, c
 			 s->backup < 0 ? "the package's"
 			 : s->item < 0 ? "this phone's"
 				       : "merged with this phone's");
+		break;
+	case OP_FIRST_MODE:
+		snprintf(buf, size, "set the mode of the first start (%d)", plan->mark[0].value);
 		break;
 	case OP_CHANGE: snprintf(buf, size, "change %s (read, kept and written back)", s->target); break;
 	case OP_RESTORE: snprintf(buf, size, "restore %s (%s, this phone's)", s->target, amount); break;

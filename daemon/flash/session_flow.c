@@ -14,6 +14,7 @@ static const struct step_kind *step_of(const struct plan_step *p)
 	case OP_WRITE_NV: return &step_write_nv;
 	case OP_RESTORE: return &step_restore;
 	case OP_CHANGE: return &step_change;
+	case OP_FIRST_MODE: return &step_first_mode;
 	case OP_ENABLE_WRITE: return &step_enable;
 	case OP_VERIFY: return &step_verify;
 	case OP_READ: return &step_read;

@@ -181,3 +181,69 @@ size_t work_changes(const struct work_phone *w)
 	}
 	return n;
 }
+
+const char *work_told(const struct work_job *j)
+{
+	static char text[400];
+
+	if (j->refused.error)
+		return failure_text(&j->refused, text, sizeof(text));
+	if (j->o.broken[0])
+		return j->o.broken;
+	if (!j->o.pass)
+		return failure_text(&j->o.failure, text, sizeof(text));
+	snprintf(text, sizeof(text), "passed, leaves %s, nv %s", j->o.leaves, j->o.nv);
+	return text;
+}
+
+const struct phone_part *work_part(const struct work_phone *w, const char *name)
+{
+	const struct phone_profile *p = w->sc.profile;
+
+	for (size_t i = 0; i < p->part_count; i++)
+		if (!strcmp(p->parts[i].name, name))
+			return &p->parts[i];
+	return NULL;
+}
+
+bool work_by_number(const struct work_phone *w)
+{
+	return w->sc.profile->second == PHONE_IDS || w->sc.profile->second == PHONE_NORIDS ||
+	       w->sc.profile->second == PHONE_SINGLE;
+}
+
+bool work_holds(const struct work_phone *w, const char *place, uint64_t offset, const uint8_t *want,
+		size_t len)
+{
+	uint8_t *got = malloc(len);
+	bool same = got && phone_storage_read(w->phone, place, offset, got, len) && !memcmp(got, want, len);
+
+	free(got);
+	return same;
+}
+
+bool work_erased(const struct work_phone *w, const char *place)
+{
+	uint8_t got[4096];
+
+	if (!phone_storage_read(w->phone, place, 0, got, sizeof(got)))
+		return false;
+	for (size_t i = 0; i < sizeof(got); i++)
+		if (got[i] != w->sc.profile->erased)
+			return false;
+	return true;
+}
+
+bool work_passed(const struct work_phone *w, bool ran, const struct work_job *j)
+{
+	const struct phone_counters *c = phone_counters(w->phone);
+
+	return ran && j->plan && j->o.pass && !c->check_errors && !c->unknown_commands;
+}
+
+bool work_refused(const struct work_phone *w, bool ran, const struct work_job *j, enum error_id error)
+{
+	const struct failure *f = j->refused.error ? &j->refused : &j->o.failure;
+
+	return ran && f->error == error && !work_changes(w) && !j->o.changed;
+}

@@ -69,4 +69,18 @@ void work_done(struct work_job *j);
 /* Deeds of the last job that change the storage. */
 size_t work_changes(const struct work_phone *w);
 
+/* How it ended, in words; valid until the next call. */
+const char *work_told(const struct work_job *j);
+/* It passed, and the phone had nothing to complain about. ran: what work_run() said. */
+bool work_passed(const struct work_phone *w, bool ran, const struct work_job *j);
+/* It ended in this error, and nothing was changed. */
+bool work_refused(const struct work_phone *w, bool ran, const struct work_job *j, enum error_id error);
+
+const struct phone_part *work_part(const struct work_phone *w, const char *name);
+bool work_by_number(const struct work_phone *w);
+bool work_holds(const struct work_phone *w, const char *place, uint64_t offset, const uint8_t *want,
+		size_t len);
+/* Its first 4096 bytes. */
+bool work_erased(const struct work_phone *w, const char *place);
+
 #endif
