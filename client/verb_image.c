@@ -15,17 +15,19 @@
 #include "common/names.h"
 #include "common/util.h"
 
-enum { OPT_NAME = 1, OPT_BAD_CRC };
+enum { OPT_NAME = 1, OPT_BAD_CRC, OPT_LOADER, OPT_FORCE };
 
 static const struct verb_opt options[] = {
 	{ "name", OPT_NAME, N_("NAME"), N_("import: what it is to be called (the file's name)"), false },
 	{ "accept-bad-crc", OPT_BAD_CRC, NULL, N_("import: though its check sums are wrong"), false },
+	{ "loader", OPT_LOADER, N_("NAME"), N_("import: with this pair instead of its own loaders"), false },
+	{ "force-loaders", OPT_FORCE, NULL, N_("import: though the pair is for other chips"), false },
 	{ 0 },
 };
 
 struct wish {
-	const char *name;
-	bool bad_crc;
+	const char *name, *loader;
+	bool bad_crc, force;
 };
 
 static const char *base_name(const char *path)
@@ -111,6 +113,8 @@ static int show(struct client *c, const char *path)
 	}
 	line(_("Name"), prop_text(image, "Name"));
 	line(_("Digest"), prop_text(image, "Digest"));
+	if (*prop_str(image, "Loader"))
+		line(_("Loaders"), prop_text(image, "Loader"));
 	line(_("Size"), format_size(prop_u64(image, "Size"), buf, sizeof(buf)));
 	line(_("Product"), prop_text(image, "Product"));
 	line(_("Firmware"), prop_text(image, "Firmware"));
@@ -197,6 +201,10 @@ static int import(struct client *c, const char *file, const struct wish *wish)
 		r = sd_bus_message_open_container(m, 'a', "{sv}");
 	if (r >= 0)
 		r = sd_bus_message_append(m, "{sv}", "name", "s", wish->name ? wish->name : base_name(file));
+	if (r >= 0 && wish->loader)
+		r = sd_bus_message_append(m, "{sv}", "loader", "s", wish->loader);
+	if (r >= 0 && wish->force)
+		r = sd_bus_message_append(m, "{sv}", "force_loaders", "b", 1);
 	if (r >= 0 && wish->bad_crc)
 		r = sd_bus_message_append(m, "{sv}", "accept_bad_crc", "b", 1);
 	if (r >= 0)
@@ -223,10 +231,14 @@ static int image(struct client *c, int argc, char **argv)
 			wish.name = optarg;
 		else if (opt == OPT_BAD_CRC)
 			wish.bad_crc = true;
+		else if (opt == OPT_LOADER)
+			wish.loader = optarg;
+		else if (opt == OPT_FORCE)
+			wish.force = true;
 	}
 	what = optind < argc ? argv[optind++] : "";
-	if (strcmp(what, "import") && (wish.name || wish.bad_crc))
-		return client_usage(N_("image: --name and --accept-bad-crc belong to import"));
+	if (strcmp(what, "import") && (wish.name || wish.bad_crc || wish.loader || wish.force))
+		return client_usage(N_("image: these options belong to import"));
 	if (!strcmp(what, "list") && optind == argc)
 		return list(c);
 	if (argc - optind != 1)

@@ -257,11 +257,14 @@ static int send_import(struct client *c, sd_bus_message *m, int r, const struct 
 	_cleanup_(sd_bus_error_free) sd_bus_error error = SD_BUS_ERROR_NULL;
 	_cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
 	const char *path;
+	char name[256];
 
 	if (r >= 0)
 		r = put_options(m, wish, file);
 	if (r >= 0)
-		r = client_ask(c, m, &error, &reply);
+		r = client_ask_long(c, m, "import",
+				    wish->name ? wish->name : base_name(file, name, sizeof(name)), &error,
+				    &reply);
 	if (r >= 0)
 		r = sd_bus_message_read(reply, "o", &path);
 	return r < 0 ? client_complain_bus(c, &error, r) : show(c, path);

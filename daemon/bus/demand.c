@@ -185,18 +185,19 @@ static int skip_fd(struct call *call)
 
 int demand_open_image(struct call *call, struct demand *demand)
 {
+	bool import = !strcmp(sd_bus_message_get_member(call->m), "ImportImage");
 	struct failure why = { 0 };
 	struct options options;
 	int r = skip_fd(call);
 
 	if (r < 0)
 		return r;
-	r = options_read(call->bus, call->m, OPTION_IMAGE, &options, &why);
+	r = options_read(call->bus, call->m, OPTION_IMAGE | (import ? OPTION_IMPORT : 0), &options, &why);
 	if (r >= 0)
 		name_image(demand, options.image.name);
+	name_operation(demand, import ? "import" : "open",
+		       r >= 0 && options.image.force_loaders ? " force_loaders" : "");
 	options_free(&options);
-	name_operation(demand, !strcmp(sd_bus_message_get_member(call->m), "ImportImage") ? "import" : "open",
-		       "");
 	return r < 0 ? refuse(call, &why) : 0;
 }
 

@@ -5,7 +5,7 @@
 #include "common/util.h"
 
 struct values {
-	const char *state, *name, *product, *firmware, *digest, *error_name;
+	const char *state, *name, *product, *firmware, *digest, *loader, *error_name;
 	uint64_t size, checked, opened_at, imported_at, details;
 	bool stored;
 };
@@ -21,6 +21,7 @@ static void fill(struct bus *bus, void *handle, void *out)
 	v->product = view.product;
 	v->firmware = view.firmware;
 	v->digest = view.digest;
+	v->loader = view.given;
 	v->error_name = reply_error_name(&view.failure);
 	v->size = view.size;
 	v->checked = view.bytes_checked;
@@ -50,6 +51,7 @@ static const struct bus_prop props[] = {
 	PROP("Product", 's', product),
 	PROP("Firmware", 's', firmware),
 	PROP("Digest", 's', digest),
+	PROP("Loader", 's', loader),
 	PROP("OpenedAt", 't', opened_at),
 	PROP("Stored", 'b', stored),
 	PROP("ImportedAt", 't', imported_at),
@@ -74,6 +76,7 @@ static const sd_bus_vtable vtable[] = {
 	SD_BUS_PROPERTY("Product", "s", bus_get, 0, CONST),
 	SD_BUS_PROPERTY("Firmware", "s", bus_get, 0, CONST),
 	SD_BUS_PROPERTY("Digest", "s", bus_get, 0, CHANGES),
+	SD_BUS_PROPERTY("Loader", "s", bus_get, 0, CHANGES),
 	SD_BUS_PROPERTY("OpenedAt", "t", bus_get, 0, CONST),
 	SD_BUS_PROPERTY("Stored", "b", bus_get, 0, CHANGES),
 	SD_BUS_PROPERTY("ImportedAt", "t", bus_get, 0, CONST),

@@ -176,7 +176,7 @@ int manager_import_image(struct call *call)
 
 	if (work_take_fd(call->m, &place.fd, &why) < 0)
 		return reply_failure(call->error, &why);
-	return work_begin(call, &place, OPTION_IMAGE);
+	return work_begin(call, &place, OPTION_IMAGE | OPTION_IMPORT);
 }
 
 int manager_stored_image(struct call *call)

@@ -38,6 +38,8 @@ static const struct option {
 	{ "expect_device", "o", OPTION_EXPECT, AT(expect_device), AT(expect_given) },
 	{ "name", "s", OPTION_IMAGE | OPTION_LOADER, AT(image.name), 0 },
 	{ "accept_bad_crc", "b", OPTION_IMAGE, AT(image.accept_bad_crc), 0 },
+	{ "loader", "s", OPTION_IMPORT, AT(image.loader), 0 },
+	{ "force_loaders", "b", OPTION_IMPORT, AT(image.force_loaders), 0 },
 	{ "origin", "s", OPTION_LOADER, AT(origin), 0 },
 	{ "force_loaders", "b", OPTION_LOADER, AT(force_pair), 0 },
 	{ "force", "b", OPTION_FORCE, AT(force), 0 },

@@ -140,6 +140,8 @@ static int check_item(struct opening *o, const struct pac_item *item)
 
 	if (f->flag == 2)
 		return 0;
+	if (o->opt->without_loaders && (f->class == CLASS_FDL1 || f->class == CLASS_FDL2))
+		return 0;
 	if (f->check_flag == 1 && !item->ticked)
 		return pac_fail(o->why, ERR_PACKAGE_ENTRY_MISSING, f->id, PAC_NOWHERE,
 				"%s is mandatory but %s", f->id,
@@ -188,7 +190,7 @@ static int find_loaders(struct opening *o)
 	for (i = 0; i < p->items; i++) {
 		const struct pac_item *item = &p->item[i];
 
-		if (!item->ticked)
+		if (!item->ticked && !(o->opt->without_loaders && item->file->flag != 2))
 			continue;
 		if (item->file->type == TYPE_HOST_FDL)
 			host = item;
@@ -201,10 +203,10 @@ static int find_loaders(struct opening *o)
 		return pac_fail(o->why, ERR_PACKAGE_TYPE, host->file->id, PAC_NOWHERE,
 				"%s is a HOST_FDL: the boot protocol of the 8910 ROM is not spoken here",
 				host->file->id);
-	if (!p->fdl1 || !p->fdl1->has_file)
+	if (!p->fdl1 || !(p->fdl1->has_file || o->opt->without_loaders))
 		return pac_fail(o->why, ERR_PACKAGE_NO_LOADER, "FDL", PAC_NOWHERE,
 				"there is no first loader to send");
-	if (pac_two_stage(p) && (!p->fdl2 || !p->fdl2->has_file))
+	if (pac_two_stage(p) && (!p->fdl2 || !(p->fdl2->has_file || o->opt->without_loaders)))
 		return pac_fail(o->why, ERR_PACKAGE_NO_LOADER, "FDL2", PAC_NOWHERE,
 				"the product has two stages but there is no second loader to send");
 	if (p->header.flash_type != 0 && !pac_two_stage(p))

@@ -349,6 +349,7 @@ void image_view(const struct image *image, struct image_view *view)
 		.entries = (uint32_t)items,
 		.doubts = (uint32_t)(doubts + (body ? body->doubts : 0)),
 		.stored = image->stored,
+		.given = image->loader ? "" : image->origin.name,
 		.loader = image->loader,
 		.imported_at = image->imported_at,
 	};

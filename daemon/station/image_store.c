@@ -63,6 +63,7 @@ static void task_release(void *arg)
 	if (t->work.second >= 0)
 		close(t->work.second);
 	package_unref(t->work.package);
+	package_unref(t->work.swap);
 	store_record_clear(&t->work.rec);
 	store_unref(t->work.store);
 	free(t);
@@ -388,12 +389,27 @@ int station_import_image(struct station *st, int fd, const struct image_options 
 			 const struct station_caller *caller, station_image_fn done, void *user,
 			 struct failure *why)
 {
+	struct image *pair = NULL;
+	struct loader_view view;
 	struct chore *c;
 	struct task *t;
-	int r = import_of(st, fd, options, caller, &c, &t, why);
+	int r = options && options->loader && *options->loader
+			? station_loader(st, NULL, options->loader, &pair, why)
+			: 0;
 
 	if (r < 0)
+		close(fd);
+	if (!r)
+		r = import_of(st, fd, options, caller, &c, &t, why);
+	if (r < 0)
 		return r;
+	if (pair) {
+		loader_view(pair, &view);
+		t->work.swap = package_ref(pair->package);
+		t->work.force = options->force_loaders;
+		kv_copy(t->work.origin, sizeof(t->work.origin), pair->name);
+		kv_copy(t->work.swap_family, sizeof(t->work.swap_family), view.family);
+	}
 	c->imported = done;
 	c->user = user;
 	return begin(c, t, why);

@@ -214,6 +214,9 @@ struct station_caller {
 struct image_options {
 	const char *name; /* file name to show; NULL or "": none */
 	bool accept_bad_crc;
+	/* station_import_image() only: */
+	const char *loader; /* a pair of the loader store, in place of the package's own; NULL or "": none */
+	bool force_loaders; /* also of another family than the package */
 };
 
 typedef void (*station_image_fn)(void *user, struct image *image, const struct failure *why);
@@ -243,6 +246,7 @@ struct image_view {
 	struct failure failure; /* state bad */
 	uint32_t entries, doubts;
 	bool stored;	      /* in the store: stays without clients, and over a restart */
+	const char *given;    /* name of the pair that took the place of its own loaders; "" its own */
 	bool loader;	      /* of the loader store: a pair of loaders and nothing else; see loader_view() */
 	uint64_t imported_at; /* 0: not stored */
 };

@@ -40,7 +40,7 @@ struct store_record {
 	uint64_t size, imported_at; /* bytes; usec since 1970 */
 	uint32_t uid;
 	bool accept_bad_crc;
-	struct store_origin loader; /* of a store of loaders */
+	struct store_origin loader; /* of a store of loaders; of an image: name of the pair it was given */
 	struct pac_body *body;	    /* without sparse maps; NULL once it was handed on */
 };
 void store_record_clear(struct store_record *rec);
@@ -82,6 +82,9 @@ struct store_work {
 	uint64_t address[2];	     /* of parts */
 	char origin[STORE_NAME_MAX]; /* name of the package, to be remembered */
 	bool force;		     /* a pair that is none is taken all the same */
+	/* import into a store of images: NULL, or the pair that takes the place of the package's loaders */
+	struct package *swap; /* a reference, given back by the caller of the work */
+	char swap_family[24];
 	uint32_t uid;
 	uint64_t quota, now;	 /* bytes, UINT64_MAX none; usec since 1970 */
 	struct store_record rec; /* out; body NULL */

@@ -340,13 +340,16 @@ static int take_in(struct import *in, struct failure *why)
 		if (r == -ENOSPC || r == -EDQUOT)
 			r = why->error == ERR_NONE ? store_cannot(in, -r, why) : r;
 	} else {
-		atomic_store(&work->total, 2 * (uint64_t)st.st_size); /* copied, then checked */
-		r = early_name(in, (uint64_t)st.st_size, why);
+		/* copied, then checked; twice where something is changed in between */
+		atomic_store(&work->total, (work->swap ? 3 : 2) * (uint64_t)st.st_size);
+		r = work->swap ? 0 : early_name(in, (uint64_t)st.st_size, why);
 		if (!r)
 			r = reserve(in, (uint64_t)st.st_size, why);
 		if (!r)
 			r = copy(in, (uint64_t)st.st_size, why);
 	}
+	if (!r && work->swap)
+		r = store_swap_loaders(in, why);
 	if (r < 0)
 		return r;
 	if (fsync(in->out) < 0)

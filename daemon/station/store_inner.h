@@ -40,7 +40,7 @@ struct import {
 	char tmp[40];
 	int out; /* -1: not open */
 	uint64_t reserved;
-	struct store_origin origin; /* of loaders */
+	struct store_origin origin; /* of loaders; of an image: the pair it was given */
 };
 /* Room for so many bytes more, of quota and disk; arg is a struct import. */
 int store_more_room(void *arg, uint64_t bytes, struct failure *why);
@@ -49,6 +49,8 @@ int store_cannot(struct import *in, int err, struct failure *why);
 int store_stopped(const struct store_work *work, struct failure *why);
 /* store_loader.c: the package or the files of in->work become a package of loaders in in->out. */
 int store_take_loaders(struct import *in, struct failure *why);
+/* store_swap.c: the package in in->out gets the loaders of in->work->swap. */
+int store_swap_loaders(struct import *in, struct failure *why);
 const char *store_folder(const struct store *store); /* "image", "loader" */
 
 void store_file(const char *digest, const char *suffix, char name[STORE_FILE_MAX]);

@@ -147,6 +147,8 @@ static int from_package(struct import *in, struct pair *pair, struct failure *wh
 	if (!p)
 		return -error_entry(why->error)->err;
 	r = package_parse(p, why);
+	if (!r)
+		atomic_store(&work->total, atomic_load(&work->moved) + package_size(p));
 	if (!r) /* whole: what is wrong with a package is known before its loaders run on a phone */
 		r = package_check_told(p, &work->moved, &work->stop, why);
 	if (!r)

@@ -276,6 +276,68 @@ static void a_package_of_two_families(struct rig *rig)
 	loaders_free(&b);
 }
 
+/* A package without loaders, or with another phone's, goes onto a phone with those of the store. */
+static void in_place_of_its_own(struct rig *rig)
+{
+	struct rig_phone *p = rig_phone(rig, "sc9863a", "1", NULL);
+	struct loaders right, other;
+	struct compose_file none[2] = { { .id = "FDL", .data = "", .len = 0 },
+					{ .id = "FDL2", .data = "", .len = 0 } };
+	struct rig_package bare;
+	char wrong[128], line[512], digest[80];
+
+	loaders_of(rig, &right, "sc9863a");
+	loaders_of(rig, &other, "ums512");
+	rig_package(rig, &bare, "sc9863a", 77, 0);
+	bare.spec.file = none;
+	bare.spec.files = 2;
+	rig_package_write(rig, &bare);
+	CHECK(rig_up(rig, NULL));
+	CHECK(ctl(rig, 20000, "image import %s --name bare", bare.path) == ctl_code("PackageEntryMissing"));
+	CHECK(ctl(rig, 20000, "image import %s --name bare --loader l3", bare.path) == ctl_code("NoLoader"));
+	CHECK(ctl(rig, 20000, "loader import %s --name l3", right.pack.path) == 0);
+	CHECK(ctl(rig, 20000, "loader import %s --name pro", other.pack.path) == 0);
+	CHECK(ctl(rig, 20000, "image import %s --name bare --loader pro", bare.path) ==
+	      ctl_code("LoaderMismatch"));
+	CHECK(ctl(rig, 20000, "image import %s --name bare --loader pro --force-loaders", bare.path) ==
+	      ctl_code("LoaderMismatch")); /* they go to other addresses */
+	CHECK(files(rig, "image", "") == 0);
+	CHECK(ctl(rig, 20000, "--json image import %s --name bare --loader l3", bare.path) == 0);
+	CHECK(!strcmp(ctl_str(0, "Loader"), "l3") && !strcmp(ctl_str(0, "State"), "good"));
+	snprintf(digest, sizeof(digest), "%s", ctl_str(0, "Digest"));
+	/* the same once more is the same; it is a package that anybody's tools take */
+	CHECK(ctl(rig, 20000, "--json image import %s --name bare --loader l3", bare.path) == 0);
+	CHECK(!strcmp(ctl_str(0, "Digest"), digest) && files(rig, "image", ".pac") == 1);
+	snprintf(line, sizeof(line), "cp %s/image/*.pac %s/out.pac", rig->state, rig->dir);
+	CHECK(system(line) == 0);
+	CHECK(ctl(rig, 5000, "--json info %s/out.pac", rig->dir) == 0);
+	CHECK(!strcmp(ctl_str(0, "integrity"), "good"));
+	CHECK(ctl(rig, 5000, "loader check %s/out.pac", rig->dir) == 0);
+	rig_disconnect(rig);
+	CHECK(rig_down(rig, SIGTERM, 10000) == 0);
+	CHECK(rig_up(rig, NULL));
+	CHECK(ctl(rig, 5000, "image show bare") == 0 && strstr(ctl_out, "l3"));
+	CHECK(rig_plug(rig, p));
+	CHECK(ctl(rig, 60000, "flash bare --slot %s --level verified", p->id) == 0);
+	bare.spec.file = NULL;
+	bare.spec.files = 0;
+	rig_package_write(rig, &bare); /* with loaders, as the comparison wants a whole one */
+	CHECK(rig_compare(p->phone, &bare, wrong, sizeof(wrong)) >= 8 && !wrong[0]);
+	/* damage is found before new check sums could cover it up */
+	snprintf(line, sizeof(line),
+		 "cp %s %s/bad.pac && printf X | dd of=%s/bad.pac bs=1 seek=%llu conv=notrunc 2>/dev/null",
+		 bare.path, rig->dir, rig->dir, (unsigned long long)bare.size / 2);
+	CHECK(system(line) == 0);
+	CHECK(ctl(rig, 20000, "image import %s/bad.pac --name bad --loader l3 --accept-bad-crc", rig->dir) ==
+	      ctl_code("PackageBodyCrc"));
+	CHECK(files(rig, "image", ".pac") == 1 && files(rig, "image", ".tmp") == 0);
+	snprintf(line, sizeof(line), "rm %s/bad.pac %s/out.pac", rig->dir, rig->dir);
+	CHECK(system(line) == 0);
+	rig_package_free(&bare);
+	loaders_free(&right);
+	loaders_free(&other);
+}
+
 static void killed_in_the_middle(struct rig *rig)
 {
 	struct loaders l;
@@ -441,6 +503,7 @@ static const struct rig_test tests[] = {
 	T(no_pair),
 	T(names),
 	T(a_package_of_two_families),
+	T(in_place_of_its_own),
 	T(killed_in_the_middle),
 	T(damage_is_seen_at_the_start),
 	T(quota_of_both_stores),
