@@ -300,7 +300,7 @@ int loader_call_remove(struct call *call);
 #define OPTION_IMAGE   2u    /* of a file */
 #define OPTION_EXPECT  4u    /* of one slot */
 #define OPTION_FORCE   8u    /* of Cancel */
-#define OPTION_IMPORT  32u   /* of a package to be kept */
+#define OPTION_IMPORT  256u  /* of a package to be kept */
 #define OPTION_LOADER  16u   /* of loaders to be kept */
 #define OPTION_READ    32u   /* of a read */
 #define OPTION_RELEASE 64u   /* of Slot.Reset */
