@@ -123,9 +123,21 @@ static const char *leaves_text(const char *leaves)
 	return leaves;
 }
 
+/* "acknowledged (sampled: not this one)" */
+static const char *level_words(json_object *result, char *buf, size_t size)
+{
+	const char *sample = prop_str(result, "sample");
+
+	snprintf(buf, size, "%s%s", prop_text(result, "level"),
+		 !strcmp(sample, "left")    ? _(" (sampled: not this one)")
+		 : !strcmp(sample, "taken") ? _(" (sampled: this one)")
+					    : "");
+	return buf;
+}
+
 static void pass(const struct client *c, json_object *job, const char *where, json_object *result)
 {
-	char took[32];
+	char took[32], level[96];
 
 	format_duration(prop_u64(result, "duration_usec"), took, sizeof(took));
 	if (!*prop_str(result, "level")) { /* it has written nothing */
@@ -134,7 +146,7 @@ static void pass(const struct client *c, json_object *job, const char *where, js
 		return;
 	}
 	printf(_("%s  %s  job %s  %s (%s), NV %s, %s\n"), tone(c, TONE_GOOD, _("PASS")), where,
-	       prop_text(job, "Id"), prop_text(result, "level"), prop_text(result, "leaves"),
+	       prop_text(job, "Id"), level_words(result, level, sizeof(level)), prop_text(result, "leaves"),
 	       prop_text(result, "nv"), took);
 }
 

@@ -33,7 +33,7 @@ static const struct verb_opt options[] = {
 	{ "wait", 'w', N_("SECONDS"), N_("how long to wait for a phone (600; 0: do not)"), false },
 	{ "dry-run", 'n', NULL, N_("print the plan; with --slot, as the phone decides it"), false },
 	{ "detach", 'd', NULL, N_("print the job's number and return; it goes on"), false },
-	{ "level", 'l', N_("LEVEL"), N_("acknowledged (default), verified: read back, compared"), false },
+	{ "level", 'l', N_("LEVEL"), N_("acknowledged (default), verified: compared; sampled"), false },
 	{ "entry", 'e', N_("ID"), N_("only this entry (file ID or partition); again: more"), true },
 	{ "without", 'x', N_("ID"), N_("leave this entry out; again: more"), true },
 	{ "repartition", 'r', N_("POLICY"), N_("on-mismatch (default), package, always, never"), false },

@@ -348,6 +348,46 @@ int demand_image(struct call *call, struct demand *demand)
 	return no_options(call);
 }
 
+int demand_bind(struct call *call, struct demand *demand)
+{
+	struct failure why = { 0 };
+	struct options options;
+	int r = options_read(call->bus, call->m, OPTION_BIND | OPTION_RUN, &options, &why);
+
+	name_slot(demand, call->object->handle);
+	name_operation(demand, "bind", options.bind.run ? " run" : "");
+	options_free(&options);
+	return r < 0 ? refuse(call, &why) : 0;
+}
+
+/* Release, also with an image of the caller's choice; or Refuse. */
+int demand_go(struct call *call, struct demand *demand)
+{
+	bool release = !strcmp(sd_bus_message_get_member(call->m), "Release");
+	struct options options = { 0 };
+	struct failure why = { 0 };
+	struct image *image = NULL;
+	struct job_view view;
+	int r = 0;
+
+	job_view(call->object->handle, &view);
+	name_job(demand, &view, release ? "release" : "refuse");
+	if (!release)
+		return 0;
+	r = options_read(call->bus, call->m, OPTION_BIND | OPTION_TAKE, &options, &why);
+	if (r >= 0 && options.take) {
+		image = station_stored_image(call->bus->station, options.take, &why);
+		r = image ? 0 : -1;
+	}
+	if (image) {
+		name_image(demand, options.take);
+		if (image_loses_own(image, &options.job))
+			demand->action = ACTION_FLASH_UNPROTECTED;
+	}
+	options_free(&options);
+	return r < 0 ? refuse(call, &why) : 0;
+}
+
 int demand_slot(struct call *call, struct demand *demand)
 {
 	const char *member = sd_bus_message_get_member(call->m);

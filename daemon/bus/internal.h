@@ -209,6 +209,8 @@ int demand_export(struct call *call, struct demand *demand);
 int demand_image(struct call *call, struct demand *demand);
 int demand_import_loader(struct call *call, struct demand *demand);
 int demand_import_pair(struct call *call, struct demand *demand);
+int demand_bind(struct call *call, struct demand *demand);
+int demand_go(struct call *call, struct demand *demand);
 int demand_arm(struct call *call, struct demand *demand);
 int demand_read(struct call *call, struct demand *demand);
 int demand_release_phone(struct call *call, struct demand *demand);
@@ -281,10 +283,13 @@ int slot_flash(struct call *call);
 int slot_flash_image(struct call *call);
 int slot_read(struct call *call);
 int slot_reset_phone(struct call *call);
+int slot_call_bind(struct call *call);
 int slot_configure(struct call *call);
 int slot_reset_counters(struct call *call);
 int slot_call_forget(struct call *call);
 int job_call_cancel(struct call *call);
+int job_call_release(struct call *call);
+int job_call_refuse(struct call *call);
 int job_call_wait(struct call *call);
 int job_call_trace(struct call *call);
 int job_call_unit(struct call *call);
@@ -308,8 +313,11 @@ int loader_call_remove(struct call *call);
 #define OPTION_HISTORY 2048u /* which jobs otherwise */
 #define OPTION_LABEL   4096u /* of Slot.Configure */
 
-#define OPTION_FACTS   8192u  /* of ExplainRules: a phone as if */
-#define OPTION_ARM     16384u /* of Manager.Arm */
+#define OPTION_FACTS   8192u   /* of ExplainRules: a phone as if */
+#define OPTION_BIND    32768u  /* of Slot.Bind and Job.Release */
+#define OPTION_RUN     65536u  /* of Slot.Bind */
+#define OPTION_TAKE    131072u /* of Job.Release */
+#define OPTION_ARM     16384u  /* of Manager.Arm */
 
 struct options {
 	struct job_options job;
@@ -322,6 +330,8 @@ struct options {
 	bool force_pair;    /* of loaders to be kept */
 	const char *origin; /* likewise; the message's */
 	struct arm_request arm;
+	struct bind_request bind;
+	const char *take;		   /* image of the store; NULL: not given; the message's */
 	const char *label, *note, *loader; /* NULL: not given; the message's */
 	bool power_off;
 };
@@ -379,6 +389,8 @@ struct work_place {
 };
 int work_begin(struct call *call, struct work_place *place, unsigned int allowed);
 /* Removes the object's image from the store, or reads all of it again, and answers when that is done. */
+/* Job.Release: answers when the job may begin. */
+int work_release(struct call *call);
 int work_on_stored(struct call *call, bool verify);
 /* Of this user: jobs asked for and not there yet, or packages being opened. */
 unsigned int work_pending(const struct bus *bus, uint32_t uid, bool flash);

@@ -6,6 +6,7 @@
 
 struct values {
 	uint64_t id, created_at, started_at, finished_at, cancel_wait, result, details;
+	const char *rule, *work_order, *operator, * serial;
 	const char *kind, *state, *stage, *step, *entry, *queued_for;
 	const char *slot, *device, *image, *image_name, *boundary, *leaves, *error_name;
 	uint32_t uid;
@@ -25,6 +26,10 @@ static void fill(struct bus *bus, void *handle, void *out)
 	v->cancel_wait = view.cancel_wait_usec;
 	v->result = view.ended;
 	v->details = view.failure.error;
+	v->rule = view.rule;
+	v->work_order = view.work_order;
+	v->operator= view.operator;
+	v->serial = view.serial_number;
 	v->kind = view.kind;
 	v->state = view.state;
 	v->stage = view.stage;
@@ -87,6 +92,7 @@ int job_append_result(struct bus *bus, void *handle, sd_bus_message *m)
 	if (view.ended &&
 	    ((r = reply_entry(m, "result", 's', res.result)) < 0 ||
 	     (r = reply_entry(m, "level", 's', res.level)) < 0 ||
+	     (*res.sample && (r = reply_entry(m, "sample", 's', res.sample)) < 0) ||
 	     (r = reply_entry(m, "leaves", 's', res.leaves)) < 0 ||
 	     (r = reply_entry(m, "nv", 's', res.nv)) < 0 ||
 	     (r = reply_entry(m, "storage", 's', res.storage)) < 0 ||
@@ -134,6 +140,10 @@ static const struct bus_prop props[] = {
 	PROP("CancelLeaves", 's', leaves),
 	PROP("Cancelling", 'b', cancelling),
 	PROP("Result", 'a', result, .append = job_append_result),
+	PROP("Rule", 's', rule),
+	PROP("WorkOrder", 's', work_order),
+	PROP("Operator", 's', operator),
+	PROP("Serial", 's', serial),
 	PROP("ErrorName", 's', error_name),
 	PROP("ErrorDetails", 'a', details, .append = append_details),
 };
@@ -172,6 +182,14 @@ static const sd_bus_vtable vtable[] = {
 	SD_BUS_PROPERTY("CancelLeaves", "s", bus_get, 0, CHANGES),
 	SD_BUS_PROPERTY("Cancelling", "b", bus_get, 0, CHANGES),
 	SD_BUS_PROPERTY("Result", "a{sv}", bus_get, 0, CHANGES),
+	SD_BUS_METHOD_WITH_ARGS("Release", SD_BUS_ARGS("a{sv}", options), SD_BUS_NO_RESULT, bus_method,
+				SD_BUS_VTABLE_UNPRIVILEGED),
+	SD_BUS_METHOD_WITH_ARGS("Refuse", SD_BUS_ARGS("s", reason), SD_BUS_NO_RESULT, bus_method,
+				SD_BUS_VTABLE_UNPRIVILEGED),
+	SD_BUS_PROPERTY("Rule", "s", bus_get, 0, CONST),
+	SD_BUS_PROPERTY("WorkOrder", "s", bus_get, 0, CHANGES),
+	SD_BUS_PROPERTY("Operator", "s", bus_get, 0, CHANGES),
+	SD_BUS_PROPERTY("Serial", "s", bus_get, 0, CHANGES),
 	SD_BUS_PROPERTY("ErrorName", "s", bus_get, 0, CHANGES),
 	SD_BUS_PROPERTY("ErrorDetails", "a{sv}", bus_get, 0, CHANGES),
 	SD_BUS_VTABLE_END,

@@ -115,6 +115,24 @@ int job_call_cancel(struct call *call)
 	return sd_bus_reply_method_return(call->m, "");
 }
 
+int job_call_release(struct call *call)
+{
+	return work_release(call);
+}
+
+int job_call_refuse(struct call *call)
+{
+	struct failure why = { 0 };
+	const char *reason;
+	int r = sd_bus_message_read_basic(call->m, 's', &reason);
+
+	if (r < 0)
+		return r;
+	if (job_refuse(call->object->handle, reason, &why) < 0)
+		return reply_failure(call->error, &why);
+	return sd_bus_reply_method_return(call->m, "");
+}
+
 /* The trace is read from disk; whoever asked may be gone by then, and a reply to it is lost in silence. */
 struct tracing {
 	struct bus *bus;

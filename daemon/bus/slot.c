@@ -9,7 +9,7 @@ struct values {
 	uint32_t queued;
 	uint64_t since, attempts, passes, failures, mean_usec, last_usec, rate, last_at, reasons;
 	const char *armed_rule, *armed_why, *armed_text, *stopped;
-	uint64_t armed_since, stopped_at;
+	uint64_t armed_since, stopped_at, bound;
 	bool suspect, armed;
 };
 
@@ -22,6 +22,44 @@ static int append_reasons(struct bus *bus, void *handle, sd_bus_message *m)
 	for (uint32_t i = 0; r >= 0 && i < view.book->reasons; i++)
 		r = sd_bus_message_append(m, "{st}", view.book->reason[i].what, view.book->reason[i].count);
 	return r < 0 ? r : sd_bus_message_close_container(m);
+}
+
+static int append_one(sd_bus_message *m, const char *key, const char *text)
+{
+	return *text ? sd_bus_message_append(m, "{ss}", key, text) : 0;
+}
+
+static int append_bound(struct bus *bus, void *handle, sd_bus_message *m)
+{
+	const struct slot_arm *arm;
+	struct slot_view view;
+	int r = sd_bus_message_open_container(m, 'a', "{ss}");
+
+	slot_view(handle, &view);
+	arm = &view.book->arm;
+	if (r < 0 || (r = append_one(m, "run-work-order", arm->run.work_order)) < 0 ||
+	    (r = append_one(m, "run-operator", arm->run.operator)) < 0 ||
+	    (r = append_one(m, "work-order", arm->next.work_order)) < 0 ||
+	    (r = append_one(m, "operator", arm->next.operator)) < 0 ||
+	    (r = append_one(m, "serial", arm->next.serial)) < 0)
+		return r;
+	return sd_bus_message_close_container(m);
+}
+
+/* Another one for other texts, as far as that matters for telling a change. */
+static uint64_t mark_of(const struct slot_book *book)
+{
+	const struct slot_bound *both[] = { &book->arm.run, &book->arm.next };
+	uint64_t h = 5381;
+
+	for (int i = 0; i < 2; i++) {
+		const char *texts[] = { both[i]->work_order, both[i]->operator, both[i]->serial };
+
+		for (int k = 0; k < 3; k++, h = h * 33 + 1)
+			for (const char *c = texts[k]; *c; c++)
+				h = h * 33 + (unsigned char)*c;
+	}
+	return h;
 }
 
 static void fill(struct bus *bus, void *handle, void *out)
@@ -54,6 +92,7 @@ static void fill(struct bus *bus, void *handle, void *out)
 	v->last_result = view.book->last_result;
 	v->last_unit = view.book->last_unit;
 	v->suspect = view.suspect;
+	v->bound = mark_of(view.book);
 	v->armed = view.book->arm.armed != 0;
 	v->armed_since = view.book->arm.armed;
 	v->armed_rule = view.book->arm.rule;
@@ -93,6 +132,7 @@ static const struct bus_prop props[] = {
 	PROP("LastResult", 's', last_result),
 	PROP("LastUnit", 's', last_unit),
 	PROP("Suspect", 'b', suspect),
+	{ .name = "Bound", .type = 'a', .offset = offsetof(struct values, bound), .append = append_bound },
 	PROP("Armed", 'b', armed),
 	PROP("ArmedSince", 't', armed_since),
 	PROP("ArmedRule", 's', armed_rule),
@@ -121,6 +161,9 @@ static const sd_bus_vtable vtable[] = {
 				SD_BUS_RESULT("o", job), bus_method, SD_BUS_VTABLE_UNPRIVILEGED),
 	SD_BUS_METHOD_WITH_ARGS("Reset", SD_BUS_ARGS("a{sv}", options), SD_BUS_RESULT("o", job), bus_method,
 				SD_BUS_VTABLE_UNPRIVILEGED),
+	SD_BUS_METHOD_WITH_ARGS("Bind", SD_BUS_ARGS("a{sv}", options), SD_BUS_NO_RESULT, bus_method,
+				SD_BUS_VTABLE_UNPRIVILEGED),
+	SD_BUS_PROPERTY("Bound", "a{ss}", bus_get, 0, CHANGES),
 	SD_BUS_METHOD_WITH_ARGS("Configure", SD_BUS_ARGS("a{sv}", options), SD_BUS_NO_RESULT, bus_method,
 				SD_BUS_VTABLE_UNPRIVILEGED),
 	SD_BUS_METHOD_WITH_ARGS("ResetCounters", SD_BUS_ARGS("a{sv}", options), SD_BUS_NO_RESULT, bus_method,
@@ -180,6 +223,18 @@ int slot_flash_image(struct call *call)
 	}
 	image_hold(place.image);
 	return work_begin(call, &place, OPTION_FLASH | OPTION_EXPECT);
+}
+
+int slot_call_bind(struct call *call)
+{
+	struct failure why = { 0 };
+	struct options options;
+	int r = options_read(call->bus, call->m, OPTION_BIND | OPTION_RUN, &options, &why);
+
+	if (r >= 0)
+		r = slot_bind(call->object->handle, &options.bind, &why);
+	options_free(&options);
+	return r < 0 ? reply_failure(call->error, &why) : sd_bus_reply_method_return(call->m, "");
 }
 
 int slot_configure(struct call *call)

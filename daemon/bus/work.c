@@ -332,6 +332,32 @@ static void on_stored(void *user, const struct failure *why)
 	work_free(work);
 }
 
+int work_release(struct call *call)
+{
+	struct work_place place = { .fd = -1, .import = true };
+	struct failure why = { 0 };
+	struct image *image = NULL;
+	struct work *work = work_new(call, &place);
+	int r;
+
+	if (!work)
+		return -ENOMEM;
+	r = work_limit(work, &why);
+	if (!r)
+		r = options_read(call->bus, call->m, OPTION_BIND | OPTION_TAKE, &work->options, &why);
+	if (r >= 0 && work->options.take) {
+		image = station_stored_image(call->bus->station, work->options.take, &why);
+		r = image ? 0 : -1;
+	}
+	if (r >= 0)
+		r = job_release(call->object->handle, &work->options.bind, image, on_stored, work, &why);
+	if (r < 0)
+		refuse(work, &why);
+	else if (!r)
+		on_stored(work, NULL);
+	return 1;
+}
+
 int work_on_stored(struct call *call, bool verify)
 {
 	struct work_place place = { .fd = -1, .import = true };

@@ -163,6 +163,11 @@ static void on_finished(void *user, struct job *job)
 	snprintf(unit, sizeof(unit), "%.8s", res.unit);
 	say(f, "FDLD_UNIT", unit);
 	say(f, "FDLD_LEVEL", res.level);
+	say(f, "FDLD_SAMPLE", res.sample);
+	say(f, "FDLD_RULE", view.rule);
+	say(f, "FDLD_WORK_ORDER", view.work_order);
+	say(f, "FDLD_OPERATOR", view.operator);
+	say(f, "FDLD_SERIAL", view.serial_number);
 	say(f, "FDLD_NV", res.nv);
 	say(f, "FDLD_LEAVES", res.leaves);
 	say_number(f, "FDLD_BYTES", res.bytes_sent);

@@ -121,6 +121,8 @@ static void say_state(struct line *line, struct station *st, const char *note)
 		say(line, ", %u job%s queued", c.queued, c.queued == 1 ? "" : "s");
 	if (c.waiting)
 		say(line, ", %u waiting for a phone", c.waiting);
+	if (c.gated)
+		say(line, ", %u waiting to be released", c.gated);
 	if (c.running)
 		say(line, "%s", note);
 	if (c.armed)

@@ -42,23 +42,27 @@ void armed_arrived(struct device *d)
 	d->arm.crashed = left_in_a_job(d);
 }
 
-/* What was bound to a unit that nothing was done with is for the next one. */
-static void give_back(struct device *d)
+/* What was bound to a phone that nothing came of is for the next one. */
+static void give_back(struct slot *slot, const struct slot_bound *next)
 {
-	struct slot_arm *arm = &d->slot->book.arm;
+	struct slot_arm *arm = &slot->book.arm;
 
-	if (!d->arm.bound_taken || d->arm.passed || d->arm.changed || *arm->next.work_order ||
-	    *arm->next.operator|| * arm->next.serial)
+	if (!bound_any(next) || bound_any(&arm->next))
 		return;
-	arm->next = d->arm.bound;
-	slot_save(d->slot);
+	arm->next = *next;
+	slot_save(slot);
+	slot_told(slot);
 }
 
 void armed_gone(struct device *d)
 {
 	struct slot *slot = d->slot;
 
-	give_back(d);
+	/* a job that still has it knows better, at its end */
+	if (slot->job)
+		slot->left_next = d->arm.next;
+	else if (!d->arm.passed && !d->arm.changed)
+		give_back(slot, &d->arm.next);
 	slot->left_at = loop_now();
 	slot->left_passed = d->arm.passed;
 	slot->arm_why = ARMED_READY;
@@ -134,6 +138,7 @@ static void put_options(const struct rule *rule, struct job_options *o)
 	o->entries = (const char *const *)rule->entries.item;
 	o->without = (const char *const *)rule->without.item;
 	o->level = rule->level;
+	o->sample = !strcmp(rule->level, "sampled") ? rule->sample : 0;
 	o->end = rule->end;
 	o->nv = rule->nv;
 	o->repartition = rule->repartition;
@@ -156,6 +161,7 @@ static void begin(struct slot *slot, const struct rule *rule)
 		.wait_given = true,
 		.rule = rule,
 		.rules = station_rules(st),
+		.gate_usec = !strcmp(rule->gate, "client") ? rule->gate_usec : 0,
 	};
 
 	snprintf(q.caller.name, sizeof(q.caller.name), "rule %s", rule->name);
@@ -182,7 +188,7 @@ static bool taken(const struct slot *slot)
 	if (slot->job || slot->arming)
 		return true;
 	for (const struct job *j = slot->st->jobs; j; j = j->next)
-		if (j->pinned && j->slot == slot && (j->state == JOB_WAITING || j->state == JOB_QUEUED))
+		if (j->pinned && j->slot == slot && j->state <= JOB_QUEUED)
 			return true;
 	return false;
 }
@@ -216,6 +222,7 @@ static void gather(const struct slot *slot, const struct rule *rule, struct arme
 	if (!rule)
 		return;
 	f->retries = rule->retries;
+	f->after_crash = rule->after_crash;
 	f->debounce = rule->debounce_usec;
 }
 
@@ -276,29 +283,35 @@ uint64_t armed_again(const struct station *st)
 
 /* ---- the end of a job ---- */
 
+void armed_take_bound(struct slot *slot)
+{
+	struct slot_arm *arm = &slot->book.arm;
+	struct slot_bound *b = &slot->device->arm.bound;
+
+	if (slot->device->arm.bound_taken)
+		return;
+	slot->device->arm.bound_taken = true;
+	*b = arm->next;
+	if (!*b->work_order)
+		memcpy(b->work_order, arm->run.work_order, sizeof(b->work_order));
+	if (!*b->operator)
+		memcpy(b->operator, arm->run.operator, sizeof(b->operator));
+	if (!bound_any(&arm->next))
+		return;
+	slot->device->arm.next = arm->next;
+	memset(&arm->next, 0, sizeof(arm->next));
+	slot_save(slot);
+	slot_told(slot);
+}
+
 void armed_bound(struct job *job)
 {
 	struct device *d = job->device;
-	struct slot_arm *arm = &job->slot->book.arm;
 	struct job_record *r = &job->record;
 
 	if (!d || job->dry_run || strcmp(r->kind, "flash") != 0)
 		return;
-	if (!d->arm.bound_taken) {
-		bool next = *arm->next.work_order || *arm->next.operator|| * arm->next.serial;
-
-		d->arm.bound = arm->next;
-		if (!*d->arm.bound.work_order)
-			memcpy(d->arm.bound.work_order, arm->run.work_order, sizeof(arm->run.work_order));
-		if (!*d->arm.bound.operator)
-			memcpy(d->arm.bound.operator, arm->run.operator, sizeof(arm->run.operator));
-		d->arm.bound_taken = true;
-		memset(&arm->next, 0, sizeof(arm->next));
-		if (next) {
-			slot_save(job->slot);
-			slot_told(job->slot);
-		}
-	}
+	armed_take_bound(job->slot);
 	memcpy(r->work_order, d->arm.bound.work_order, sizeof(r->work_order));
 	memcpy(r->operator, d->arm.bound.operator, sizeof(r->operator));
 	memcpy(r->serial, d->arm.bound.serial, sizeof(r->serial));
@@ -329,6 +342,9 @@ static void note_gone(const struct job *job)
 	struct device *next = slot->device;
 
 	slot->left_passed = !strcmp(job->record.result, "succeeded");
+	if (!slot->left_passed && !strcmp(job->record.leaves, "unchanged"))
+		give_back(slot, &slot->left_next);
+	memset(&slot->left_next, 0, sizeof(slot->left_next));
 	if (next && !next->used)
 		next->arm.passed = armed_same_phone(slot->left_passed, slot->left_at, next->arm.came,
 						    slot->st->set.away_usec);
@@ -344,6 +360,11 @@ void armed_over(struct job *job)
 		note_end(d, job);
 	else
 		note_gone(job);
+	if (job->sample && !strcmp(job->record.result, "succeeded")) {
+		uint64_t *count = &job->slot->book.arm.samples;
+
+		*count = armed_sample_passed(*count, !strcmp(job->record.level, "verified"));
+	}
 	if (job->rule)
 		armed_count(job);
 }

@@ -100,10 +100,11 @@ struct slot {
 	bool saving, save_again, save_failed; /* its file */
 	bool forgotten;			      /* nothing of it is on disk, or is to be */
 	/* armed.c */
-	bool arming;	  /* a job for the phone in it is on its way */
-	bool left_passed; /* the phone that was here last had passed */
-	uint64_t left_at; /* monotonic: when it left; 0: none did */
-	uint64_t arm_at;  /* monotonic: look again */
+	bool arming;		     /* a job for the phone in it is on its way */
+	bool left_passed;	     /* the phone that was here last had passed */
+	struct slot_bound left_next; /* what was bound to it, until its job ends */
+	uint64_t left_at;	     /* monotonic: when it left; 0: none did */
+	uint64_t arm_at;	     /* monotonic: look again */
 	enum armed_reason arm_why;
 	char arm_text[200];
 };
@@ -136,7 +137,7 @@ struct device {
 		char error[40];	 /* how */
 		bool changed;	 /* one of them has */
 		bool bound_taken;
-		struct slot_bound bound;
+		struct slot_bound bound, next; /* what it has; what of that was meant for it alone */
 	} arm;
 	struct device_facts *before; /* what its last session has learned; NULL: not known */
 	/* a job has left it in a loader: keep.c */
@@ -152,7 +153,8 @@ void slot_told(struct slot *slot);
 void slot_free_all(struct station *st);
 /* slotkeep.c */
 int slot_load_all(struct station *st); /* start-up: the places that are known. 0 or negative errno. */
-void slot_save(struct slot *slot);     /* its file, behind the loop's back */
+bool slot_text_plain(const char *text, size_t room);		    /* fits, with the NUL, on one line */
+void slot_save(struct slot *slot);				    /* its file, behind the loop's back */
 void slot_counted(struct slot *slot, const struct job_record *job); /* a job of this place has ended */
 bool slot_suspect(const struct slot *slot);
 
@@ -213,7 +215,8 @@ const struct slot *loader_slot(const struct image *image);
 
 /* ---- jobs --------------------------------------------------------------------------------------------- */
 
-enum job_state { JOB_WAITING, JOB_QUEUED, JOB_RUNNING, JOB_ENDING, JOB_ENDED };
+/* The first three: it has no phone yet. */
+enum job_state { JOB_WAITING, JOB_GATED, JOB_QUEUED, JOB_RUNNING, JOB_ENDING, JOB_ENDED };
 
 struct job {
 	struct job *next; /* by rising number */
@@ -235,9 +238,12 @@ struct job {
 	uint64_t wait_since, wait_until; /* monotonic; while JOB_WAITING */
 	const char *queued_for;
 	bool expect_given;
-	uint64_t expect;	 /* device number */
-	struct rules *rules;	 /* a rule has asked for it: a reference to its set, */
-	const struct rule *rule; /* and the rule */
+	uint64_t expect;		/* device number */
+	uint64_t gate_usec, gate_until; /* monotonic; JOB_GATED */
+	bool releasing;			/* a plan is being made for another image */
+	uint32_t sample;		/* one of so many is verified; 0: level is not sampled */
+	struct rules *rules;		/* a rule has asked for it: a reference to its set, */
+	const struct rule *rule;	/* and the rule */
 	struct usb_claim *claim;
 	struct runner *runner;
 	char sender[64];
@@ -317,6 +323,10 @@ const char *storage_word(enum storage_kind kind); /* "emmc"; "" unknown */
 /* The time to keep results has changed from the one to the other. */
 void job_keep(struct station *st, uint64_t was_usec, uint64_t is_usec);
 
+/* gate.c */
+void gate_close(struct job *job); /* it waits to be released from now on */
+void gate_expire(struct job *job, uint64_t now, uint64_t *next);
+bool bound_any(const struct slot_bound *bound);
 /* Options in station's words into those of the plan; what is not said is as the settings say. 0 or
  * InvalidArgs. */
 int options_translate(const struct job_options *in, const struct settings *set, struct plan_options *out,

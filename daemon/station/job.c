@@ -135,7 +135,7 @@ static const struct job *first_on(const struct slot *slot)
 	if (slot->job)
 		return slot->job;
 	for (const struct job *j = slot->st->jobs; j; j = j->next)
-		if (j->pinned && j->slot == slot && (j->state == JOB_WAITING || j->state == JOB_QUEUED))
+		if (j->pinned && j->slot == slot && j->state <= JOB_QUEUED)
 			return j;
 	return NULL;
 }
@@ -189,6 +189,8 @@ static void settle_in(struct job *job)
 		job_end_failed(job, &why);
 		return;
 	}
+	if (job->gate_usec)
+		gate_close(job);
 	queue_run(st);
 }
 
@@ -328,6 +330,7 @@ static struct job *job_from_request(struct station *st, const struct job_request
 		job->rule = q->rule;
 		kv_copy(r->rule, sizeof(r->rule), q->rule->name);
 	}
+	job->gate_usec = q->gate_usec;
 	if (q->note)
 		(void)job_record_note(r, q->note);
 	if (q->image)
@@ -335,6 +338,28 @@ static struct job *job_from_request(struct station *st, const struct job_request
 	r->uid = q->caller.uid;
 	r->created_at = station_wall();
 	return job;
+}
+
+/*
+ * Whether this is the phone of so many that is read back. Jobs that stand before it on its slot are counted
+ * as if they passed; one that does not leaves the sample due.
+ */
+static void sample(struct job *job, uint32_t every, struct plan_options *options)
+{
+	uint64_t count = job->slot->book.arm.samples;
+	char note[64];
+	bool due;
+
+	job->sample = every ? every : 10;
+	for (const struct job *j = job->st->jobs; j; j = j->next)
+		if (j->slot == job->slot && j->sample && j->state != JOB_ENDED && j->state != JOB_ENDING)
+			count = armed_sample_passed(count, armed_sample_due(count, j->sample));
+	due = armed_sample_due(count, job->sample);
+	options->level = due ? LEVEL_VERIFIED : LEVEL_ACKNOWLEDGED;
+	kv_copy(job->record.sample, sizeof(job->record.sample), due ? "taken" : "left");
+	snprintf(note, sizeof(note), "sampled, one of %u: %s", job->sample,
+		 due ? "this one" : "not this one");
+	(void)job_record_note(&job->record, note);
 }
 
 int job_ask(struct station *st, const struct job_wish *wish, station_job_fn done, void *user,
@@ -358,6 +383,8 @@ int job_ask(struct station *st, const struct job_wish *wish, station_job_fn done
 	a->job = job;
 	a->st = st;
 	a->options = wish->options;
+	if (a->options.level == LEVEL_SAMPLED)
+		sample(job, q->options.sample, &a->options);
 	a->reads = wish->reads;
 	a->read_count = wish->reads ? q->read_count : 0;
 	a->release = wish->release;
@@ -387,6 +414,9 @@ int station_flash(struct station *st, const struct job_request *request, station
 
 	if (r < 0)
 		return r;
+	if (wish.options.level == LEVEL_SAMPLED && !request->slot)
+		return failure_set(why, ERR_INVALID_ARGS,
+				   "level sampled counts the phones of a slot: name one");
 	wish.options.accept_bad_crc = request->image->accept_bad_crc;
 	return job_ask(st, &wish, done, user, why);
 }
@@ -438,6 +468,8 @@ void job_expire(struct station *st, uint64_t now, uint64_t *next)
 		struct failure why = { 0 };
 
 		kept += j->state == JOB_ENDED;
+		if (j->state == JOB_GATED)
+			gate_expire(j, now, next);
 		if (j->state != JOB_WAITING)
 			continue;
 		if (now < j->wait_until) {

@@ -119,6 +119,7 @@ static const char *stage_of(const struct job *job)
 {
 	switch (job->state) {
 	case JOB_WAITING: return "waiting-for-device";
+	case JOB_GATED: return "waiting-for-release";
 	case JOB_QUEUED: return "queued";
 	case JOB_RUNNING:
 	case JOB_ENDING: return never_begun(job) ? "queued" : session_stage_name(job->at.stage);
@@ -131,6 +132,7 @@ static const char *state_of(const struct job *job)
 {
 	switch (job->state) {
 	case JOB_WAITING: return "waiting-for-device";
+	case JOB_GATED: return "waiting-for-release";
 	case JOB_QUEUED: return "queued";
 	case JOB_RUNNING:
 	case JOB_ENDING: return never_begun(job) ? "queued" : "running";
@@ -170,6 +172,10 @@ void job_view(const struct job *job, struct job_view *view)
 		.device = job->device,
 		.image = job->image,
 		.image_name = r->image_name,
+		.rule = r->rule,
+		.work_order = r->work_order,
+		.operator= r->operator,
+		.serial_number = r->serial,
 		.uid = r->uid,
 		.created_at = r->created_at,
 		.started_at = r->started_at,
@@ -251,6 +257,10 @@ void job_progress(const struct job *job, struct job_progress *progress)
 	};
 	if (job->state == JOB_WAITING) {
 		waiting_view(job, now, progress);
+	} else if (job->state == JOB_GATED) {
+		progress->silent_usec = now - job->wait_since;
+		progress->deadline_usec = job->gate_until > now ? job->gate_until - now : 0;
+		progress->why = "waiting to be released; nothing was sent to the phone";
 	} else if (job->state == JOB_QUEUED) {
 		progress->why = queued_why(job->queued_for);
 	} else if (running && job->silent_since) {
@@ -272,6 +282,7 @@ void job_result(const struct job *job, struct job_result *result)
 	*result = (struct job_result){
 		.result = ended ? r->result : "",
 		.level = r->level,
+		.sample = r->sample,
 		.leaves = r->leaves,
 		.nv = r->nv,
 		.nv_owed = owed_find(&job->st->owed, r->number) != NULL,

@@ -63,6 +63,7 @@ int options_translate(const struct job_options *in, const struct settings *set, 
 						   { "always", REPARTITION_ALWAYS },
 						   { "never", REPARTITION_NEVER } };
 	static const struct word level[] = { { "acknowledged", LEVEL_ACKNOWLEDGED },
+					     { "sampled", LEVEL_SAMPLED },
 					     { "verified", LEVEL_VERIFIED } };
 	static const struct word end[] = { { "reset", END_RESET },
 					   { "power-off", END_POWER_OFF },
@@ -82,6 +83,8 @@ int options_translate(const struct job_options *in, const struct settings *set, 
 		r = names("entries", in->entries, out->only, &out->only_count, why);
 	if (!r)
 		r = names("without", in->without, out->without, &out->without_count, why);
+	if (!r && in->sample && v[2] != LEVEL_SAMPLED)
+		r = failure_set(why, ERR_INVALID_ARGS, "sample means nothing without level sampled");
 	if (!r && in->nv_from && *in->nv_from && !kv_u64(in->nv_from, 0))
 		r = failure_set(why, ERR_INVALID_ARGS, "nv_from=%.24s: the number of a job", in->nv_from);
 	if (r < 0)

@@ -172,6 +172,9 @@ static bool free_phone(const struct slot *s)
 static struct job *first_for(struct station *st, struct slot *slot)
 {
 	for (struct job *j = st->jobs; j; j = j->next)
+		if (j->state == JOB_GATED && j->slot == slot)
+			return NULL; /* its phone is spoken for */
+	for (struct job *j = st->jobs; j; j = j->next)
 		if (!j->held_by && job_may_use(j, slot))
 			return j;
 	return NULL;
@@ -203,7 +206,7 @@ static void name_state(struct job *job)
 	if (slot && slot->job == job)
 		return;
 	for (struct job *j = job->st->jobs; slot && j != job && !behind; j = j->next)
-		behind = j->pinned && j->slot == slot && (j->state == JOB_WAITING || j->state == JOB_QUEUED);
+		behind = j->pinned && j->slot == slot && j->state <= JOB_QUEUED;
 	if (behind && !job->wait_usec) { /* another one was faster, and this one was not to wait */
 		slot_busy(slot, &why);
 		job_end_failed(job, &why);
@@ -225,9 +228,7 @@ void queue_run(struct station *st)
 	/* jobs end in here, but none is freed before the loop's next turn */
 	for (struct job *j = st->jobs; j; j = j->next) {
 		j->held_by = NULL;
-		if (j->state != JOB_WAITING && j->state != JOB_QUEUED)
-			continue;
-		if (expected_gone(j))
+		if (j->state > JOB_QUEUED || expected_gone(j) || j->state == JOB_GATED)
 			continue;
 		if (j->slot && j->slot->job == j && !j->device)
 			unbind(j);

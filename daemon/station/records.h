@@ -98,6 +98,7 @@ struct job_record {
 	char image_name[256], product[128], firmware[128], digest[65];
 	char fdl1[65], fdl2[65];		       /* SHA-256 of the loaders, hex; "" unknown or none */
 	char work_order[64], operator[64], serial[64]; /* as bound to the job; "" none */
+	char sample[8];				       /* of level sampled: "taken", "left"; else "" */
 	char rule[64];				       /* that has asked for it; "" somebody has */
 	char host[65], version[32];		       /* where it ran, and the fdld that ran it */
 	uint32_t uid;

@@ -73,8 +73,7 @@ static bool waited_for(const struct slot *slot, uint32_t *count)
 {
 	*count = 0;
 	for (const struct job *j = slot->st->jobs; j; j = j->next)
-		if (j->pinned && j->slot == slot && j != slot->job &&
-		    (j->state == JOB_WAITING || j->state == JOB_QUEUED))
+		if (j->pinned && j->slot == slot && j != slot->job && j->state <= JOB_QUEUED)
 			(*count)++;
 	return *count > 0;
 }
@@ -105,7 +104,7 @@ void slot_view(const struct slot *slot, struct slot_view *view)
 	};
 	if (!view->job && waiting)
 		for (struct job *j = slot->st->jobs; j && !view->job; j = j->next)
-			if (j->pinned && j->slot == slot && j->state == JOB_WAITING)
+			if (j->pinned && j->slot == slot && j->state <= JOB_GATED)
 				view->job = j;
 	if (owed) {
 		turn = (turn + 1) % ARRAY_SIZE(number);

@@ -108,7 +108,7 @@ bool slot_suspect(const struct slot *slot)
 	return slot_book_suspect(&slot->book, jobs, bad);
 }
 
-static bool plain_text(const char *text, size_t room)
+bool slot_text_plain(const char *text, size_t room)
 {
 	if (strlen(text) >= room)
 		return false;
@@ -122,10 +122,10 @@ int slot_set(struct slot *slot, const char *label, const char *note, const char 
 {
 	const struct slot *other = label && *label ? station_slot(slot->st, label) : NULL;
 
-	if (label && !plain_text(label, sizeof(slot->book.label)))
+	if (label && !slot_text_plain(label, sizeof(slot->book.label)))
 		return failure_set(why, ERR_INVALID_ARGS, "a label has at most %zu bytes on one line",
 				   sizeof(slot->book.label) - 1);
-	if (note && !plain_text(note, sizeof(slot->book.note)))
+	if (note && !slot_text_plain(note, sizeof(slot->book.note)))
 		return failure_set(why, ERR_INVALID_ARGS, "a note has at most %zu bytes on one line",
 				   sizeof(slot->book.note) - 1);
 	/* a name that means two places would flash the wrong phone some day */

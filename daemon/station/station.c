@@ -300,6 +300,7 @@ void station_counts(const struct station *st, struct station_counts *counts)
 	for (struct job *j = st->jobs; j; j = j->next) {
 		counts->waiting += j->state == JOB_WAITING;
 		counts->queued += j->state == JOB_QUEUED;
+		counts->gated += j->state == JOB_GATED;
 		counts->running += j->state == JOB_RUNNING || j->state == JOB_ENDING;
 	}
 }
@@ -312,7 +313,7 @@ void station_drain(struct station *st, bool now)
 	for (struct job *j = st->jobs; j; j = j->next) {
 		struct failure why = { 0 };
 
-		if (j->state == JOB_WAITING || j->state == JOB_QUEUED) {
+		if (j->state <= JOB_QUEUED) {
 			failure_set(&why, ERR_CANCELLED, "the daemon is being stopped");
 			job_end_failed(j, &why);
 		} else if (now && j->state == JOB_RUNNING && j->runner && !j->cancelling) {

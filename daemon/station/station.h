@@ -115,6 +115,7 @@ struct station_counts {
 	uint64_t devices_arrived;
 	uint32_t slots, devices, images;
 	uint32_t waiting, queued, running;	    /* jobs */
+	uint32_t gated;				    /* jobs that wait to be released */
 	uint32_t owed;				    /* jobs whose NV backup is owed */
 	uint32_t armed, stopped;		    /* slots; disarmed by the stop line */
 	uint64_t usb_memory_used, usb_memory_limit; /* bytes; limit UINT64_MAX: none */
@@ -180,6 +181,14 @@ int station_arm(struct station *st, struct slot *const *slots, uint32_t count,
 		const struct arm_request *request, struct failure *why);
 /* No more; jobs that run go on. count 0: all. */
 void station_disarm(struct station *st, struct slot *const *slots, uint32_t count);
+/* What people bind to phones. NULL: as it is, "": none; at most 63 bytes on one line. */
+struct bind_request {
+	const char *work_order, *operator, * serial;
+	bool run; /* to all phones from now on, rather than to the next one; a serial number cannot be */
+};
+/* To the phones of a slot. The next one is the next that a job gets; what it was is given back if that comes
+ * to nothing. InvalidArgs. */
+int slot_bind(struct slot *slot, const struct bind_request *request, struct failure *why);
 void slot_reset(struct slot *slot); /* counters begin again */
 /* Label, note and counters go; without a phone the place is gone too when the service starts next. */
 void slot_forget(struct slot *slot);
@@ -357,10 +366,11 @@ const char *image_doubt(const struct image *image, uint32_t index, const char **
 struct job_options {
 	const char *const *entries, *const *without; /* NULL-terminated; NULL: none */
 	const char *repartition;		     /* "on-mismatch", "package", "always", "never" */
-	const char *level;			     /* "acknowledged", "verified" */
-	const char *end;			     /* "reset", "power-off", "stay" */
-	const char *nv;				     /* "keep", "keep-if-any", "package" */
-	const char *nv_from;			     /* job number of an owed backup */
+	const char *level;			     /* "acknowledged", "verified", "sampled" */
+	uint32_t sample;     /* level sampled: one of so many phones of the slot is verified; 0: ten */
+	const char *end;     /* "reset", "power-off", "stay" */
+	const char *nv;	     /* "keep", "keep-if-any", "package" */
+	const char *nv_from; /* job number of an owed backup */
 	bool erase_all, nv_not_this_phone, without_backup, force_loaders, raw;
 };
 
@@ -387,8 +397,10 @@ struct job_request {
 	uint64_t expect_device;	 /* DeviceChanged unless this is in the slot */
 	const struct rule *rule; /* that asks for it, and its set; NULL: caller does */
 	struct rules *rules;
-	const char *note; /* for its result; NULL: none */
-	bool dry_run;	  /* load, learn, resolve, reset; nothing is written */
+	const char *note;   /* for its result; NULL: none */
+	uint64_t gate_usec; /* it waits to be released, so long at most, before the phone hears a byte; 0: not
+			     */
+	bool dry_run;	    /* load, learn, resolve, reset; nothing is written */
 	/* station_read() only: */
 	const struct job_read *reads;
 	uint32_t read_count;
@@ -440,6 +452,8 @@ struct job_view {
 	struct device *device; /* NULL once it is gone */
 	struct image *image;   /* NULL once it is gone */
 	const char *image_name;
+	const char *rule; /* that has started it; "" somebody has */
+	const char *work_order, *operator, * serial_number;
 	uint32_t uid;
 	uint64_t created_at, started_at, finished_at;
 	const char *boundary;	   /* "now", "entry", "bound"; "" after the end */
@@ -475,6 +489,8 @@ void job_progress(const struct job *job, struct job_progress *progress);
 struct job_result {
 	const char *result; /* as job_view.state; "" until the end */
 	const char *level;  /* "acknowledged", "verified", "" */
+	const char
+		*sample; /* of level sampled: "taken" (this phone), "left" (not this one); "" another level */
 	const char *leaves;
 	const char *nv; /* "kept", "returned" (out of a backup that was owed), "blank", "package", "none",
 			   "owed" (not back in the phone), "" */
@@ -506,6 +522,16 @@ const char *job_plan_doubt(const struct job *job, uint32_t index);
  * whatever it costs the phone. NotCancelable: it has ended. 0 or negative errno.
  */
 int job_cancel(struct job *job, bool force, const struct station_caller *caller, struct failure *why);
+
+/*
+ * Lets a job begin that waits to be released; binds to its phone, and takes another image of the store if one
+ * is given. 0: done at once; 1: done() is called once, never from within, with why (what Flash says of a
+ * plan) or NULL. Negative errno with *why (InvalidArgs: it does not wait so; Internal).
+ */
+int job_release(struct job *job, const struct bind_request *request, struct image *image,
+		station_done_fn done, void *user, struct failure *why);
+/* Ends it with ReleaseRefused. InvalidArgs: it does not wait so. */
+int job_refuse(struct job *job, const char *reason, struct failure *why);
 
 /* The flight recorder's text of a job, read from its files on a worker. text is lent for the call; "" if none
  * was kept. */

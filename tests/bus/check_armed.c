@@ -61,6 +61,20 @@ static bool known(struct rig *rig, struct rig_phone *p)
 	return rig_expect(rig, 10000, p->slot, SLOT, "State", "empty");
 }
 
+/* Files of places are written behind the service's back. */
+static bool on_disk(struct rig *rig, const char *line)
+{
+	char command[200];
+
+	snprintf(command, sizeof(command), "grep -qrx '%s' %s/slot", line, rig->state);
+	for (int i = 0; i < 200; i++) {
+		if (system(command) == 0)
+			return true;
+		rig_sleep(rig, 50);
+	}
+	return false;
+}
+
 static void begins_by_itself(struct rig *rig)
 {
 	struct rig_phone *p = rig_phone(rig, "sc9863a", "1", NULL), *q = rig_phone(rig, "sc9863a", "2", NULL);
@@ -176,6 +190,7 @@ static void one_slot_stops(struct rig *rig)
 	CHECK(!strcmp(rig_get(rig, q->slot, SLOT, "Armed"), "true"));
 	CHECK(conf_logged(rig, "was disarmed: 2 phones in a row"));
 	/* it stays so over a crash, and a phone is left alone */
+	CHECK(on_disk(rig, "stopped=2 phones.*"));
 	CHECK(rig_down(rig, SIGKILL, 5000) == 256 + SIGKILL);
 	rig_disconnect(rig);
 	CHECK(rig_up(rig, NULL));
@@ -258,9 +273,232 @@ static void what_is_missing_is_said(struct rig *rig)
 	rig_package_free(&pack);
 }
 
+/* A plug that touches, lets go and touches again: the first touch counts at once, then it has to stay. */
+static void a_plug_that_bounces(struct rig *rig)
+{
+	struct rig_phone *p = rig_phone(rig, "sc9863a", "1", NULL);
+	struct rig_package pack;
+
+	CHECK(line_up(rig, &pack, "[armed]\nsettle-time=60s\n", "[all]\nimage=line.pac\n"));
+	CHECK(known(rig, p) && ctl(rig, 10000, "arm --all") == 0);
+	bed_phone_plug(p->bp, true);
+	CHECK(says(rig, p, "unsteady"));
+	CHECK(!bed_count(bed_phone_dev(p->bp))->submits);
+	CHECK(ctl(rig, 10000, "list") == 0 && strstr(ctl_out, "it has to stay for a while first"));
+	CHECK(conf_set(rig, "[armed]\nsettle-time=1s\n"));
+	CHECK(passes(rig, p, "1"));
+	rig_package_free(&pack);
+}
+
+static uint64_t job_of(struct rig *rig, const struct rig_phone *p, char *path, size_t size)
+{
+	snprintf(path, size, "%s", rig_get(rig, p->slot, SLOT, "Job"));
+	return rig_num(rig, path, JOB, "Id");
+}
+
+static bool gated(struct rig *rig, const struct rig_phone *p, char *path, size_t size)
+{
+	for (int i = 0; i < 200; i++) {
+		if (job_of(rig, p, path, size) &&
+		    !strcmp(rig_get(rig, path, JOB, "State"), "waiting-for-release"))
+			return true;
+		rig_sleep(rig, 50);
+	}
+	tap_note("no job waits: %s %s", why_not(rig, p), rig_get(rig, p->slot, SLOT, "ArmedDetail"));
+	return false;
+}
+
+static void unplugged(struct rig *rig, struct rig_phone *p)
+{
+	bed_phone_unplug(p->bp, true);
+	rig_expect(rig, 10000, p->slot, SLOT, "State", "empty");
+}
+
+static void the_gate(struct rig *rig)
+{
+	struct rig_phone *p = rig_phone(rig, "sc9863a", "1", NULL);
+	struct rig_package pack, pack2;
+	char job[128], wrong[128];
+	uint64_t id;
+
+	rig_package(rig, &pack2, "sc9863a", 7, 4096);
+	CHECK(line_up(rig, &pack, "[armed]\naway-time=0s\nsettle-time=0s\n",
+		      "[all]\nimage=line.pac\ngate=client\ngate-timeout=60s\n"));
+	CHECK(ctl(rig, 30000, "image import %s --name other.pac", pack2.path) == 0);
+	CHECK(known(rig, p) && ctl(rig, 10000, "arm --all") == 0);
+	/* refused */
+	bed_phone_plug(p->bp, true);
+	CHECK(gated(rig, p, job, sizeof(job)));
+	CHECK(!strcmp(rig_get(rig, job, JOB, "Stage"), "waiting-for-release"));
+	CHECK(!strcmp(rig_get(rig, job, JOB, "Rule"), "all"));
+	id = rig_num(rig, job, JOB, "Id");
+	CHECK(ctl(rig, 10000, "refuse %llu 'serial 4711 is blocked'", (unsigned long long)id) == 0);
+	CHECK(!strcmp(rig_wait(rig, job, 20000), ERR("ReleaseRefused")));
+	CHECK(!bed_count(bed_phone_dev(p->bp))->submits);
+	CHECK(ctl(rig, 10000, "release %llu", (unsigned long long)id) == ctl_code("InvalidArgs"));
+	/* it leaves while it waits: nothing to be released any more */
+	unplugged(rig, p);
+	bed_phone_plug(p->bp, true);
+	CHECK(gated(rig, p, job, sizeof(job)));
+	unplugged(rig, p);
+	CHECK(!strcmp(rig_wait(rig, job, 20000), ERR("DeviceChanged")));
+	/* released, with another image, and what it belongs to; whoever did that goes away at once */
+	bed_phone_plug(p->bp, true);
+	CHECK(gated(rig, p, job, sizeof(job)));
+	id = rig_num(rig, job, JOB, "Id");
+	CHECK(ctl(rig, 10000, "release %llu --image nowhere.pac", (unsigned long long)id) ==
+	      ctl_code("NoSuchImage"));
+	CHECK(ctl(rig, 10000, "release %llu --image other.pac --serial S1 --work-order W7 --operator Ann",
+		  (unsigned long long)id) == 0);
+	CHECK(!strcmp(rig_wait(rig, job, 60000), ""));
+	CHECK(rig_compare(p->phone, &pack2, wrong, sizeof(wrong)) >= 8 && !wrong[0]);
+	CHECK(!strcmp(rig_get(rig, job, JOB, "Serial"), "S1"));
+	CHECK(ctl(rig, 10000, "--json history") == 0 && strstr(ctl_out, "\"serial\":\"S1\"") &&
+	      strstr(ctl_out, "\"work_order\":\"W7\"") && strstr(ctl_out, "\"operator\":\"Ann\""));
+	/* nobody comes */
+	conf_put(rig, RULES, "[all]\nimage=line.pac\ngate=client\ngate-timeout=1s\n");
+	CHECK(conf_reload(rig));
+	unplugged(rig, p);
+	bed_phone_plug(p->bp, true);
+	CHECK(gated(rig, p, job, sizeof(job)) || !strcmp(rig_get(rig, job, JOB, "State"), "failed"));
+	CHECK(!strcmp(rig_wait(rig, job, 20000), ERR("ReleaseExpired")));
+	rig_package_free(&pack);
+	rig_package_free(&pack2);
+}
+
+static void what_is_bound(struct rig *rig)
+{
+	struct rig_phone *p = rig_phone(rig, "sc9863a", "1", NULL);
+	struct rig_package pack;
+	char text[80];
+
+	CHECK(line_up(rig, &pack, "[armed]\naway-time=0s\nsettle-time=0s\n", "[all]\nimage=line.pac\n"));
+	CHECK(known(rig, p) && ctl(rig, 10000, "arm --all") == 0);
+	CHECK(ctl(rig, 10000, "bind %s --run --work-order W1 --operator Ann", p->id) == 0);
+	CHECK(ctl(rig, 10000, "bind %s --serial S1", p->id) == 0);
+	CHECK(ctl(rig, 10000, "bind %s --run --serial S9", p->id) == ctl_code("InvalidArgs"));
+	memset(text, 'x', sizeof(text));
+	text[64] = '\0';
+	CHECK(ctl(rig, 10000, "bind %s --serial %s", p->id, text) == ctl_code("InvalidArgs"));
+	CHECK(ctl(rig, 10000, "bind %s --serial \"$(printf 'a\\nb')\"", p->id) == ctl_code("InvalidArgs"));
+	/* nothing came of the first: it goes to the next */
+	CHECK(phone_set_faults(p->phone, "refuse at connect *", NULL));
+	bed_phone_plug(p->bp, true);
+	CHECK(failures(rig, p, "1"));
+	unplugged(rig, p);
+	CHECK(phone_set_faults(p->phone, "", NULL));
+	CHECK(on_disk(rig, "next_serial=S1"));
+	/* over a crash */
+	CHECK(rig_down(rig, SIGKILL, 5000) == 256 + SIGKILL);
+	rig_disconnect(rig);
+	CHECK(rig_up(rig, NULL));
+	CHECK(!strcmp(rig_get(rig, p->slot, SLOT, "Armed"), "true"));
+	bed_phone_plug(p->bp, true);
+	CHECK(passes(rig, p, "1"));
+	unplugged(rig, p);
+	bed_phone_plug(p->bp, true);
+	CHECK(passes(rig, p, "2"));
+	CHECK(ctl(rig, 10000, "--json history") == 0);
+	CHECK(!strcmp(ctl_str(2, "serial"), "S1") && !strcmp(ctl_str(1, "serial"), "S1") &&
+	      !strcmp(ctl_str(0, "serial"), ""));
+	CHECK(!strcmp(ctl_str(0, "work_order"), "W1") && !strcmp(ctl_str(1, "work_order"), "W1"));
+	rig_package_free(&pack);
+}
+
+/* One of three is read back, the first included, and each result says what it rests on. */
+static void samples(struct rig *rig)
+{
+	struct rig_phone *p = rig_phone(rig, "sc9863a", "1", NULL);
+	struct rig_package pack;
+	unsigned int taken = 0, left = 0;
+
+	CHECK(line_up(rig, &pack, "[armed]\naway-time=0s\nsettle-time=0s\n",
+		      "[all]\nimage=line.pac\nlevel=sampled\nsample=3\n"));
+	CHECK(known(rig, p) && ctl(rig, 10000, "arm --all") == 0);
+	for (int i = 1; i <= 9; i++) {
+		char count[8];
+
+		if (i == 5) { /* the count stays over a restart */
+			CHECK(rig_down(rig, SIGTERM, 10000) == 0);
+			rig_disconnect(rig);
+			CHECK(rig_up(rig, NULL));
+		}
+		snprintf(count, sizeof(count), "%d", i);
+		bed_phone_plug(p->bp, true);
+		CHECK(passes(rig, p, count));
+		unplugged(rig, p);
+	}
+	CHECK(ctl(rig, 10000, "--json history") == 0);
+	for (int i = 0; i < 9; i++) {
+		bool verified = !strcmp(ctl_str(i, "level"), "verified");
+
+		taken += verified && strstr(ctl_str(i, "notes"), "one of 3: this one");
+		left += !strcmp(ctl_str(i, "level"), "acknowledged") &&
+			strstr(ctl_str(i, "notes"), "one of 3: not this one");
+	}
+	tap_note("%u taken, %u left", taken, left);
+	CHECK(taken == 3 && left == 6);
+	rig_package_free(&pack);
+}
+
+static void without_history(struct rig *rig)
+{
+	struct rig_phone *p = rig_phone(rig, "sc9863a", "1", NULL);
+	struct rig_package pack;
+	char path[160];
+
+	CHECK(line_up(rig, &pack, "[armed]\naway-time=0s\nsettle-time=0s\n", "[all]\nimage=line.pac\n"));
+	CHECK(known(rig, p) && ctl(rig, 10000, "arm --all") == 0);
+	CHECK(rig_down(rig, SIGTERM, 10000) == 0);
+	rig_disconnect(rig);
+	/* a folder stands where the database is to be, and where it would be moved aside */
+	snprintf(path, sizeof(path),
+		 "rm -rf %s/history.db*; mkdir -p %s/history.db/x %s/history.db.damaged/x", rig->state,
+		 rig->state, rig->state);
+	CHECK(system(path) == 0);
+	CHECK(rig_up(rig, NULL));
+	CHECK(rig_expect(rig, 20000, ROOT, MANAGER, "HistoryState", "failed"));
+	bed_phone_plug(p->bp, true);
+	CHECK(says(rig, p, "no-history"));
+	CHECK(!bed_count(bed_phone_dev(p->bp))->submits);
+	CHECK(conf_set(rig, "[armed]\nwithout-history=on\n"));
+	CHECK(passes(rig, p, "1"));
+	rig_package_free(&pack);
+}
+
+/* A crash in the middle of a job: the rule says whether its phone is begun with again. */
+static void after_a_crash(struct rig *rig)
+{
+	struct phone_setup setup = { .faults = "late 30s at midst 1 of boot" };
+	struct rig_phone *p = rig_phone(rig, "sc9863a", "1", &setup);
+	struct rig_package pack;
+	char job[128];
+
+	CHECK(line_up(rig, &pack, QUICK, "[all]\nimage=line.pac\n"));
+	CHECK(known(rig, p) && ctl(rig, 10000, "arm --all") == 0);
+	bed_phone_plug(p->bp, true);
+	CHECK(rig_expect(rig, 20000, p->slot, SLOT, "State", "busy"));
+	snprintf(job, sizeof(job), "%s", rig_get(rig, p->slot, SLOT, "Job"));
+	CHECK(rig_expect(rig, 60000, job, JOB, "Entry", "boot") && on_disk(rig, "armed=.*"));
+	CHECK(rig_down(rig, SIGKILL, 5000) == 256 + SIGKILL);
+	rig_disconnect(rig);
+	CHECK(rig_up(rig, NULL));
+	CHECK(says(rig, p, "crashed"));
+	conf_put(rig, RULES, "[all]\nimage=line.pac\nafter-crash=yes\n");
+	CHECK(conf_reload(rig));
+	CHECK(rig_expect(rig, 30000, p->slot, SLOT, "Attempts", "1"));
+	rig_package_free(&pack);
+}
+
 static const struct rig_test tests[] = {
 	{ "a phone that comes is flashed by itself", begins_by_itself },
 	{ "who has passed is left alone until it was away or asked for", passed_is_left_alone },
+	{ "a plug that bounces", a_plug_that_bounces },
+	{ "the gate: refused, left, released, expired", the_gate },
+	{ "what is bound to phones", what_is_bound },
+	{ "level sampled", samples },
+	{ "a history that cannot be written", without_history },
+	{ "after a crash the rule decides", after_a_crash },
 	{ "tries are counted", tries_are_counted },
 	{ "a slot that fails again and again stops", one_slot_stops },
 	{ "an image that fails on several slots stops", an_image_stops },
