@@ -9,6 +9,7 @@
 
 #include "common/util.h"
 #include "flash/builder.h"
+#include "flash/partition.h"
 
 static struct plan_step *destructive(struct builder *b, enum plan_op op, enum boundary boundary)
 {
@@ -66,9 +67,13 @@ static int head(struct builder *b)
 		s->by_name = true;
 		s->size = ERASE_EVERYTHING;
 		snprintf(s->target, sizeof(s->target), "erase_all");
-		plan_doubt(
-			b->p,
-			"erase-all also erases what no package can replace beside NV, prodnv and miscdata (persist, keys)");
+		if (b->p->own_by_table)
+			plan_doubt(b->p,
+				   "nothing is left on the phone; what is its own is kept here, and owed");
+		else
+			plan_doubt(
+				b->p,
+				"erase-all also erases what no package can replace beside NV, prodnv and miscdata (persist, keys)");
 	}
 	if (policy == REPARTITION_NEVER)
 		return 0;
@@ -100,6 +105,10 @@ static int erase(struct builder *b, size_t i, enum boundary boundary)
 		s->guard = GUARD_IN_TABLE;
 	if (s->by_name && rule_is_boot_chain(s->target))
 		s->boundary = BOUNDARY_BOUND;
+	if (b->p->options.own != OWN_PACKAGE && s->by_name &&
+	    partition_class(s->target) == PARTITION_BOOT_CHAIN)
+		plan_doubt(b->p, "%s is part of what starts the phone: without it only download mode is left",
+			   s->target);
 	return 0;
 }
 
