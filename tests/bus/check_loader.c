@@ -338,6 +338,52 @@ static void in_place_of_its_own(struct rig *rig)
 	loaders_free(&other);
 }
 
+/* Which pair a job gets: never a guess, and never one that is none. */
+static void which_one_a_job_gets(struct rig *rig)
+{
+	struct rig_phone *p = rig_phone(rig, "sc9863a", "1", NULL);
+	struct loaders l3, pro;
+	char out[128];
+
+	loaders_of(rig, &l3, "sc9863a");
+	loaders_of(rig, &pro, "ums512");
+	snprintf(out, sizeof(out), "%s/area", rig->dir);
+	CHECK(rig_up(rig, NULL));
+	CHECK(rig_plug(rig, p));
+#define READ(more) \
+	ctl(rig, 60000, "read --slot %s --output %s --replace --end reset " more " logo", p->id, out)
+	CHECK(ctl(rig, 20000, "loader import %s --name pro", pro.pack.path) == 0);
+	CHECK(ctl(rig, 20000,
+		  "loader import --fdl1 %s@0x5000 --fdl2 %s@0x9EFFFE00 --name odd --force-loaders",
+		  l3.file[0], pro.file[1]) == 0);
+	CHECK(ctl(rig, 20000, "loader import %s --name l3", l3.pack.path) == 0);
+	CHECK(READ("") == ctl_code("LoaderAmbiguous"));
+	CHECK(strstr(ctl_err, "(sharkl5pro)") && strstr(ctl_err, "(sharkl3)"));
+	CHECK(READ("--loader nobody") == ctl_code("NoLoader"));
+	/* forced into the store is not forced onto a phone */
+	CHECK(READ("--loader odd") == ctl_code("LoaderMismatch"));
+	CHECK(ctl(rig, 5000, "slot set %s --loader odd", p->id) == 0);
+	CHECK(READ("") == ctl_code("LoaderMismatch"));
+	CHECK(!bed_count(bed_phone_dev(p->bp))->submits); /* of all that the phone has heard nothing */
+	/* who asks has the last word; then the slot's; then the only one */
+	CHECK(READ("--loader l3") == 0);
+	bed_phone_unplug(p->bp, true);
+	CHECK(rig_expect(rig, 5000, p->slot, SLOT, "State", "empty"));
+	CHECK(ctl(rig, 5000, "slot set %s --loader l3", p->id) == 0);
+	CHECK(rig_plug(rig, p));
+	CHECK(READ("") == 0);
+	bed_phone_unplug(p->bp, true);
+	CHECK(rig_expect(rig, 5000, p->slot, SLOT, "State", "empty"));
+	CHECK(ctl(rig, 5000, "slot set %s --loader ''", p->id) == 0);
+	CHECK(ctl(rig, 5000, "loader remove odd") == 0 && ctl(rig, 5000, "loader remove pro") == 0);
+	CHECK(rig_plug(rig, p));
+	CHECK(READ("") == 0);
+#undef READ
+	unlink(out);
+	loaders_free(&l3);
+	loaders_free(&pro);
+}
+
 static void killed_in_the_middle(struct rig *rig)
 {
 	struct loaders l;
@@ -504,6 +550,7 @@ static const struct rig_test tests[] = {
 	T(names),
 	T(a_package_of_two_families),
 	T(in_place_of_its_own),
+	T(which_one_a_job_gets),
 	T(killed_in_the_middle),
 	T(damage_is_seen_at_the_start),
 	T(quota_of_both_stores),
