@@ -163,11 +163,11 @@ static void stage_from_note(struct device *device)
 		return;
 	slot->note_known = records_port_read(device->st->records, slot->id, arrival->busnum, arrival->devnum,
 					     &slot->note);
-	/* whose plugging has started us, or who waited while we were started anew: as good as seen */
 	if (slot->note_known && !slot->note.dirty && !strcmp(slot->note.stage, "fdl2")) {
 		kv_copy(device->stage, sizeof(device->stage), slot->note.stage);
 		device_keep(device, NULL, NULL);
 	}
+	/* whose plugging has started us, or who waited while we were started anew: as good as seen */
 	device->seen = arrival->later && records_port_untouched(device->st->records, slot->id,
 								arrival->busnum, arrival->devnum);
 }

@@ -348,6 +348,8 @@ static void test_port_record(void **state)
 	assert_false(slot_get(r->st, "pci-2")->note_known);
 	device_view(slot_get(r->st, "pci-1")->device, &v);
 	assert_false(v.arrival_seen);
+	assert_string_equal(v.stage, "fdl2"); /* an earlier run left it there, in good order */
+	device_view(slot_get(r->st, "pci-2")->device, &v);
 	assert_string_equal(v.stage, "unknown"); /* nobody has asked it */
 	device_left(r->st, &a);
 	assert_false(slot_get(r->st, "pci-1")->note_known);
