@@ -117,6 +117,27 @@ int slot_read(struct call *call)
 	return reply_failure(call->error, &why);
 }
 
+int demand_read_table(struct call *call, struct demand *demand)
+{
+	struct failure why = { 0 };
+	struct options options;
+	int r = options_read(call->bus, call->m, OPTION_READ | OPTION_EXPECT, &options, &why);
+
+	name_place(call, demand);
+	demand_text(demand->operation, sizeof(demand->operation), "table");
+	options_free(&options);
+	return r < 0 ? reply_failure(call->error, &why) : 0;
+}
+
+int slot_read_table(struct call *call)
+{
+	struct work_place place = {
+		.flash = true, .read = true, .table = true, .slot = call->object->handle, .fd = -1
+	};
+
+	return work_begin(call, &place, OPTION_READ | OPTION_EXPECT);
+}
+
 int slot_reset_phone(struct call *call)
 {
 	struct work_place place = { .flash = true, .release = true, .slot = call->object->handle, .fd = -1 };

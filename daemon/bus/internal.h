@@ -213,6 +213,7 @@ int demand_bind(struct call *call, struct demand *demand);
 int demand_go(struct call *call, struct demand *demand);
 int demand_arm(struct call *call, struct demand *demand);
 int demand_read(struct call *call, struct demand *demand);
+int demand_read_table(struct call *call, struct demand *demand);
 int demand_release_phone(struct call *call, struct demand *demand);
 int demand_slot(struct call *call, struct demand *demand);
 int demand_whole(struct call *call, struct demand *demand); /* of the service: only options */
@@ -282,6 +283,7 @@ int manager_export_backup(struct call *call);
 int slot_flash(struct call *call);
 int slot_flash_image(struct call *call);
 int slot_read(struct call *call);
+int slot_read_table(struct call *call);
 int slot_reset_phone(struct call *call);
 int slot_call_bind(struct call *call);
 int slot_configure(struct call *call);
@@ -377,6 +379,7 @@ struct work_place {
 	bool loader; /* with import: of loaders; source then has the descriptors, taken over */
 	struct loader_source source;
 	bool read;    /* without a package: areas, which are taken over with their descriptors */
+	bool table;   /* with read: the table, no areas */
 	bool release; /* the same: only ends what runs on the phone */
 	struct job_read *reads;
 	uint32_t read_count;

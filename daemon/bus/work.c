@@ -154,7 +154,9 @@ static void ask_for_job(struct work *work)
 
 	int r;
 
-	if (work->place.read) {
+	if (work->place.table) {
+		r = station_read_table(work->bus->station, &request, on_job, work, &why);
+	} else if (work->place.read) {
 		request.reads = work->place.reads;
 		request.read_count = work->place.read_count;
 		work->place.read_count = 0; /* the descriptors are the station's */

@@ -223,10 +223,11 @@ struct job {
 	struct station *st;
 	uint64_t number;
 	enum job_state state;
-	struct image *image;  /* NULL: it needs none */
-	struct sinks *sinks;  /* of a read */
-	struct plan *plan;    /* NULL after the end */
-	struct slot **places; /* where it may run; count 0: anywhere */
+	struct image *image;	   /* NULL: it needs none */
+	struct sinks *sinks;	   /* of a read */
+	struct flash_table *table; /* that it has read; NULL: none */
+	struct plan *plan;	   /* NULL after the end */
+	struct slot **places;	   /* where it may run; count 0: anywhere */
 	uint32_t place_count;
 	bool pinned; /* asked for on a slot, rather than for the next phone */
 	bool dry_run;
@@ -291,6 +292,7 @@ struct job_wish {
 	struct plan_options options;
 	struct plan_read *reads; /* request->read_count of them; taken over */
 	struct sinks *sinks;	 /* a reference, taken over */
+	bool table;		 /* it only reads the table */
 	bool release;		 /* it only ends what runs on the phone */
 };
 /* Compiles, numbers and admits it, as station_flash() says. Takes what the wish holds, also when it fails. */

@@ -21,6 +21,7 @@ struct asking {
 	struct plan_options options;
 	struct plan_read *reads; /* of a read */
 	uint32_t read_count;
+	bool table;   /* only reads that */
 	bool release; /* only ends what runs there */
 	struct plan *plan;
 	struct failure why;
@@ -88,6 +89,7 @@ static void job_free(struct job *job)
 	job_record_clear(&job->record);
 	free(job->places);
 	free(job->step_usec);
+	free(job->table);
 	free(job->trace);
 	free(job);
 }
@@ -154,6 +156,8 @@ static void ask_run(void *arg)
 
 	if (a->release)
 		a->result = plan_compile_end(a->options.end, &a->plan, &a->why);
+	else if (a->table)
+		a->result = plan_compile_table(package_pac(a->package), &a->options, &a->plan, &a->why);
 	else if (a->read_count)
 		a->result = plan_compile_read(package_pac(a->package), &a->options, a->reads, a->read_count,
 					      &a->plan, &a->why);
@@ -387,6 +391,7 @@ int job_ask(struct station *st, const struct job_wish *wish, station_job_fn done
 		sample(job, q->options.sample, &a->options);
 	a->reads = wish->reads;
 	a->read_count = wish->reads ? q->read_count : 0;
+	a->table = wish->table;
 	a->release = wish->release;
 	a->image = q->image;
 	if (q->image)

@@ -205,6 +205,16 @@ const char *storage_word(enum storage_kind kind)
 	return (size_t)kind < ARRAY_SIZE(words) ? words[kind] : "";
 }
 
+/* Of a job that was to read it. */
+static void take_table(struct job *job, const struct device_facts *facts)
+{
+	if (!facts || strcmp(job->record.kind, "table") != 0)
+		return;
+	job->table = malloc(sizeof(*job->table));
+	if (job->table)
+		*job->table = facts->table;
+}
+
 static void take_facts(struct job_record *r, const struct device_facts *facts)
 {
 	if (!facts)
@@ -261,6 +271,8 @@ void job_end_session(struct job *job, const struct session *session, const struc
 			       : "unchanged");
 	kv_copy(r->nv, sizeof(r->nv), res->nv);
 	take_facts(r, res->facts);
+	if (res->pass)
+		take_table(job, res->facts);
 	job_time_step(job);
 	take_entries(job, res);
 	if (body && !body->crc_ok)

@@ -105,6 +105,22 @@ int station_read(struct station *st, const struct job_request *request, station_
 	return r;
 }
 
+int station_read_table(struct station *st, const struct job_request *request, station_job_fn done, void *user,
+		       struct failure *why)
+{
+	struct job_request q = *request;
+	struct job_wish wish = { .request = &q, .kind = "table", .table = true };
+	int r;
+
+	if (!q.options.end || !*q.options.end)
+		q.options.end = "stay";
+	q.dry_run = false;
+	r = options_translate(&q.options, &st->set, &wish.options, why);
+	if (!r)
+		r = choose_loader(st, &q, why);
+	return r < 0 ? r : job_ask(st, &wish, done, user, why);
+}
+
 int station_release(struct station *st, const struct job_request *request, bool power_off,
 		    station_job_fn done, void *user, struct failure *why)
 {

@@ -301,6 +301,30 @@ void job_result(const struct job *job, struct job_result *result)
 	};
 }
 
+void job_table(const struct job *job, struct job_table *table)
+{
+	const struct flash_table *t = job->table;
+
+	*table = (struct job_table){ .source = "" };
+	if (t)
+		*table = (struct job_table){ .source = table_origin_name(t->origin),
+					     .sector = t->sector,
+					     .user_size = t->user_size,
+					     .count = t->count };
+}
+
+bool job_partition(const struct job *job, uint32_t index, struct job_partition *partition)
+{
+	const struct flash_table *t = job->table;
+
+	if (!t || index >= t->count)
+		return false;
+	*partition = (struct job_partition){ .name = t->entry[index].name,
+					     .start = t->entry[index].start,
+					     .size = t->unit_sure ? t->entry[index].size : UINT64_MAX };
+	return true;
+}
+
 const char *job_note(const struct job *job, uint32_t index)
 {
 	return index < job->record.note_count ? job->record.notes[index] : "";

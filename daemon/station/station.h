@@ -427,6 +427,12 @@ int station_flash(struct station *st, const struct job_request *request, station
  */
 int station_read(struct station *st, const struct job_request *request, station_job_fn done, void *user,
 		 struct failure *why);
+/*
+ * Asks for the partition table of the phone in request->slot, as station_read() does without areas: the job
+ * (kind "table") has it in job_table() when it has succeeded.
+ */
+int station_read_table(struct station *st, const struct job_request *request, station_job_fn done, void *user,
+		       struct failure *why);
 /* Restarts the phone of request->slot (power_off: switches it off) out of the loader in which a job has left
  * it. As station_flash(); of the request slot, caller, expect_device and wait count. */
 int station_release(struct station *st, const struct job_request *request, bool power_off,
@@ -439,7 +445,7 @@ bool image_loses_own(const struct image *image, const struct job_options *option
 
 struct job_view {
 	uint64_t number;
-	const char *kind;  /* "flash", "dry-run", "read", "reset", "power-off" */
+	const char *kind;  /* "flash", "dry-run", "read", "table", "reset", "power-off" */
 	const char *state; /* "waiting-for-device", "queued", "running", "succeeded", "failed", "cancelled",
 			      "interrupted" */
 	bool ended;
@@ -502,6 +508,19 @@ struct job_result {
 	uint32_t notes, entries;
 };
 void job_result(const struct job *job, struct job_result *result);
+/* The table that a job has read; kept as long as the job is. */
+struct job_table {
+	const char *source; /* "gpt", "list", "probed"; "none": the phone tells of none; "": not read */
+	uint32_t sector;    /* bytes, 0 unknown */
+	uint64_t user_size; /* bytes of the user area, 0 unknown */
+	uint32_t count;
+};
+struct job_partition {
+	const char *name;
+	uint64_t start, size; /* bytes; start 0 where the source does not tell; size UINT64_MAX: not known */
+};
+void job_table(const struct job *job, struct job_table *table);
+bool job_partition(const struct job *job, uint32_t index, struct job_partition *partition);
 const char *job_note(const struct job *job, uint32_t index); /* "" past the end */
 struct job_entry {
 	const char *entry, *op, *verdict; /* "not-run", "acknowledged", "verified", "failed" */

@@ -401,6 +401,72 @@ static void restarted(struct rig *rig)
 	rig_package_free(&pack);
 }
 
+/* ---- the table ---------------------------------------------------------------------------- */
+
+static void table_of(struct rig *rig, const char *profile)
+{
+	struct rig_phone *p = rig_phone(rig, profile, "1", NULL);
+	struct phone_slice slices[160];
+	size_t count = phone_partitions(p->phone, slices, ARRAY_SIZE(slices));
+	json_object *table, *rows = NULL;
+	struct rig_package pack;
+	unsigned int once;
+
+	rig_package(rig, &pack, profile, 7, 4096);
+	CHECK(rig_up(rig, NULL) && rig_plug(rig, p));
+	CHECK(ctl(rig, 60000, "--json partitions --loader %s 1-1", pack.path) == 0 && ctl_json());
+	CHECK(!strcmp(ctl_str(-1, "source"), "gpt"));
+	table = ctl_line(-1);
+	json_object_object_get_ex(table, "partitions", &rows);
+	CHECK(rows && json_object_array_length(rows) == count && count > 10);
+	for (size_t i = 0; i < count; i++) {
+		json_object *row = json_object_array_get_idx(rows, i), *name, *size, *start;
+
+		CHECK(json_object_object_get_ex(row, "name", &name) &&
+		      json_object_object_get_ex(row, "size", &size) &&
+		      json_object_object_get_ex(row, "start", &start));
+		CHECK(!strcmp(json_object_get_string(name), slices[i].name) &&
+		      json_object_get_uint64(size) == slices[i].size &&
+		      json_object_get_uint64(start) == slices[i].start);
+	}
+	json_object_put(table);
+	once = loads(p->phone);
+	CHECK(ctl(rig, 60000, "partitions") == 0 && strstr(ctl_out, "source: gpt") &&
+	      strstr(ctl_out, slices[count - 1].name));
+	CHECK(ctl(rig, 60000, "partitions --xml") == 0 && !strncmp(ctl_out, "<Partitions>", 12));
+	CHECK(strstr(ctl_out, slices[0].name) && strstr(ctl_out, slices[count - 1].name));
+	CHECK(loads(p->phone) == once && !destroyed(p->phone));
+	CHECK(!strcmp(rig_get(rig, ROOT "/job/1", JOB, "Kind"), "table"));
+	rig_package_free(&pack);
+}
+
+static void table_sc9863a(struct rig *rig)
+{
+	table_of(rig, "sc9863a");
+}
+
+static void table_ums512(struct rig *rig)
+{
+	table_of(rig, "ums512");
+}
+
+static void table_ums9230(struct rig *rig)
+{
+	table_of(rig, "ums9230");
+}
+
+/* By numbers there is none. */
+static void table_sc8830(struct rig *rig)
+{
+	struct rig_phone *p = rig_phone(rig, "sc8830", "1", NULL);
+	struct rig_package pack;
+
+	rig_package(rig, &pack, "sc8830", 7, 4096);
+	CHECK(rig_up(rig, NULL) && rig_plug(rig, p));
+	CHECK(ctl(rig, 60000, "partitions --loader %s", pack.path) == ctl_code("TableUnreadable"));
+	rig_package_free(&pack);
+}
+
 int main(void)
 {
 	static const struct rig_test tests[] = {
@@ -417,6 +483,10 @@ int main(void)
 		{ "cancelled while nobody takes anything", cancelled },
 		{ "kept until nobody wants it", idle },
 		{ "kept over a restart of the service", restarted },
+		{ "sc9863a: the table", table_sc9863a },
+		{ "ums512: the table", table_ums512 },
+		{ "ums9230: the table", table_ums9230 },
+		{ "sc8830: no table", table_sc8830 },
 	};
 
 	return rig_run(tests, ARRAY_SIZE(tests));
