@@ -261,7 +261,7 @@ static void not_reached(struct rig *rig)
 
 static void ctrl_c(struct rig *rig)
 {
-	struct phone_setup slow = { .faults = "late 6s at midst 2 of boot" };
+	struct phone_setup slow = { .faults = "late 5s at end of boot" };
 	struct rig_phone *p = rig_phone(rig, "sc9863a", "1", &slow);
 	struct rig_package pack;
 	static struct ctl_run run;
@@ -284,7 +284,7 @@ static void ctrl_c(struct rig *rig)
 
 static void the_wire_breaks(struct rig *rig)
 {
-	struct phone_setup slow = { .faults = "late 6s at midst 2 of boot" };
+	struct phone_setup slow = { .faults = "late 5s at end of boot" };
 	struct rig_phone *p = rig_phone(rig, "sc9863a", "1", &slow);
 	struct rig_package pack;
 	static struct ctl_run run;

@@ -294,6 +294,64 @@ static void shift(struct rig *rig)
 	rig_package_free(&l.pack);
 }
 
+/* ---- after a crash --------------------------------------------------------------------------- */
+
+static void after_a_crash(struct rig *rig)
+{
+	static struct line l;
+	static struct unit a, b;
+	uint8_t now[16];
+	char wrong[128];
+	uint64_t submits;
+
+	l = (struct line){ .rig = rig };
+	a = b = (struct unit){ 0 };
+	set_up(&l, "[armed]\naway-time=0s\nsettle-time=0s\n",
+	       "[goes on]\nslot=*:1\nimage=line.pac\nafter-crash=yes\nretries=0\n[waits]\nimage=line.pac\n");
+	a.p = rig_phone(rig, "sc9863a", "1",
+			&(struct phone_setup){ .faults = "late 60s at midst 1 of boot" });
+	b.p = rig_phone(rig, "sc9863a", "2",
+			&(struct phone_setup){ .faults = "late 60s at midst 1 of boot" });
+	CHECK(rig_nv_item(b.p->phone, 5, b.own, sizeof(b.own)) == 8);
+	CHECK(rig_nv_item(a.p->phone, 5, a.own, sizeof(a.own)) == 8);
+	CHECK(rig_plug(rig, a.p) && rig_plug(rig, b.p));
+	CHECK(ctl(rig, 10000, "arm --all --present") == 0);
+	CHECK(rig_expect(rig, 30000, ROOT "/job/1", JOB, "Entry", "boot"));
+	CHECK(rig_expect(rig, 30000, ROOT "/job/2", JOB, "Entry", "boot"));
+	CHECK(rig_down(rig, SIGKILL, 5000) == 256 + SIGKILL);
+	rig_disconnect(rig);
+	CHECK(phone_set_faults(a.p->phone, "", NULL) && phone_set_faults(b.p->phone, "", NULL));
+	submits = bed_count(bed_phone_dev(b.p->bp))->submits;
+	CHECK(rig_up(rig, NULL));
+	CHECK(!strcmp(rig_get(rig, ROOT "/job/1", JOB, "State"), "interrupted"));
+	CHECK(!strcmp(rig_get(rig, ROOT "/job/2", JOB, "State"), "interrupted"));
+	/* the rule of the one lets it begin by itself, whatever comes of it; the other hears nothing */
+	CHECK(rig_expect(rig, 30000, b.p->slot, SLOT, "ArmedWhy", "crashed"));
+	for (int i = 0; i < 6000 && !ended(&l, &a); i++)
+		rig_sleep(rig, 10);
+	CHECK(ended(&l, &a));
+	tap_note("begun with after the crash: %s", rig_get(rig, a.p->slot, SLOT, "LastResult"));
+	CHECK(bed_count(bed_phone_dev(b.p->bp))->submits == submits);
+	CHECK(*rig_get(rig, b.p->slot, SLOT, "OwedBackup"));
+	/* plugged in again both are flashed by themselves, and what was owed is returned */
+	for (int i = 0; i < 2; i++) {
+		struct unit *u = i ? &b : &a;
+		uint64_t passes = rig_num(rig, u->p->slot, SLOT, "Passes");
+		char want[16];
+
+		snprintf(want, sizeof(want), "%llu", (unsigned long long)passes + 1);
+		bed_phone_unplug(u->p->bp, true);
+		CHECK(rig_expect(rig, 20000, u->p->slot, SLOT, "State", "empty"));
+		bed_phone_plug(u->p->bp, true);
+		CHECK(rig_expect(rig, 60000, u->p->slot, SLOT, "Passes", want));
+		(void)rig_compare(u->p->phone, &l.pack, wrong, sizeof(wrong));
+		CHECK(!wrong[0]);
+		CHECK(rig_nv_item(u->p->phone, 5, now, sizeof(now)) == 8 && !memcmp(now, u->own, 8));
+		CHECK(!strcmp(rig_get(rig, u->p->slot, SLOT, "OwedBackup"), ""));
+	}
+	rig_package_free(&l.pack);
+}
+
 /* ---- no room ----------------------------------------------------------------------------------- */
 
 /* Fills the state disk, or makes room again. */
@@ -343,6 +401,7 @@ static void no_room(struct rig *rig)
 
 static const struct rig_test tests[] = {
 	{ "32 phones come and go by rule", shift },
+	{ "the rules decide after a crash", after_a_crash },
 	{ "a full disk under an armed slot", no_room },
 };
 

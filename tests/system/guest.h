@@ -154,6 +154,10 @@ void killed_service_returns(void);
 void hung_service_returns(void);
 void restart_lets_job_end(void);
 void upgrade_lets_job_end(void);
+/* s_station.c */
+void line_runs_by_itself(void);
+void upgrade_keeps_the_line(void);
+void power_cut_keeps_the_line(void);
 /* s_again.c */
 void power_is_cut(void);
 void interruption_is_told(void);

@@ -42,7 +42,9 @@ static const struct scenario first_boot[] = {
 	{ "killed", killed_service_returns },
 	{ "hung", hung_service_returns },
 	{ "restart", restart_lets_job_end },
+	{ "line", line_runs_by_itself },
 	{ "upgrade", upgrade_lets_job_end },
+	{ "keeps", upgrade_keeps_the_line },
 	{ "power", power_is_cut },
 };
 
@@ -51,6 +53,7 @@ static const struct scenario second_boot[] = {
 	{ "install", package_is_installed },
 	{ "interrupted", interruption_is_told },
 	{ "owed", owed_nv_returns },
+	{ "armed", power_cut_keeps_the_line },
 	{ "modem", modem_manager_keeps_off },
 	{ "removal", removal_waits_for_job },
 	{ "reboot", reboot_lets_job_end },
