@@ -255,6 +255,7 @@ void armed_look_at(struct slot *slot)
 		begin(slot, rule);
 		return;
 	}
+	slot->device->arm.late |= decision.why != ARMED_TAKEN;
 	if (decision.at != UINT64_MAX)
 		slot->arm_at = decision.at;
 	if (decision.why == ARMED_REFUSED)
@@ -282,6 +283,12 @@ uint64_t armed_again(const struct station *st)
 }
 
 /* ---- the end of a job ---- */
+
+bool armed_at_once(const struct job *job)
+{
+	return job->rule && job->device && !job->device->arm.late && !job->device->arm.tries &&
+	       !job->gate_until;
+}
 
 void armed_take_bound(struct slot *slot)
 {

@@ -14,6 +14,8 @@ void armed_arrived(struct device *device);
 void armed_gone(struct device *device);
 /* A job has its phone: what was bound to the next unit of the slot goes into its record. */
 void armed_bound(struct job *job);
+/* Nothing but the house itself stood between the arrival of its phone and this job of a rule. */
+bool armed_at_once(const struct job *job);
 /* What was bound to the slot's next phone is this one's from now on. */
 void armed_take_bound(struct slot *slot);
 /* A job has come to its end, its record is complete, its phone may still be there. */

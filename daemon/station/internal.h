@@ -130,6 +130,7 @@ struct device {
 	uint64_t first_transfer_usec;
 	struct {	       /* armed.c */
 		uint64_t came; /* monotonic */
+		bool late;     /* something kept it from beginning at once */
 		bool fresh, asked, passed, crashed, refused, unmet;
 		uint32_t tries;	 /* jobs of its slot with it that have ended */
 		bool again;	 /* the last of them failed, and another try can help */

@@ -5,6 +5,7 @@
 #include <errno.h>
 
 #include "common/util.h"
+#include "station/armed.h"
 #include "station/runner.h"
 
 /* A transfer error may be the first sign of an unplug: what udev says comes a little later. */
@@ -58,8 +59,8 @@ static void tell_arrival(struct runner *r)
 	struct device *d = r->job->device;
 
 	usb_pipe_facts(r->pipe, &facts);
-	/* a measure only where a job was waiting for the phone */
-	if (d && !r->started && r->job->born_usec <= r->arrival.received_usec &&
+	/* a measure only where a job was waiting for the phone, or its slot was armed for it */
+	if (d && !r->started && (r->job->born_usec <= r->arrival.received_usec || armed_at_once(r->job)) &&
 	    facts.first_transfer_usec >= r->arrival.received_usec) {
 		d->first_transfer_usec = facts.first_transfer_usec - r->arrival.received_usec;
 		device_told(d);
