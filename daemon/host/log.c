@@ -73,7 +73,10 @@ static void say_end(struct host_log *log, struct job *job, const struct job_word
 	char text[1024];
 
 	job_result(job, &res);
-	if (!strcmp(w->view.state, "succeeded"))
+	if (!strcmp(w->view.state, "succeeded") && !*res.level) /* it has written nothing */
+		journal_event(EVENT_JOB_SUCCEEDED, w->fields, w->count, "job %s (%s) passed on %s; phone: %s",
+			      w->number, w->view.kind, place(w), res.leaves);
+	else if (!strcmp(w->view.state, "succeeded"))
 		journal_event(EVENT_JOB_SUCCEEDED, w->fields, w->count, "job %s passed on %s (%s, nv %s)",
 			      w->number, place(w), res.level, res.nv);
 	else if (!strcmp(w->view.state, "cancelled"))
