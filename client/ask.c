@@ -101,10 +101,15 @@ int ask_package(struct client *c, const char *file, char **name)
 {
 	_cleanup_(sd_bus_message_unrefp) sd_bus_message *m = NULL;
 	struct failure why = { .error = ERR_INVALID_IMAGE, .code = -1 };
-	_cleanup_close_ int fd = open(file, O_RDONLY | O_CLOEXEC);
+	/* no file goes through ssh */
+	_cleanup_close_ int fd = c->host ? -1 : open(file, O_RDONLY | O_CLOEXEC);
 	int r;
 
-	if (fd < 0 && errno == ENOENT && !strchr(file, '/')) { /* then it is a name that the daemon knows */
+	if (c->host && strchr(file, '/'))
+		return client_usage(N_("files do not go through ssh; import '%s' on %s and say its name"),
+				    file, c->host);
+	if (fd < 0 && (c->host || errno == ENOENT) &&
+	    !strchr(file, '/')) { /* then it is a name that the daemon knows */
 		*name = strdup(file);
 		return *name ? 0 : error_entry(ERR_INTERNAL)->exit_code;
 	}

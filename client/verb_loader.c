@@ -365,6 +365,10 @@ static int loader(struct client *c, int argc, char **argv)
 		}
 	}
 	what = optind < argc ? argv[optind++] : "";
+	if (!strcmp(what, "import") && c->host)
+		return client_usage(
+			N_("loader: files do not go through ssh; copy it to %s and import it there"),
+			c->host);
 	if (!strcmp(what, "import"))
 		return import(c, argc - optind, argv + optind, &wish);
 	if (wish.name || wish.fdl[0] || wish.fdl[1] || wish.force || wish.bad_crc)

@@ -99,6 +99,8 @@ static void everything(struct rig *rig, const char *host)
 	CHECK(stock(rig, &pack));
 	CHECK(rig_plug(rig, p));
 	CHECK(ctl(rig, 20000, "-H %s list", host) == 0 && strstr(ctl_out, p->id) && !ctl_err[0]);
+	CHECK(ctl(rig, 20000, "-H %s partitions --slot %s --loader %s", host, p->id, pack.path) == 2 &&
+	      strstr(ctl_err, "do not go through ssh"));
 	/* over there everything is called as it is */
 	CHECK(ctl(rig, 60000, "-H %s flash line.pac --slot %s --level verified", host, p->id) == 0);
 	CHECK(strstr(ctl_out, "PASS"));
@@ -190,6 +192,9 @@ static void files_stay(struct rig *rig)
 	CHECK(ctl(rig, 20000, "-H station flash %s", pack.path) == 2);
 	CHECK(strstr(ctl_err, "copy it to station") && strstr(ctl_err, "image import"));
 	CHECK(ctl(rig, 20000, "-H station image import %s", pack.path) == 2 && strstr(ctl_err, "station"));
+	CHECK(ctl(rig, 20000, "-H station loader import %s", pack.path) == 2 && strstr(ctl_err, "station"));
+	CHECK(ctl(rig, 20000, "-H station read boot --out %s/boot.img", rig->dir) == 2 &&
+	      strstr(ctl_err, "station"));
 	CHECK(ctl(rig, 20000, "-H station nv export 1 %s/out", rig->dir) == 2 && strstr(ctl_err, "station"));
 	CHECK(ctl(rig, 20000, "-H station config check") == 2 && strstr(ctl_err, "ssh station"));
 	CHECK(ctl(rig, 20000, "-H station history verify") == 2 && strstr(ctl_err, "ssh station"));
