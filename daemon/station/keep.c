@@ -51,7 +51,7 @@ static bool wanted(const struct slot *slot)
 	if (slot->job)
 		return true;
 	for (const struct job *j = slot->st->jobs; j; j = j->next)
-		if (j->pinned && j->slot == slot && (j->state == JOB_WAITING || j->state == JOB_QUEUED))
+		if (j->pinned && j->slot == slot && j->state <= JOB_QUEUED)
 			return true;
 	return false;
 }
