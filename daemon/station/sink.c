@@ -98,10 +98,8 @@ static void *end(void *arg)
 {
 	struct sinks *s = arg;
 
-	for (uint32_t i = 0; i < s->count; i++) {
-		EVP_MD_CTX_free(s->sink[i].md);
+	for (uint32_t i = 0; i < s->count; i++)
 		util_closep(&s->sink[i].fd);
-	}
 	free(s);
 	return NULL;
 }
@@ -114,8 +112,10 @@ void sinks_unref(struct sinks *s)
 
 	if (!s || atomic_fetch_sub(&s->refs, 1) != 1)
 		return;
-	for (uint32_t i = 0; i < s->count; i++)
+	for (uint32_t i = 0; i < s->count; i++) {
+		EVP_MD_CTX_free(s->sink[i].md);
 		open |= s->sink[i].fd >= 0 && s->sink[i].kind == TARGET_FILE;
+	}
 	if (!open || pthread_attr_init(&attr) != 0) {
 		(void)end(s);
 		return;
