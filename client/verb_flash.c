@@ -25,6 +25,7 @@ struct flash_options {
 	bool all, dry_run, detach, erase_all, nv_other, without_backup, force_loaders, bad_crc;
 	bool has_wait;
 	uint64_t wait_usec;
+	unsigned long sample; /* 0: not said */
 };
 
 static const struct verb_opt options[] = {
@@ -34,6 +35,7 @@ static const struct verb_opt options[] = {
 	{ "dry-run", 'n', NULL, N_("print the plan; with --slot, as the phone decides it"), false },
 	{ "detach", 'd', NULL, N_("print the job's number and return; it goes on"), false },
 	{ "level", 'l', N_("LEVEL"), N_("acknowledged (default), verified: compared; sampled"), false },
+	{ "sample", 'S', N_("NUMBER"), N_("level sampled: one of so many is verified (10)"), false },
 	{ "entry", 'e', N_("ID"), N_("only this entry (file ID or partition); again: more"), true },
 	{ "without", 'x', N_("ID"), N_("leave this entry out; again: more"), true },
 	{ "repartition", 'r', N_("POLICY"), N_("on-mismatch (default), package, always, never"), false },
@@ -60,6 +62,8 @@ static int add(const char **list, size_t *count, size_t max, const char *value)
 
 static int take(struct flash_options *o, int opt)
 {
+	char *end = NULL;
+
 	switch (opt) {
 	case 's': return add(o->slots, &o->slot_count, SLOTS_MAX, optarg);
 	case 'e': return add(o->only, &o->only_count, NAMES_MAX, optarg);
@@ -74,6 +78,7 @@ static int take(struct flash_options *o, int opt)
 	case 'L': o->force_loaders = true; break;
 	case 'c': o->bad_crc = true; break;
 	case 'l': o->level = optarg; break;
+	case 'S': o->sample = strtoul(optarg, &end, 10); break;
 	case 'r': o->repartition = optarg; break;
 	case 'v': o->nv = optarg; break;
 	case 'f': o->nv_from = optarg; break;
@@ -82,6 +87,8 @@ static int take(struct flash_options *o, int opt)
 	case 'i': o->image = optarg; break;
 	default: break;
 	}
+	if (end && (end == optarg || *end || *optarg == '-' || !o->sample || o->sample > UINT32_MAX))
+		return client_usage(N_("flash: '%s' is no number of phones"), optarg);
 	return 0;
 }
 
@@ -128,6 +135,8 @@ static int put_options(sd_bus_message *m, const struct flash_options *o, const c
 		r = ask_text(m, "repartition", o->repartition);
 	if (r >= 0)
 		r = ask_text(m, "level", o->level);
+	if (r >= 0 && o->sample)
+		r = sd_bus_message_append(m, "{sv}", "sample", "u", (uint32_t)o->sample);
 	if (r >= 0)
 		r = ask_text(m, "end", o->end);
 	if (r >= 0)

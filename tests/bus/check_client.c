@@ -124,6 +124,9 @@ static void usage(struct rig *rig)
 		"flash --wait 99999999 x.pac",
 		"flash --nonsense x.pac",
 		"flash --slot",
+		"flash --level sampled --sample 0 x.pac",
+		"flash --level sampled --sample -3 x.pac",
+		"flash --level sampled --sample 3x x.pac",
 		"info",
 		"info a b",
 		"list --slot",
@@ -358,6 +361,25 @@ static void dry_run(struct rig *rig)
 	rig_package_free(&pack);
 }
 
+/* Of two phones the first is verified, and each result says whether it was the one. */
+static void flash_sampled(struct rig *rig)
+{
+	struct rig_phone *p = rig_phone(rig, "sc9863a", "1", NULL);
+	struct rig_package pack;
+
+	rig_package(rig, &pack, "sc9863a", 7, 0);
+	CHECK(rig_up(rig, NULL));
+	CHECK(rig_plug(rig, p));
+	CHECK(ctl(rig, 60000, "flash --slot 1-1 --level sampled --sample 2 %s", pack.path) == 0);
+	CHECK(strstr(ctl_out, "verified (sampled: this one)"));
+	bed_phone_unplug(p->bp, true);
+	CHECK(rig_expect(rig, 5000, p->slot, SLOT, "State", "empty"));
+	CHECK(rig_plug(rig, p));
+	CHECK(ctl(rig, 60000, "flash --slot 1-1 --level sampled --sample 2 %s", pack.path) == 0);
+	CHECK(strstr(ctl_out, "acknowledged (sampled: not this one)"));
+	rig_package_free(&pack);
+}
+
 static void jobs(struct rig *rig)
 {
 	struct phone_setup slow = { .time_percent = 100, .faults = "late 3s at end of boot" };
@@ -408,6 +430,7 @@ static const struct rig_test tests[] = {
 	{ "flash --slot", flash_slot },
 	{ "flash without --slot: waits, takes the one, asks which", flash_which },
 	{ "flash --all", flash_all },
+	{ "flash --level sampled", flash_sampled },
 	{ "flash --dry-run", dry_run },
 	{ "jobs, attach, cancel, --detach, --wait", jobs },
 };
