@@ -48,7 +48,7 @@ static void ends_under_threads(void **state)
 	(void)fflush(NULL);
 	for (int i = 0; i < ROUNDS; i++) {
 		pid_t pid = fork();
-		int status;
+		int status = 0;
 
 		if (!pid)
 			run_and_end();
