@@ -6,19 +6,20 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
-#include <strings.h>
 
 #include "common/util.h"
 #include "station/internal.h"
 #include "station/kv.h"
-
-#define DIGITS_MIN 8u
+#include "station/single.h"
 
 /* One opening. Counted by hand: the task owns it, the loop's side reads it in done(). */
 struct opening {
 	struct station *st;
 	struct worker *worker;
 	struct package *package;
+	struct single *single; /* the package is made of it, and of loaders: */
+	struct package_reader *loaders;
+	struct image *pair; /* whose they are: one reference; looked at on the loop only */
 	struct failure why;
 	int result;
 	char name[256];
@@ -42,7 +43,10 @@ static void open_run(void *arg)
 {
 	struct opening *o = arg;
 
-	o->result = package_parse(o->package, &o->why);
+	if (o->single)
+		o->result = single_package(o->single, o->loaders, &o->package, &o->why);
+	if (!o->result)
+		o->result = package_parse(o->package, &o->why);
 }
 
 static void open_release(void *arg)
@@ -50,6 +54,10 @@ static void open_release(void *arg)
 	struct opening *o = arg;
 
 	package_unref(o->package);
+	single_free(o->single);
+	if (o->loaders)
+		package_unref(o->loaders->package);
+	free(o->loaders);
 	free(o);
 }
 
@@ -76,6 +84,9 @@ static struct image *image_new(struct opening *o)
 	image->package = package_ref(o->package);
 	image->opened_at = station_wall();
 	image->worker = TAKE_PTR(o->worker);
+	image->pair = TAKE_PTR(o->pair);
+	if (o->loaders && (o->loaders->early_count || o->loaders->early_full))
+		image->unproved = TAKE_PTR(o->loaders);
 	text_of(image->name, sizeof(image->name), o->name);
 	while (*at)
 		at = &(*at)->next;
@@ -108,12 +119,60 @@ static void open_done(void *arg, int status)
 			worker_close(o->worker);
 		o->worker = NULL;
 	}
+	if (o->pair)
+		image_release(TAKE_PTR(o->pair));
 	if (image) {
-		EMIT(st, image_added, image);
+		if (!image->pair)
+			EMIT(st, image_added, image);
 		check_begin(image);
 	}
 	o->done(o->user, image, image ? NULL : &why);
 	station_poke(st);
+}
+
+static struct opening *opening_new(struct station *st, station_image_fn done, void *user, struct failure *why)
+{
+	struct opening *o = NULL;
+
+	if (worker_left_behind() >= LEFT_BEHIND_MAX) {
+		failure_set(why, ERR_LIMITS_EXCEEDED, "%u readers never came back from their file systems",
+			    worker_left_behind());
+		return NULL;
+	}
+	o = calloc(1, sizeof(*o));
+	if (!o) {
+		failure_set(why, ERR_INTERNAL, "out of memory");
+		return NULL;
+	}
+	o->st = st;
+	o->done = done;
+	o->user = user;
+	return o;
+}
+
+/* Takes o. */
+static int open_begin(struct opening *o, struct failure *why)
+{
+	struct station *st = o->st;
+	struct worker_call call = { .run = open_run,
+				    .done = open_done,
+				    .release = open_release,
+				    .arg = o,
+				    .deadline = loop_now() + st->set.open_usec };
+	int r;
+
+	o->worker = worker_new(st->loop, "fdld-image", 1);
+	r = o->worker ? worker_submit(o->worker, &call, NULL) : -ENOMEM;
+	if (r < 0) {
+		worker_close(o->worker);
+		if (o->pair)
+			image_release(o->pair);
+		open_release(o);
+		return failure_set(why, ERR_INTERNAL, "%s", strerror(-r));
+	}
+	st->asking++;
+	st->opening++;
+	return 0;
 }
 
 int station_open_image(struct station *st, int fd, const struct image_options *options,
@@ -129,20 +188,13 @@ int station_open_image(struct station *st, int fd, const struct image_options *o
 	if (st->draining)
 		return failure_set(why, ERR_DRAINING, "%s", "");
 	for (struct image *i = st->images; i; i = i->next)
-		count += !i->stored;
+		count += !i->stored && !i->pair;
 	count += st->opening;
 	if (count >= st->set.images_max)
 		return failure_set(why, ERR_LIMITS_EXCEEDED, "%u packages are open", count);
-	if (worker_left_behind() >= LEFT_BEHIND_MAX)
-		return failure_set(why, ERR_LIMITS_EXCEEDED,
-				   "%u readers never came back from their file systems",
-				   worker_left_behind());
-	o = calloc(1, sizeof(*o));
+	o = opening_new(st, done, user, why);
 	if (!o)
-		return failure_set(why, ERR_INTERNAL, "out of memory");
-	o->st = st;
-	o->done = done;
-	o->user = user;
+		return why ? -error_entry(why->error)->err : -ENOMEM;
 	if (options && options->name)
 		kv_copy(o->name, sizeof(o->name), options->name);
 	o->accept_bad_crc = options && options->accept_bad_crc;
@@ -152,23 +204,29 @@ int station_open_image(struct station *st, int fd, const struct image_options *o
 		free(o);
 		return r;
 	}
-	o->worker = worker_new(st->loop, "fdld-image", 1);
+	return open_begin(o, why);
+}
 
-	struct worker_call call = { .run = open_run,
-				    .done = open_done,
-				    .release = open_release,
-				    .arg = o,
-				    .deadline = loop_now() + st->set.open_usec };
+int image_make(struct station *st, struct single *single, struct image *pair, station_image_fn done,
+	       void *user, struct failure *why)
+{
+	struct opening *o = opening_new(st, done, user, why);
 
-	r = o->worker ? worker_submit(o->worker, &call, NULL) : -ENOMEM;
-	if (r < 0) {
-		worker_close(o->worker);
-		open_release(o);
-		return failure_set(why, ERR_INTERNAL, "%s", strerror(-r));
+	if (!o) {
+		single_free(single);
+		return why ? -error_entry(why->error)->err : -ENOMEM;
 	}
-	st->asking++;
-	st->opening++;
-	return 0;
+	o->single = single;
+	o->loaders = calloc(1, sizeof(*o->loaders));
+	if (!o->loaders) {
+		open_release(o);
+		return failure_set(why, ERR_INTERNAL, "out of memory");
+	}
+	o->loaders->package = package_ref(pair->package);
+	o->pair = pair;
+	image_hold(pair);
+	kv_copy(o->name, sizeof(o->name), single->name);
+	return open_begin(o, why);
 }
 
 /* ---- the whole-file check ---- */
@@ -188,6 +246,8 @@ static void check_release(void *arg)
 	free(c);
 }
 
+static void check_pair(struct image *image);
+
 static void check_over(struct image *image, enum image_state state, const struct failure *why)
 {
 	struct station *st = image->st;
@@ -202,10 +262,34 @@ static void check_over(struct image *image, enum image_state state, const struct
 		for (int i = 0; i < 32; i++)
 			snprintf(image->digest + 2 * i, 3, "%02x", sum[i]);
 	}
-	EMIT(st, image_changed, image);
+	if (!image->pair)
+		EMIT(st, image_changed, image);
 	for (struct job *j = st->jobs; j; j = j->next)
 		if (j->image == image && j->runner)
 			runner_image_told(j->runner);
+	for (struct image *i = st->images; i; i = i->next) /* those that have its loaders */
+		if (i->pair == image && i->state == IMAGE_CHECKING && !i->worker)
+			check_pair(i);
+}
+
+/*
+ * All of it is in order but that its loaders may come from a package whose own check goes on: with that they
+ * stand or fall, as they would if that package were flashed.
+ */
+static void check_pair(struct image *image)
+{
+	struct failure why = { 0 };
+	int r = 0;
+
+	if (image->unproved && image->pair->state == IMAGE_CHECKING)
+		return;
+	if (image->unproved && image->pair->state == IMAGE_BAD) {
+		why = image->pair->failure;
+		r = -1;
+	} else if (image->unproved) {
+		r = package_reader_prove(image->unproved, &why);
+	}
+	check_over(image, r < 0 ? IMAGE_BAD : IMAGE_GOOD, r < 0 ? &why : NULL);
 }
 
 static void check_done(void *arg, int status)
@@ -219,8 +303,11 @@ static void check_done(void *arg, int status)
 	else
 		why = c->why;
 	worker_close(TAKE_PTR(image->worker));
-	check_over(image, status < 0 || c->result < 0 ? IMAGE_BAD : IMAGE_GOOD,
-		   status < 0 || c->result < 0 ? &why : NULL);
+	loop_timer_free(TAKE_PTR(image->watch));
+	if (status >= 0 && c->result >= 0)
+		check_pair(image);
+	else
+		check_over(image, IMAGE_BAD, &why);
 }
 
 static void check_watch(void *arg)
@@ -284,7 +371,12 @@ static void image_end(struct image *image)
 		worker_abandon(TAKE_PTR(image->worker));
 	}
 	loop_timer_free(image->watch);
+	if (image->unproved)
+		package_unref(image->unproved->package);
+	free(image->unproved);
 	package_unref(image->package);
+	if (image->pair)
+		image_release(image->pair);
 	free(image);
 }
 
@@ -294,7 +386,7 @@ static void image_last(void *arg)
 
 	if (image->refs)
 		return; /* held again in the meantime */
-	if (!image->told_gone)
+	if (!image->told_gone && !image->pair)
 		EMIT(image->st, image_removed, image);
 	station_told(image->st);
 	image_end(image);
@@ -316,125 +408,10 @@ void image_release(struct image *image)
 
 void image_free_all(struct station *st)
 {
+	for (struct image *i = st->images; i; i = i->next)
+		i->pair = NULL; /* all go, in any order */
 	while (st->images) {
 		loop_forget(st->loop, st->images);
 		image_end(st->images);
 	}
-}
-
-/* ---- views ---- */
-
-void image_view(const struct image *image, struct image_view *view)
-{
-	static const char *const states[] = { "checking", "good", "bad" };
-	const struct pac *pac = image->package ? package_pac(image->package) : NULL;
-	const struct pac_body *body = pac && image->state == IMAGE_GOOD ? package_body(image->package) : NULL;
-	size_t items = 0, doubts = 0;
-
-	if (pac) {
-		pac_items(pac, &items);
-		pac_doubts(pac, &doubts);
-	}
-	*view = (struct image_view){
-		.number = image->number,
-		.state = states[image->state],
-		.name = image->name,
-		.size = image->stored ? image->size : package_size(image->package),
-		.bytes_checked = image->stored ? image_verified(image) : package_checked(image->package),
-		.product = image->stored ? image->product : pac_header(pac)->product,
-		.firmware = image->stored ? image->firmware : pac_header(pac)->product_version,
-		.digest = image->digest,
-		.opened_at = image->opened_at,
-		.failure = image->failure,
-		.entries = (uint32_t)items,
-		.doubts = (uint32_t)(doubts + (body ? body->doubts : 0)),
-		.stored = image->stored,
-		.given = image->loader ? "" : image->origin.name,
-		.loader = image->loader,
-		.imported_at = image->imported_at,
-	};
-}
-
-bool image_entry(const struct image *image, uint32_t index, struct image_entry *entry)
-{
-	size_t count = 0;
-	const struct pac_item *items = image->package ? pac_items(package_pac(image->package), &count) : NULL;
-
-	if (index >= count)
-		return false;
-	*entry = (struct image_entry){
-		.id = items[index].file->id,
-		.type = items[index].file->type_text,
-		.partition = items[index].label,
-		.file = items[index].name,
-		.size = items[index].size,
-		.ticked = items[index].ticked,
-	};
-	return true;
-}
-
-const char *image_doubt(const struct image *image, uint32_t index, const char **entry)
-{
-	const struct pac_body *body = image->state == IMAGE_GOOD ? package_body(image->package) : NULL;
-	size_t count = 0;
-	const struct pac_doubt *doubt = image->package ? pac_doubts(package_pac(image->package), &count)
-						       : NULL;
-
-	if (index >= count) {
-		index -= (uint32_t)count;
-		count = body ? body->doubts : 0;
-		doubt = body ? body->doubt : NULL;
-	}
-	if (entry)
-		*entry = index < count ? doubt[index].entry : "";
-	return index < count ? doubt[index].text : "";
-}
-
-struct image *station_image(const struct station *st, uint64_t number)
-{
-	struct image *i = st->images;
-
-	while (i && i->number != number)
-		i = i->next;
-	return i;
-}
-
-struct image *station_next_image(const struct station *st, const struct image *after)
-{
-	return after ? after->next : st->images;
-}
-
-/* ---- those of the store ---- */
-
-struct image *station_stored_image(struct station *st, const char *name, struct failure *why)
-{
-	size_t len = strlen(name);
-	bool digits = len >= DIGITS_MIN && len <= 2 * DIGEST_SIZE &&
-		      strspn(name, "0123456789abcdefABCDEF") == len;
-	struct image *found = NULL;
-
-	for (struct image *i = st->images; i; i = i->next) /* names are unique */
-		if (i->stored && !i->loader && !i->leaving && *name && !strcmp(i->name, name))
-			found = i;
-	for (struct image *i = st->images; !found && digits && i; i = i->next) {
-		if (!i->stored || i->loader || i->leaving || strncasecmp(i->digest, name, len) != 0)
-			continue;
-		for (struct image *j = i->next; j; j = j->next)
-			if (j->stored && !j->loader && !j->leaving && !strncasecmp(j->digest, name, len)) {
-				failure_set(why, ERR_NO_SUCH_IMAGE, "more than one digest begins with %s",
-					    name);
-				return NULL;
-			}
-		found = i;
-	}
-	if (!found) {
-		failure_set(why, ERR_NO_SUCH_IMAGE, "%.100s", name);
-		return NULL;
-	}
-	if (found->state == IMAGE_BAD) {
-		if (why)
-			*why = found->failure;
-		return NULL;
-	}
-	return found;
 }

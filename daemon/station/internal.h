@@ -32,6 +32,7 @@
 struct rule;
 struct rules;
 struct runner;
+struct single;
 
 struct listener {
 	const struct station_events *events;
@@ -163,7 +164,8 @@ bool slot_suspect(const struct slot *slot);
 void device_arrived(void *user, const struct usb_arrival *arrival);
 void device_left(void *user, const struct usb_arrival *arrival);
 /* keep.c: what is kept running on a phone between two jobs. */
-/* image: whose loaders run there, NULL: as it was; before: what was learned, taken over, may be NULL */
+/* image: whose loaders run there (of one that was made: its pair), NULL: as it was; before: what was learned,
+ * taken over, may be NULL */
 void device_keep(struct device *device, struct image *image, struct device_facts *before);
 void device_busy(struct device *device); /* a job has it: how long it is kept is told when that ends */
 void device_expire(struct station *st, uint64_t now, uint64_t *next);
@@ -188,6 +190,12 @@ struct image {
 	struct failure failure;
 	char digest[65];
 	struct worker *worker;
+	/*
+	 * Of a package that was made for one job (single.h), which nobody is told of: where its loaders were
+	 * taken from, held, and what of them has still to be proved; NULL: nothing.
+	 */
+	struct image *pair;
+	struct package_reader *unproved;
 	struct loop_timer *watch; /* does the check move? */
 	uint64_t watched, moved_at;
 	/* of the store only; image_store.c */
@@ -201,6 +209,9 @@ struct image {
 	bool told_gone;	       /* image_removed() was told */
 };
 void image_free_all(struct station *st);
+/* An image of a package that is made for one job; takes single, holds pair. As station_open_image(). */
+int image_make(struct station *st, struct single *single, struct image *pair, station_image_fn done,
+	       void *user, struct failure *why);
 /* Threads that hang in a file system for good are the price of packages on such; there is an end to it. */
 #define LEFT_BEHIND_MAX 32u
 /* image_store.c */
@@ -292,10 +303,17 @@ struct job_wish {
 	const char *kind;
 	struct plan_options options;
 	struct plan_read *reads; /* request->read_count of them; taken over */
-	struct sinks *sinks;	 /* a reference, taken over */
-	bool table;		 /* it only reads the table */
-	bool release;		 /* it only ends what runs on the phone */
+	const struct mark *marks;
+	uint32_t mark_count; /* then it only sets these */
+	struct sinks *sinks; /* a reference, taken over */
+	bool table;	     /* it only reads the table */
+	bool release;	     /* it only ends what runs on the phone */
 };
+/* May be asked for now? Draining, LimitsExceeded, DeviceChanged, SlotBusy, SlotEmpty, NoSuchImage, ... */
+int job_may_ask(struct station *st, const struct job_request *request, struct failure *why);
+/* Fills in request->image where only loaders are wanted and no image is given: those that run on the phone,
+ * else as the caller, the slot and the store say. NoLoader, LoaderAmbiguous, ... */
+int job_loader(struct station *st, struct job_request *request, struct failure *why);
 /* Compiles, numbers and admits it, as station_flash() says. Takes what the wish holds, also when it fails. */
 int job_ask(struct station *st, const struct job_wish *wish, station_job_fn done, void *user,
 	    struct failure *why);

@@ -21,6 +21,8 @@ struct asking {
 	struct plan_options options;
 	struct plan_read *reads; /* of a read */
 	uint32_t read_count;
+	struct mark mark[PLAN_MARKS_MAX];
+	uint32_t mark_count;
 	bool table;   /* only reads that */
 	bool release; /* only ends what runs there */
 	struct plan *plan;
@@ -161,6 +163,9 @@ static void ask_run(void *arg)
 	else if (a->read_count)
 		a->result = plan_compile_read(package_pac(a->package), &a->options, a->reads, a->read_count,
 					      &a->plan, &a->why);
+	else if (a->mark_count)
+		a->result = plan_compile_marks(package_pac(a->package), &a->options, a->mark, a->mark_count,
+					       &a->plan, &a->why);
 	else
 		a->result = plan_compile(package_pac(a->package), &a->options, &a->plan, &a->why);
 	if (!a->result)
@@ -240,7 +245,7 @@ static void ask_done(void *arg, int status)
 	station_poke(st);
 }
 
-static int refuse_now(struct station *st, const struct job_request *q, struct failure *why)
+int job_may_ask(struct station *st, const struct job_request *q, struct failure *why)
 {
 	uint32_t open = st->asking;
 
@@ -373,7 +378,7 @@ int job_ask(struct station *st, const struct job_wish *wish, station_job_fn done
 	const struct job_request *q = wish->request;
 	struct job *job;
 	struct asking *a;
-	int r = refuse_now(st, q, why);
+	int r = job_may_ask(st, q, why);
 
 	a = r < 0 ? NULL : calloc(1, sizeof(*a));
 	job = a ? job_from_request(st, q, wish->kind) : NULL;
@@ -391,6 +396,9 @@ int job_ask(struct station *st, const struct job_wish *wish, station_job_fn done
 		sample(job, q->options.sample, &a->options);
 	a->reads = wish->reads;
 	a->read_count = wish->reads ? q->read_count : 0;
+	a->mark_count = MIN(wish->mark_count, (uint32_t)PLAN_MARKS_MAX);
+	if (a->mark_count)
+		memcpy(a->mark, wish->marks, a->mark_count * sizeof(*a->mark));
 	a->table = wish->table;
 	a->release = wish->release;
 	a->image = q->image;

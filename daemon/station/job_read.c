@@ -54,8 +54,7 @@ static int take_sinks(const struct job_request *q, struct sinks **out, struct fa
 			   JOB_READS_MAX);
 }
 
-/* Those that run there already are the ones to go on with, unless others are named. */
-static int choose_loader(struct station *st, struct job_request *q, struct failure *why)
+int job_loader(struct station *st, struct job_request *q, struct failure *why)
 {
 	const struct device *d = q->slot->device;
 	int r;
@@ -92,7 +91,7 @@ int station_read(struct station *st, const struct job_request *request, station_
 	q.dry_run = false;
 	r = options_translate(&q.options, &st->set, &wish.options, why);
 	if (!r)
-		r = choose_loader(st, &q, why);
+		r = job_loader(st, &q, why);
 	if (!r) {
 		wish.reads = calloc(q.read_count, sizeof(*wish.reads));
 		r = wish.reads ? take_areas(&q, wish.reads, why)
@@ -117,7 +116,7 @@ int station_read_table(struct station *st, const struct job_request *request, st
 	q.dry_run = false;
 	r = options_translate(&q.options, &st->set, &wish.options, why);
 	if (!r)
-		r = choose_loader(st, &q, why);
+		r = job_loader(st, &q, why);
 	return r < 0 ? r : job_ask(st, &wish, done, user, why);
 }
 

@@ -170,7 +170,7 @@ void job_view(const struct job *job, struct job_view *view)
 		.queued_for = job->state == JOB_QUEUED || job->state == JOB_WAITING ? job->queued_for : "",
 		.slot = job->slot,
 		.device = job->device,
-		.image = job->image,
+		.image = job->image && !job->image->pair ? job->image : NULL,
 		.image_name = r->image_name,
 		.rule = r->rule,
 		.work_order = r->work_order,

@@ -24,6 +24,8 @@ void device_keep(struct device *d, struct image *image, struct device_facts *bef
 {
 	uint64_t idle = d->st->set.idle_usec, now = loop_now();
 
+	if (image && image->pair) /* the rest of it was for one job */
+		image = image->pair;
 	if (image && image != d->kept_image) {
 		image_hold(image);
 		if (d->kept_image)

@@ -294,7 +294,7 @@ void station_counts(const struct station *st, struct station_counts *counts)
 	for (struct device *d = st->devices; d; d = d->next)
 		counts->devices++;
 	for (struct image *i = st->images; i; i = i->next)
-		counts->images += !i->loader;
+		counts->images += !i->loader && !i->pair;
 	for (const struct owed *o = st->owed.first; o; o = o->next)
 		counts->owed++;
 	for (struct job *j = st->jobs; j; j = j->next) {

@@ -372,6 +372,7 @@ struct job_options {
 	const char *nv;	     /* "keep", "keep-if-any", "package" */
 	const char *nv_from; /* job number of an owed backup */
 	bool erase_all, nv_not_this_phone, without_backup, force_loaders, raw;
+	bool i_know; /* of single work: also what is this phone's own */
 };
 
 /* One area to be read into a descriptor. */
