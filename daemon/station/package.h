@@ -13,6 +13,7 @@
 #include <stdint.h>
 
 #include "common/error.h"
+#include "pac/made.h"
 #include "pac/pac.h"
 
 struct package;
@@ -23,6 +24,21 @@ struct package;
 /* Takes fd. Only how it was opened is looked at (InvalidImage), the file system is not asked. NULL with *why.
  */
 struct package *package_new(int fd, bool accept_bad_crc, struct failure *why);
+/* A part of a package that is put together here; it has bytes, or a file, or is an operation without one. */
+struct package_part {
+	struct made_part made; /* its source is not looked at; texts may go afterwards */
+	void *bytes;	       /* malloc'd, of this size; or NULL, and */
+	uint64_t size;
+	int fd; /* all of this file; or -1 */
+};
+/*
+ * On a worker: a package that is made of parts, whose files stay theirs: what holds for the file of a package
+ * holds for each of them. Takes bytes and descriptors, also on failure. 0 and *out, then package_parse(); or
+ * InvalidImage (not opened for reading only, no file, empty, too large: the detail names it), and what
+ * pac_made() says.
+ */
+int package_make(struct package_part *part, size_t parts, const struct made_scheme *scheme,
+		 struct package **out, struct failure *why);
 struct package *package_ref(struct package *p);
 void package_unref(struct package *p); /* NULL is fine; any thread */
 
