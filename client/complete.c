@@ -308,7 +308,7 @@ static void offer_condition(const char *key, const char *prefix)
 
 static void offer_values(struct line *l, const struct verb_opt *o, const char *prefix, const char *typed)
 {
-	static const char *const results[] = { "pass", "fail", "cancelled", "interrupted", NULL };
+	static const char *const results[] = { "pass", "fail", "skipped", "cancelled", "interrupted", NULL };
 	const char *word;
 
 	if (!strcmp(o->name, "slot"))

@@ -39,7 +39,7 @@ struct shown { /* what was last said of a job */
 
 bool job_ended(json_object *job)
 {
-	static const char *const ends[] = { "succeeded", "failed", "cancelled", "interrupted" };
+	static const char *const ends[] = { "succeeded", "failed", "skipped", "cancelled", "interrupted" };
 	const char *state = prop_str(job, "State");
 
 	for (size_t i = 0; i < ARRAY_SIZE(ends); i++)
@@ -153,6 +153,7 @@ static void pass(const struct client *c, json_object *job, const char *where, js
 static void fail(const struct client *c, json_object *job, const char *where)
 {
 	bool cancelled = !strcmp(prop_str(job, "State"), "cancelled");
+	bool skipped = !strcmp(prop_str(job, "State"), "skipped");
 	const char *name = prop_str(job, "ErrorName");
 	json_object *error = NULL;
 	char text[1024];
@@ -160,8 +161,10 @@ static void fail(const struct client *c, json_object *job, const char *where)
 	json_object_object_get_ex(job, "ErrorDetails", &error);
 	words_job(name, error, text, sizeof(text));
 	printf(_("%s  %s  job %s  %s\n"),
-	       cancelled ? tone(c, TONE_WARN, _("CANCELLED")) : tone(c, TONE_BAD, _("FAIL")), where,
-	       prop_text(job, "Id"),
+	       cancelled ? tone(c, TONE_WARN, _("CANCELLED"))
+	       : skipped ? tone(c, TONE_WARN, _("SKIPPED"))
+			 : tone(c, TONE_BAD, _("FAIL")),
+	       where, prop_text(job, "Id"),
 	       clean(!strncmp(name, FDLD_ERROR_PREFIX, strlen(FDLD_ERROR_PREFIX))
 			     ? name + strlen(FDLD_ERROR_PREFIX)
 			     : name));

@@ -34,7 +34,7 @@ static const struct verb_opt options[] = {
 	{ "unit", OPT_UNIT, N_("UNIT"), N_("only of the phone whose identity begins so"), false },
 	{ "since", OPT_SINCE, N_("TIME"), N_("ended then or later: 2026-11-21, 07:30, 2h, today"), false },
 	{ "until", OPT_UNTIL, N_("TIME"), N_("ended before then"), false },
-	{ "result", OPT_RESULT, N_("RESULT"), N_("pass, fail, cancelled or interrupted"), false },
+	{ "result", OPT_RESULT, N_("RESULT"), N_("pass, fail, skipped, cancelled or interrupted"), false },
 	{ "error", OPT_ERROR, N_("NAME"), N_("failed with this error"), false },
 	{ "image", OPT_IMAGE, N_("IMAGE"), N_("name of the package, or 8 digits of its digest"), false },
 	{ "limit", OPT_LIMIT, N_("N"), N_("at most so many (100; with --json, --csv: all)"), false },
@@ -57,7 +57,10 @@ static bool show_words(void *user, json_object *job)
 {
 	struct query *q = user;
 	const char *error = prop_text(job, "error"), *result = prop_text(job, "result");
-	enum tone t = !strcmp(result, "succeeded") ? TONE_GOOD : *error ? TONE_BAD : TONE_PLAIN;
+	enum tone t = !strcmp(result, "succeeded") ? TONE_GOOD
+		      : !strcmp(result, "skipped") ? TONE_WARN
+		      : *error			   ? TONE_BAD
+						   : TONE_PLAIN;
 	char at[32], took[FORMAT_MAX];
 
 	if (!q->shown)
@@ -300,8 +303,9 @@ static int rebuild(struct client *c)
 static bool take_result(struct query *q, const char *word)
 {
 	static const char *const words[][2] = {
-		{ "pass", "succeeded" }, { "succeeded", "succeeded" }, { "fail", "failed" },
-		{ "failed", "failed" },	 { "cancelled", "cancelled" }, { "interrupted", "interrupted" },
+		{ "pass", "succeeded" },	  { "succeeded", "succeeded" }, { "fail", "failed" },
+		{ "failed", "failed" },		  { "skipped", "skipped" },	{ "cancelled", "cancelled" },
+		{ "interrupted", "interrupted" },
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(words); i++)
@@ -335,7 +339,7 @@ static int take(struct query *q, int opt, const char *value)
 		break;
 	case OPT_RESULT:
 		if (!take_result(q, value))
-			return client_usage(N_("'%s': pass, fail, cancelled or interrupted"), value);
+			return client_usage(N_("'%s': pass, fail, skipped, cancelled or interrupted"), value);
 		break;
 	case OPT_LIMIT:
 		if (!take_number(value, &q->limit))

@@ -82,7 +82,10 @@ static void job_line(const struct client *c, const char *path)
 	json_object *slot = mirror_props(c, prop_str(job, "Slot"), FDLD_IFACE_SLOT);
 	json_object *progress = mirror_props(c, path, FDLD_IFACE_PROGRESS);
 	const char *error = prop_text(job, "ErrorName"), *state = prop_text(job, "State");
-	enum tone t = !strcmp(state, "succeeded") ? TONE_GOOD : *error ? TONE_BAD : TONE_PLAIN;
+	enum tone t = !strcmp(state, "succeeded") ? TONE_GOOD
+		      : !strcmp(state, "skipped") ? TONE_WARN
+		      : *error			  ? TONE_BAD
+						  : TONE_PLAIN;
 
 	if (!strncmp(error, FDLD_ERROR_PREFIX, strlen(FDLD_ERROR_PREFIX)))
 		error += strlen(FDLD_ERROR_PREFIX);

@@ -116,7 +116,8 @@ static bool one_of(const char *word, const char *const *words)
 static int read_filter(struct call *call, unsigned int allowed, struct history_filter *filter,
 		       struct failure *why)
 {
-	static const char *const results[] = { "succeeded", "failed", "cancelled", "interrupted", NULL };
+	static const char *const results[] = { "succeeded", "failed",	   "skipped",
+					       "cancelled", "interrupted", NULL };
 	struct options options;
 	int r = options_read(call->bus, call->m, allowed, &options, why);
 

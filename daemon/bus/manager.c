@@ -46,12 +46,12 @@ static int append_counters(struct bus *bus, void *handle, sd_bus_message *m)
 	r = sd_bus_message_open_container(m, 'a', "{st}");
 	if (r >= 0)
 		r = sd_bus_message_append(
-			m, "{st}{st}{st}{st}{st}{st}{st}{st}{st}{st}{st}{st}{st}{st}{st}{st}{st}{st}",
+			m, "{st}{st}{st}{st}{st}{st}{st}{st}{st}{st}{st}{st}{st}{st}{st}{st}{st}{st}{st}",
 			"jobs-accepted", c.jobs_accepted, "jobs-succeeded", c.jobs_succeeded, "jobs-failed",
-			c.jobs_failed, "jobs-cancelled", c.jobs_cancelled, "jobs-interrupted",
-			c.jobs_interrupted, "jobs-waiting", (uint64_t)c.waiting, "jobs-queued",
-			(uint64_t)c.queued, "jobs-running", (uint64_t)c.running, "backups-owed",
-			(uint64_t)c.owed, "devices-arrived", c.devices_arrived, "devices",
+			c.jobs_failed, "jobs-skipped", c.jobs_skipped, "jobs-cancelled", c.jobs_cancelled,
+			"jobs-interrupted", c.jobs_interrupted, "jobs-waiting", (uint64_t)c.waiting,
+			"jobs-queued", (uint64_t)c.queued, "jobs-running", (uint64_t)c.running,
+			"backups-owed", (uint64_t)c.owed, "devices-arrived", c.devices_arrived, "devices",
 			(uint64_t)c.devices, "slots", (uint64_t)c.slots, "images", (uint64_t)c.images,
 			"usb-memory-used", c.usb_memory_used, "usb-memory-limit", c.usb_memory_limit,
 			"threads-left-behind", (uint64_t)c.threads_left_behind, "slots-armed",

@@ -154,7 +154,10 @@ static void on_finished(void *user, struct job *job)
 	if (!wanted(hook) || view.old || !(f = open_memstream(&text, &len)))
 		return;
 	job_result(job, &res);
-	say(f, "FDLD_EVENT", !strcmp(view.state, "succeeded") ? "pass" : "fail");
+	say(f, "FDLD_EVENT",
+	    !strcmp(view.state, "succeeded") ? "pass"
+	    : !strcmp(view.state, "skipped") ? "skip"
+					     : "fail");
 	say_number(f, "FDLD_JOB", view.number);
 	say(f, "FDLD_KIND", view.kind);
 	say(f, "FDLD_RESULT", view.state);

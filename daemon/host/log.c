@@ -82,6 +82,10 @@ static void say_end(struct host_log *log, struct job *job, const struct job_word
 	else if (!strcmp(w->view.state, "cancelled"))
 		journal_event(EVENT_JOB_CANCELLED, w->fields, w->count,
 			      "job %s was cancelled on %s; phone: %s", w->number, place(w), res.leaves);
+	else if (!strcmp(w->view.state, "skipped"))
+		journal_event(EVENT_JOB_SKIPPED, w->fields, w->count,
+			      "job %s has left the phone on %s alone: %s", w->number, place(w),
+			      failure_text(&w->view.failure, text, sizeof(text)));
 	else if (!strcmp(w->view.state, "interrupted"))
 		journal_event(EVENT_JOB_INTERRUPTED, w->fields, w->count,
 			      "job %s was interrupted; last confirmed: %s", w->number,

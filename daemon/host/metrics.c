@@ -45,6 +45,7 @@ static void say_jobs(FILE *f, const struct host_metrics *metrics, const struct s
 	head(f, "jobs", "counter", "Jobs that have ended, by result.");
 	fprintf(f, "fdld_jobs_total{result=\"succeeded\"} %" PRIu64 "\n", c->jobs_succeeded);
 	fprintf(f, "fdld_jobs_total{result=\"failed\"} %" PRIu64 "\n", c->jobs_failed);
+	fprintf(f, "fdld_jobs_total{result=\"skipped\"} %" PRIu64 "\n", c->jobs_skipped);
 	fprintf(f, "fdld_jobs_total{result=\"cancelled\"} %" PRIu64 "\n", c->jobs_cancelled);
 	fprintf(f, "fdld_jobs_total{result=\"interrupted\"} %" PRIu64 "\n", c->jobs_interrupted);
 	head(f, "failures", "counter", "Jobs that have failed, by error.");

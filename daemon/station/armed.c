@@ -40,6 +40,7 @@ void armed_arrived(struct device *d)
 	d->arm.fresh = d->seen && slot->book.arm.armed;
 	d->arm.passed = armed_same_phone(slot->left_passed, slot->left_at, d->arm.came, d->st->set.away_usec);
 	d->arm.crashed = left_in_a_job(d);
+	armed_unit_arrived(d);
 }
 
 /* What was bound to a phone that nothing came of is for the next one. */
@@ -63,6 +64,7 @@ void armed_gone(struct device *d)
 		slot->left_next = d->arm.next;
 	else if (!d->arm.passed && !d->arm.changed)
 		give_back(slot, &d->arm.next);
+	armed_unit_gone(d);
 	slot->left_at = loop_now();
 	slot->left_passed = d->arm.passed;
 	slot->arm_why = ARMED_READY;
@@ -101,7 +103,7 @@ int armed_met(const struct job *job, struct failure *why)
 	slot_rule_facts(job->slot, &facts);
 	rule_judge(job->rule, &facts, &verdict);
 	if (verdict.fit == RULE_FITS)
-		return 0;
+		return armed_unit_met(job, why);
 	/* what is still not known will not be: the phone has told all it tells */
 	return failure_set(why, ERR_RULE_NOT_MET, "rule %s: %s", job->rule->name,
 			   rule_verdict_text(job->rule, &facts, &verdict, text, sizeof(text)));
@@ -261,7 +263,9 @@ void armed_look_at(struct slot *slot)
 	if (decision.why == ARMED_REFUSED)
 		return; /* what was wrong is shown */
 	show(slot, decision.why == ARMED_TAKEN ? ARMED_READY : decision.why,
-	     decision.why == ARMED_TRIED || decision.why == ARMED_AGAIN_SOON ? d->arm.error : "");
+	     decision.why == ARMED_TRIED || decision.why == ARMED_AGAIN_SOON || decision.why == ARMED_PASSED
+		     ? d->arm.error
+		     : "");
 }
 
 void armed_look(struct station *st)
@@ -329,7 +333,13 @@ static void note_end(struct device *d, const struct job *job)
 	const struct job_record *r = &job->record;
 	bool pass = !strcmp(r->result, "succeeded");
 
-	d->arm.passed = pass;
+	/* nothing came of it: what was bound to the next phone is not this one's */
+	if (r->failure.error == ERR_ALREADY_PASSED) {
+		give_back(job->slot, &d->arm.next);
+		memset(&d->arm.next, 0, sizeof(d->arm.next));
+		d->arm.bound_taken = false;
+	}
+	d->arm.passed = pass || r->failure.error == ERR_ALREADY_PASSED;
 	d->arm.changed |= pass || strcmp(r->leaves, "unchanged") != 0;
 	d->arm.tries++;
 	d->arm.failed = loop_now();
@@ -348,8 +358,9 @@ static void note_gone(const struct job *job)
 	struct slot *slot = job->slot;
 	struct device *next = slot->device;
 
-	slot->left_passed = !strcmp(job->record.result, "succeeded");
-	if (!slot->left_passed && !strcmp(job->record.leaves, "unchanged"))
+	slot->left_passed = !strcmp(job->record.result, "succeeded") ||
+			    job->record.failure.error == ERR_ALREADY_PASSED;
+	if (!strcmp(job->record.leaves, "unchanged"))
 		give_back(slot, &slot->left_next);
 	memset(&slot->left_next, 0, sizeof(slot->left_next));
 	if (next && !next->used)
@@ -361,7 +372,10 @@ void armed_over(struct job *job)
 {
 	struct device *d = job->device;
 
-	if (!job->slot || strcmp(job->record.kind, "flash") != 0 || !job->run_since)
+	if (!job->slot || !job->run_since)
+		return;
+	armed_unit_over(job);
+	if (strcmp(job->record.kind, "flash") != 0)
 		return;
 	if (d)
 		note_end(d, job);

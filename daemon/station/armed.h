@@ -28,10 +28,21 @@ uint64_t armed_again(const struct station *st);
 /* Rules, images or the like have changed: what was refused may be asked for again. */
 void armed_changed(struct station *st);
 /*
- * The phone has told who and what it is, nothing of it was changed yet: 0, or RuleNotMet with *why if a rule
- * has started the job and one of its conditions that could not be told before is not met.
+ * The phone has told who and what it is, nothing of it was changed yet: 0, or, of a job that a rule has
+ * started, RuleNotMet if one of its conditions that could not be told before is not met, AlreadyPassed if it
+ * is the phone that passed here last and was not away for long enough.
  */
 int armed_met(const struct job *job, struct failure *why);
+/*
+ * armed_unit.c: the phone that passed here last, known by its identity. A phone has come; has left for good;
+ * has told who it is: 0, or AlreadyPassed with *why; a job of any kind has ended; was cut off by the end of
+ * an earlier run.
+ */
+void armed_unit_arrived(struct device *device);
+void armed_unit_gone(const struct device *device);
+int armed_unit_met(const struct job *job, struct failure *why);
+void armed_unit_over(const struct job *job);
+void armed_unit_interrupted(struct slot *slot, const struct job_record *record);
 /* The stop line: takes in the end of a job that a rule has started. */
 void armed_count(struct job *job);
 /* Disarms and says why,; it stays so until the slot is armed again. */

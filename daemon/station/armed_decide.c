@@ -89,6 +89,16 @@ bool armed_same_phone(bool passed, uint64_t left, uint64_t now, uint64_t away)
 	return passed && left && now - left < away;
 }
 
+bool armed_same_unit(const char *passed, const char *unit, uint64_t away, uint64_t needed)
+{
+	return *unit && !strcmp(passed, unit) && (needed == UINT64_MAX || away < needed);
+}
+
+bool armed_skips(enum error_id error)
+{
+	return error == ERR_RULE_NOT_MET || error == ERR_ALREADY_PASSED;
+}
+
 /* ---- the stop line ---- */
 
 void armed_streak_take(struct armed_streak *streak, enum error_id error, const char *digest)
@@ -99,7 +109,7 @@ void armed_streak_take(struct armed_streak *streak, enum error_id error, const c
 		memset(streak, 0, sizeof(*streak));
 		return;
 	}
-	if (row->fault == FAULT_CALLER || error == ERR_RULE_NOT_MET)
+	if (row->fault == FAULT_CALLER || armed_skips(error))
 		return;
 	if (strcmp(streak->error, row->name) != 0 || strcmp(streak->digest, digest) != 0)
 		streak->count = 0;

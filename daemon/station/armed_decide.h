@@ -72,6 +72,14 @@ const char *armed_reason_name(enum armed_reason reason);
  */
 bool armed_same_phone(bool passed, uint64_t left, uint64_t now, uint64_t away);
 
+/*
+ * Whether a phone that has told who it is, is the one that passed there last. passed, unit: 64 hex digits, ""
+ * not known; away: how long it was away at least, `needed`: how long is enough (UINT64_MAX: never).
+ */
+bool armed_same_unit(const char *passed, const char *unit, uint64_t away, uint64_t needed);
+/* The phone was left alone, and nobody has failed: neither a pass nor a failure. */
+bool armed_skips(enum error_id error);
+
 /* ---- the stop line -------------------------------------------------------------------------------- */
 
 /* Failures in a row with one error, of one slot. */

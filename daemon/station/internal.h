@@ -105,7 +105,9 @@ struct slot {
 	bool left_passed;	     /* the phone that was here last had passed */
 	struct slot_bound left_next; /* what was bound to it, until its job ends */
 	uint64_t left_at;	     /* monotonic: when it left; 0: none did */
-	uint64_t arm_at;	     /* monotonic: look again */
+	uint64_t passed_left; /* monotonic: when book.arm.passed_unit left; 0: is here, or left an earlier run
+			       */
+	uint64_t arm_at;      /* monotonic: look again */
 	enum armed_reason arm_why;
 	char arm_text[200];
 };
@@ -131,6 +133,7 @@ struct device {
 	uint64_t first_transfer_usec;
 	struct {	       /* armed.c */
 		uint64_t came; /* monotonic */
+		uint64_t away; /* usec since the phone that passed here last left, or longer */
 		bool late;     /* something kept it from beginning at once */
 		bool fresh, asked, passed, crashed, refused, unmet;
 		uint32_t tries;	 /* jobs of its slot with it that have ended */

@@ -59,6 +59,8 @@ static void finished(struct job *job)
 		st->counts.jobs_succeeded++;
 	else if (!strcmp(how, "cancelled"))
 		st->counts.jobs_cancelled++;
+	else if (!strcmp(how, "skipped"))
+		st->counts.jobs_skipped++;
 	else
 		st->counts.jobs_failed++;
 	history_ended(st->history, job->number);
@@ -255,9 +257,10 @@ void job_end_session(struct job *job, const struct session *session, const struc
 	size_t need;
 
 	kv_copy(r->result, sizeof(r->result),
-		res->pass	 ? "succeeded"
-		: res->cancelled ? "cancelled"
-				 : "failed");
+		res->pass			  ? "succeeded"
+		: res->cancelled		  ? "cancelled"
+		: armed_skips(res->failure.error) ? "skipped"
+						  : "failed");
 	if (!res->pass)
 		r->failure = res->failure;
 	if (res->pass && destroys)

@@ -91,7 +91,7 @@ struct record_backup {
 struct job_record {
 	uint64_t number;
 	char kind[12];
-	char result[16]; /* "succeeded", "failed", "cancelled", "interrupted"; "": none yet */
+	char result[16]; /* "succeeded", "failed", "skipped", "cancelled", "interrupted"; "": none */
 	char level[16], leaves[16], nv[16];
 	char slot[RECORD_SLOT_MAX];
 	char unit[65], storage[12], rom_version[64];

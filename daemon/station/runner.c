@@ -457,7 +457,7 @@ static void finish(struct runner *r)
 		const struct session_result *res = session_result(r->session);
 
 		/* whom a rule did not want was not in the middle of anything */
-		note(r, !res->pass && res->failure.error != ERR_RULE_NOT_MET &&
+		note(r, !res->pass && !armed_skips(res->failure.error) &&
 				(plan_destroys(job->plan) || !ours(res->failure.error)));
 		leaving |= res->pass && (job->dry_run || job->plan->options.end != END_STAY);
 	}

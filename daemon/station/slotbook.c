@@ -60,8 +60,8 @@ void slot_book_count(struct slot_book *book, const struct job_record *job)
 
 	if (strcmp(job->kind, "flash") || !job->run_usec || (!pass && !fail))
 		return;
-	/* another rule's phone: that one's job is the attempt */
-	if (job->failure.error == ERR_RULE_NOT_MET)
+	/* another rule's phone, or one that needs no more: no attempt */
+	if (armed_skips(job->failure.error))
 		return;
 	book->attempts++;
 	book->passes += pass;
@@ -153,6 +153,9 @@ static const struct {
 	TEXT("next_work_order", arm.next.work_order),
 	TEXT("next_operator", arm.next.operator),
 	TEXT("next_serial", arm.next.serial),
+	TEXT("passed_unit", arm.passed_unit),
+	NUMBER("passed_at", arm.passed_at),
+	NUMBER("passed_job", arm.passed_job),
 };
 
 int slot_book_text(const struct slot_book *book, char **text, size_t *len)

@@ -37,6 +37,9 @@ struct slot_arm {
 	struct armed_streak streak;
 	uint64_t samples;	     /* armed_sample_due() */
 	struct slot_bound run, next; /* of every unit, and of the next one only */
+	char passed_unit[65];	     /* that passed here last and was not changed here since; "" none known */
+	uint64_t passed_at; /* usec since 1970: when it was here last; while it is: when it came to pass */
+	uint64_t passed_job;
 };
 
 struct slot_book {

@@ -99,6 +99,7 @@ static void interrupted(struct scan *s, struct job_record *r, struct failure *wh
 {
 	struct failure *f = &r->failure;
 	bool damaged = r->damaged;
+	struct slot *slot;
 
 	if (damaged)
 		records_set_aside(s->st->records, r->number, "result");
@@ -116,6 +117,9 @@ static void interrupted(struct scan *s, struct job_record *r, struct failure *wh
 		kv_copy(r->nv, sizeof(r->nv), "owed");
 	r->finished_at = s->now;
 	s->st->counts.jobs_interrupted++;
+	slot = *r->slot ? slot_get(s->st, r->slot) : NULL;
+	if (slot)
+		armed_unit_interrupted(slot, r);
 	history_ended(s->st->history, r->number);
 	(void)records_write_result(s->st->records, r, why);
 }

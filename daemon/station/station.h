@@ -110,7 +110,7 @@ bool station_draining(const struct station *st);
 bool station_busy(const struct station *st);
 
 struct station_counts {
-	uint64_t jobs_accepted, jobs_succeeded, jobs_failed, jobs_cancelled,
+	uint64_t jobs_accepted, jobs_succeeded, jobs_failed, jobs_skipped, jobs_cancelled,
 		jobs_interrupted; /* since start */
 	uint64_t devices_arrived;
 	uint32_t slots, devices, images;
@@ -447,8 +447,8 @@ bool image_loses_own(const struct image *image, const struct job_options *option
 struct job_view {
 	uint64_t number;
 	const char *kind;  /* "flash", "dry-run", "read", "table", "reset", "power-off" */
-	const char *state; /* "waiting-for-device", "queued", "running", "succeeded", "failed", "cancelled",
-			      "interrupted" */
+	const char *state; /* "waiting-for-device", "queued", "running", "succeeded", "failed", "skipped",
+			      "cancelled", "interrupted" */
 	bool ended;
 	const char *stage; /* "waiting-for-device", "queued", "connect" ... "end", "finished" */
 	const char *step, *entry;

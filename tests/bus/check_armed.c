@@ -12,7 +12,7 @@
 #include "tests/bus/rig.h"
 
 #define RULES "/etc/fdld/rules.d/10-line.conf"
-#define QUICK "[armed]\naway-time=60s\nsettle-time=100ms\n"
+#define QUICK "[armed]\naway-time=60s\nunit-away-time=0s\nsettle-time=100ms\n"
 
 /* A rig that is up, with a package in the store under this name, and rules. */
 static bool line_up(struct rig *rig, struct rig_package *pack, const char *settings, const char *rules)
@@ -75,6 +75,12 @@ static bool on_disk(struct rig *rig, const char *line)
 	return false;
 }
 
+static void unplugged(struct rig *rig, struct rig_phone *p)
+{
+	bed_phone_unplug(p->bp, true);
+	rig_expect(rig, 10000, p->slot, SLOT, "State", "empty");
+}
+
 static void begins_by_itself(struct rig *rig)
 {
 	struct rig_phone *p = rig_phone(rig, "sc9863a", "1", NULL), *q = rig_phone(rig, "sc9863a", "2", NULL);
@@ -130,12 +136,133 @@ static void passed_is_left_alone(struct rig *rig)
 	CHECK(ctl(rig, 10000, "arm --present %s", p->id) == 0);
 	CHECK(passes(rig, p, "2"));
 	/* away for long enough */
-	CHECK(conf_set(rig, "[armed]\naway-time=200ms\n"));
+	CHECK(conf_set(rig, "[armed]\naway-time=200ms\nunit-away-time=0s\n"));
 	bed_phone_unplug(p->bp, true);
 	CHECK(rig_expect(rig, 10000, p->slot, SLOT, "State", "empty"));
 	rig_sleep(rig, 400);
 	bed_phone_plug(p->bp, true);
 	CHECK(passes(rig, p, "3"));
+	rig_package_free(&pack);
+}
+
+/* The phone in it was left alone by the latest job, and both place and job say so. */
+static bool skipped(struct rig *rig, const struct rig_phone *p, const char *attempts)
+{
+	bool said = says(rig, p, "passed") &&
+		    !strcmp(rig_get(rig, p->slot, SLOT, "ArmedDetail"), "AlreadyPassed") &&
+		    !strcmp(rig_get(rig, p->slot, SLOT, "Attempts"), attempts);
+
+	/* the place knows before the result is on the disk */
+	for (int i = 0; said && i < 200; i++) {
+		if (ctl(rig, 10000, "--json history --limit 1") == 0 &&
+		    !strcmp(ctl_str(0, "result"), "skipped"))
+			return !strcmp(ctl_str(0, "error"), "AlreadyPassed") &&
+			       !strcmp(ctl_str(0, "leaves"), "unchanged");
+		rig_sleep(rig, 50);
+	}
+	tap_note("%s attempts, '%s', %s", rig_get(rig, p->slot, SLOT, "Attempts"),
+		 rig_get(rig, p->slot, SLOT, "ArmedDetail"), ctl_out);
+	return false;
+}
+
+#define KNOWN "[armed]\naway-time=0s\nsettle-time=0s\nunit-away-time=infinity\n"
+
+/* A phone that passed and cannot start comes back again and again, with any time in between. */
+static void passed_is_known(struct rig *rig)
+{
+	struct rig_phone *p = rig_phone(rig, "sc9863a", "1", NULL);
+	struct phone *other = rig_spare(rig, "sc9863a", &(struct phone_setup){ .seed = 77 });
+	struct rig_package pack;
+	uint64_t erases;
+
+	CHECK(line_up(rig, &pack, KNOWN, "[all]\nimage=line.pac\n"));
+	CHECK(known(rig, p) && ctl(rig, 10000, "arm %s", p->id) == 0);
+	bed_phone_plug(p->bp, true);
+	CHECK(passes(rig, p, "1"));
+	unplugged(rig, p);
+	CHECK(ctl(rig, 10000, "bind %s --serial S2", p->id) == 0);
+	erases = phone_counters(p->phone)->erases;
+	bed_phone_plug(p->bp, true);
+	CHECK(skipped(rig, p, "1") && phone_counters(p->phone)->erases == erases);
+	CHECK(!strcmp(rig_get(rig, p->slot, SLOT, "Failures"), "0"));
+	CHECK(conf_logged(rig, "has left the phone on 1-1 alone: AlreadyPassed"));
+	CHECK(ctl(rig, 10000, "history --result skipped") == 0 && strstr(ctl_out, "AlreadyPassed"));
+	CHECK(ctl(rig, 10000, "history --result fail") == 0 && !strstr(ctl_out, "AlreadyPassed"));
+	/* over a crash of the service; what was bound to the next phone still is */
+	unplugged(rig, p);
+	CHECK(on_disk(rig, "next_serial=S2"));
+	CHECK(rig_down(rig, SIGKILL, 5000) == 256 + SIGKILL);
+	rig_disconnect(rig);
+	CHECK(rig_up(rig, NULL));
+	bed_phone_plug(p->bp, true);
+	CHECK(skipped(rig, p, "1") && phone_counters(p->phone)->erases == erases);
+	/* asked for */
+	CHECK(ctl(rig, 10000, "arm --present %s", p->id) == 0);
+	CHECK(passes(rig, p, "2"));
+	CHECK(ctl(rig, 10000, "--json history --limit 1") == 0 && !strcmp(ctl_str(0, "serial"), "S2"));
+	/* another one was there since */
+	unplugged(rig, p);
+	bed_phone_swap(p->bp, other, true);
+	bed_phone_plug(p->bp, true);
+	CHECK(passes(rig, p, "3"));
+	unplugged(rig, p);
+	bed_phone_swap(p->bp, p->phone, true);
+	bed_phone_plug(p->bp, true);
+	CHECK(passes(rig, p, "4"));
+	/* away for long enough */
+	unplugged(rig, p);
+	CHECK(conf_set(rig, "[armed]\naway-time=0s\nunit-away-time=200ms\n"));
+	rig_sleep(rig, 500);
+	bed_phone_plug(p->bp, true);
+	CHECK(passes(rig, p, "5"));
+	rig_package_free(&pack);
+}
+
+/* It has passed, and then somebody has broken off another job in the middle: that is no pass any more. */
+static void passed_and_then_changed(struct rig *rig)
+{
+	struct phone_setup nobody = { .faults = "no-uid" };
+	struct rig_phone *p = rig_phone(rig, "sc9863a", "1", NULL),
+			 *q = rig_phone(rig, "sc9863a", "2", &nobody);
+	struct rig_package pack;
+	char job[128];
+
+	CHECK(line_up(rig, &pack, KNOWN, "[all]\nimage=line.pac\n"));
+	CHECK(known(rig, p) && known(rig, q) && ctl(rig, 10000, "arm --all") == 0);
+	bed_phone_plug(p->bp, true);
+	CHECK(passes(rig, p, "1"));
+	unplugged(rig, p);
+	CHECK(phone_set_faults(p->phone, "refuse at end * of boot with 0xa2", NULL));
+	bed_phone_plug(p->bp, true);
+	CHECK(skipped(rig, p, "1"));
+	CHECK(ctl(rig, 10000, "arm --present %s", p->id) == 0);
+	CHECK(failures(rig, p, "1"));
+	unplugged(rig, p);
+	CHECK(phone_set_faults(p->phone, "", NULL));
+	bed_phone_plug(p->bp, true);
+	CHECK(passes(rig, p, "2"));
+	/* the same by the end of the service */
+	unplugged(rig, p);
+	CHECK(phone_set_faults(p->phone, "late 30s at midst 1 of boot", NULL));
+	bed_phone_plug(p->bp, true);
+	CHECK(skipped(rig, p, "3"));
+	CHECK(ctl(rig, 10000, "arm --present %s", p->id) == 0);
+	CHECK(rig_expect(rig, 20000, p->slot, SLOT, "State", "busy"));
+	snprintf(job, sizeof(job), "%s", rig_get(rig, p->slot, SLOT, "Job"));
+	CHECK(rig_expect(rig, 60000, job, JOB, "Entry", "boot"));
+	CHECK(rig_down(rig, SIGKILL, 5000) == 256 + SIGKILL);
+	rig_disconnect(rig);
+	bed_phone_unplug(p->bp, false);
+	CHECK(phone_set_faults(p->phone, "", NULL));
+	CHECK(rig_up(rig, NULL));
+	bed_phone_plug(p->bp, true);
+	CHECK(passes(rig, p, "3"));
+	/* who does not say who it is, is known by the time alone */
+	for (int i = 1; i <= 2; i++) {
+		bed_phone_plug(q->bp, true);
+		CHECK(passes(rig, q, i == 1 ? "1" : "2"));
+		unplugged(rig, q);
+	}
 	rig_package_free(&pack);
 }
 
@@ -308,12 +435,6 @@ static bool gated(struct rig *rig, const struct rig_phone *p, char *path, size_t
 	return false;
 }
 
-static void unplugged(struct rig *rig, struct rig_phone *p)
-{
-	bed_phone_unplug(p->bp, true);
-	rig_expect(rig, 10000, p->slot, SLOT, "State", "empty");
-}
-
 static void the_gate(struct rig *rig)
 {
 	struct rig_phone *p = rig_phone(rig, "sc9863a", "1", NULL);
@@ -322,7 +443,7 @@ static void the_gate(struct rig *rig)
 	uint64_t id;
 
 	rig_package(rig, &pack2, "sc9863a", 7, 4096);
-	CHECK(line_up(rig, &pack, "[armed]\naway-time=0s\nsettle-time=0s\n",
+	CHECK(line_up(rig, &pack, "[armed]\naway-time=0s\nunit-away-time=0s\nsettle-time=0s\n",
 		      "[all]\nimage=line.pac\ngate=client\ngate-timeout=60s\n"));
 	CHECK(ctl(rig, 30000, "image import %s --name other.pac", pack2.path) == 0);
 	CHECK(known(rig, p) && ctl(rig, 10000, "arm --all") == 0);
@@ -372,7 +493,8 @@ static void what_is_bound(struct rig *rig)
 	struct rig_package pack;
 	char text[80];
 
-	CHECK(line_up(rig, &pack, "[armed]\naway-time=0s\nsettle-time=0s\n", "[all]\nimage=line.pac\n"));
+	CHECK(line_up(rig, &pack, "[armed]\naway-time=0s\nunit-away-time=0s\nsettle-time=0s\n",
+		      "[all]\nimage=line.pac\n"));
 	CHECK(known(rig, p) && ctl(rig, 10000, "arm --all") == 0);
 	CHECK(ctl(rig, 10000, "bind %s --run --work-order W1 --operator Ann", p->id) == 0);
 	CHECK(ctl(rig, 10000, "bind %s --serial S1", p->id) == 0);
@@ -412,7 +534,7 @@ static void samples(struct rig *rig)
 	struct rig_package pack;
 	unsigned int taken = 0, left = 0;
 
-	CHECK(line_up(rig, &pack, "[armed]\naway-time=0s\nsettle-time=0s\n",
+	CHECK(line_up(rig, &pack, "[armed]\naway-time=0s\nunit-away-time=0s\nsettle-time=0s\n",
 		      "[all]\nimage=line.pac\nlevel=sampled\nsample=3\n"));
 	CHECK(known(rig, p) && ctl(rig, 10000, "arm --all") == 0);
 	for (int i = 1; i <= 9; i++) {
@@ -447,7 +569,8 @@ static void without_history(struct rig *rig)
 	struct rig_package pack;
 	char path[160];
 
-	CHECK(line_up(rig, &pack, "[armed]\naway-time=0s\nsettle-time=0s\n", "[all]\nimage=line.pac\n"));
+	CHECK(line_up(rig, &pack, "[armed]\naway-time=0s\nunit-away-time=0s\nsettle-time=0s\n",
+		      "[all]\nimage=line.pac\n"));
 	CHECK(known(rig, p) && ctl(rig, 10000, "arm --all") == 0);
 	CHECK(rig_down(rig, SIGTERM, 10000) == 0);
 	rig_disconnect(rig);
@@ -496,7 +619,7 @@ static void first_byte(struct rig *rig)
 {
 	struct rig_package pack;
 
-	CHECK(line_up(rig, &pack, "[armed]\naway-time=0s\nsettle-time=0s\n",
+	CHECK(line_up(rig, &pack, "[armed]\naway-time=0s\nunit-away-time=0s\nsettle-time=0s\n",
 		      "[all]\nimage=line.pac\nend=stay\n"));
 	for (int i = 0; i < 5; i++) {
 		struct rig_phone *p = rig_phone(rig, "sc9863a", i % 2 ? "2" : "1", NULL);
@@ -521,6 +644,8 @@ static const struct rig_test tests[] = {
 	{ "a phone that comes is flashed by itself", begins_by_itself },
 	{ "the first byte", first_byte },
 	{ "who has passed is left alone until it was away or asked for", passed_is_left_alone },
+	{ "who has passed is known by its identity", passed_is_known },
+	{ "who has passed and was then changed is not spared", passed_and_then_changed },
 	{ "a plug that bounces", a_plug_that_bounces },
 	{ "the gate: refused, left, released, expired", the_gate },
 	{ "what is bound to phones", what_is_bound },

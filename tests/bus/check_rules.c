@@ -356,7 +356,7 @@ static bool ended(struct rig *rig, int n, const char *error)
 	snprintf(job, sizeof(job), ROOT "/job/%d", n);
 	if (!*error)
 		return !strcmp(rig_get(rig, job, JOB, "State"), "succeeded");
-	return !strcmp(rig_get(rig, job, JOB, "State"), "failed") &&
+	return !strcmp(rig_get(rig, job, JOB, "State"), "skipped") &&
 	       !strcmp(rig_get(rig, job, JOB, "ErrorName") + strlen(ERR("")), error) &&
 	       !strcmp(rig_dict(rig, job, JOB, "Result", "leaves"), "unchanged");
 }

@@ -257,7 +257,7 @@ static void shift(struct rig *rig)
 	l = (struct line){ .rig = rig, .seed = seed };
 	tap_note("SEED=%u", seed);
 	/* a place is away as soon as it is empty: each phone that comes is another one */
-	set_up(&l, "[armed]\naway-time=0s\nsettle-time=0s\nstop-slots=unlimited\n",
+	set_up(&l, "[armed]\naway-time=0s\nunit-away-time=0s\nsettle-time=0s\nstop-slots=unlimited\n",
 	       "[never good]\nslot=*:5.3, *:5.4\nimage=line.pac\nstop-after=2\n"
 	       "[line]\nimage=line.pac\nstop-after=unlimited\n");
 	for (int i = 0; i < PHONES; i++) {
@@ -306,7 +306,7 @@ static void after_a_crash(struct rig *rig)
 
 	l = (struct line){ .rig = rig };
 	a = b = (struct unit){ 0 };
-	set_up(&l, "[armed]\naway-time=0s\nsettle-time=0s\n",
+	set_up(&l, "[armed]\naway-time=0s\nunit-away-time=0s\nsettle-time=0s\n",
 	       "[goes on]\nslot=*:1\nimage=line.pac\nafter-crash=yes\nretries=0\n[waits]\nimage=line.pac\n");
 	a.p = rig_phone(rig, "sc9863a", "1",
 			&(struct phone_setup){ .faults = "late 60s at midst 1 of boot" });
@@ -373,7 +373,7 @@ static void no_room(struct rig *rig)
 
 	l = (struct line){ .rig = rig };
 	CHECK(mount("small", rig->state, "tmpfs", 0, "size=32m,mode=700") == 0);
-	set_up(&l, "[armed]\naway-time=0s\nsettle-time=0s\n",
+	set_up(&l, "[armed]\naway-time=0s\nunit-away-time=0s\nsettle-time=0s\n",
 	       "[all]\nimage=line.pac\nstop-after=unlimited\n");
 	CHECK(rig_plug(rig, p));
 	bed_phone_unplug(p->bp, true);

@@ -19,7 +19,10 @@ static struct guest_phone *line_phone(void)
 static bool rules_are_written(void)
 {
 	return sh("mkdir -p $(dirname " RULE_FILE ") && printf '[line]\nslot = *vhci_hcd.5*\nimage = " IMAGE
-		  "\nlevel = verified\n' >" RULE_FILE " && systemctl reload " UNIT) == 0;
+		  "\nlevel = verified\n' >" RULE_FILE " && mkdir -p /etc/fdld/fdld.conf.d && "
+		  /* one phone stands for all of the line */
+		  "printf '[armed]\nunit-away-time = 0s\n' >/etc/fdld/fdld.conf.d/60-line.conf && systemctl reload " UNIT) ==
+	       0;
 }
 
 /* Nobody asks for anything: a phone is put there, and that is all. */

@@ -105,6 +105,19 @@ static void test_guard(void **state)
 	assert_false(armed_same_phone(true, 10 * SEC, 10 * SEC, 0)); /* switched off */
 }
 
+static void test_same_unit(void **state)
+{
+	assert_true(armed_same_unit("ab", "ab", 10 * SEC, 11 * SEC));
+	assert_false(armed_same_unit("ab", "ab", 11 * SEC, 11 * SEC));
+	assert_false(armed_same_unit("ab", "ab", 0, 0)); /* switched off */
+	assert_true(armed_same_unit("ab", "ab", 1000000 * SEC, UINT64_MAX));
+	assert_false(armed_same_unit("ab", "ac", 0, UINT64_MAX));
+	assert_false(armed_same_unit("", "", 0, UINT64_MAX)); /* nobody has told */
+	assert_false(armed_same_unit("", "ab", 0, UINT64_MAX));
+	assert_true(armed_skips(ERR_ALREADY_PASSED) && armed_skips(ERR_RULE_NOT_MET));
+	assert_false(armed_skips(ERR_NONE) || armed_skips(ERR_CANCELLED) || armed_skips(ERR_PHONE_SILENT));
+}
+
 static void test_bounce(void **state)
 {
 	struct armed_facts f = fresh();
@@ -233,11 +246,11 @@ static void test_names(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_begins),	  cmocka_unit_test(test_holds),
-		cmocka_unit_test(test_guard),	  cmocka_unit_test(test_bounce),
-		cmocka_unit_test(test_retries),	  cmocka_unit_test(test_crashed),
-		cmocka_unit_test(test_stop_line), cmocka_unit_test(test_samples),
-		cmocka_unit_test(test_names),
+		cmocka_unit_test(test_begins),	cmocka_unit_test(test_holds),
+		cmocka_unit_test(test_guard),	cmocka_unit_test(test_same_unit),
+		cmocka_unit_test(test_bounce),	cmocka_unit_test(test_retries),
+		cmocka_unit_test(test_crashed), cmocka_unit_test(test_stop_line),
+		cmocka_unit_test(test_samples), cmocka_unit_test(test_names),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
