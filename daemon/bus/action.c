@@ -48,6 +48,7 @@ static const struct row {
 	{ FDLD_IFACE_SLOT, "Flash", ACTION_FLASH, demand_flash, slot_flash },
 	{ FDLD_IFACE_SLOT, "FlashImage", ACTION_FLASH, demand_flash_image, slot_flash_image },
 	{ FDLD_IFACE_SLOT, "Read", ACTION_READ_PHONE, demand_read, slot_read },
+	{ FDLD_IFACE_SLOT, "Erase", ACTION_FLASH, demand_erase, slot_erase },
 	{ FDLD_IFACE_SLOT, "ReadTable", ACTION_READ_PHONE, demand_read_table, slot_read_table },
 	{ FDLD_IFACE_SLOT, "Reset", ACTION_READ_PHONE, demand_release_phone, slot_reset_phone },
 	{ FDLD_IFACE_SLOT, "Bind", ACTION_FLASH, demand_bind, slot_call_bind },

@@ -213,6 +213,7 @@ int demand_bind(struct call *call, struct demand *demand);
 int demand_go(struct call *call, struct demand *demand);
 int demand_arm(struct call *call, struct demand *demand);
 int demand_read(struct call *call, struct demand *demand);
+int demand_erase(struct call *call, struct demand *demand);
 int demand_read_table(struct call *call, struct demand *demand);
 int demand_release_phone(struct call *call, struct demand *demand);
 int demand_slot(struct call *call, struct demand *demand);
@@ -283,6 +284,7 @@ int manager_export_backup(struct call *call);
 int slot_flash(struct call *call);
 int slot_flash_image(struct call *call);
 int slot_read(struct call *call);
+int slot_erase(struct call *call);
 int slot_read_table(struct call *call);
 int slot_reset_phone(struct call *call);
 int slot_call_bind(struct call *call);
@@ -320,6 +322,8 @@ int loader_call_remove(struct call *call);
 #define OPTION_RUN     65536u  /* of Slot.Bind */
 #define OPTION_TAKE    131072u /* of Job.Release */
 #define OPTION_ARM     16384u  /* of Manager.Arm */
+#define OPTION_SINGLE  262144u /* of what changes single things */
+#define OPTION_ERASE   524288u /* of Slot.Erase */
 
 struct options {
 	struct job_options job;
@@ -335,7 +339,7 @@ struct options {
 	struct bind_request bind;
 	const char *take;		   /* image of the store; NULL: not given; the message's */
 	const char *label, *note, *loader; /* NULL: not given; the message's */
-	bool power_off;
+	bool power_off, user_data;
 };
 /*
  * Reads the a{sv} that comes next. Unknown, repeated, wrongly typed, or not among the allowed groups:
@@ -383,6 +387,14 @@ struct work_place {
 	bool release; /* the same: only ends what runs on the phone */
 	struct job_read *reads;
 	uint32_t read_count;
+	/*
+	 * With read: instead of a read, whatever this asks the station for; what it needs besides is taken
+	 * over and freed by release().
+	 */
+	int (*start)(struct station *st, struct job_request *request, const struct options *options,
+		     void *extra, station_job_fn done, void *user, struct failure *why);
+	void *extra;
+	void (*drop)(void *extra);
 	struct slot *slot;   /* NULL: */
 	struct slot **slots; /* taken over; may be NULL with slot_count 0: any */
 	uint32_t slot_count;

@@ -24,16 +24,17 @@ static const struct option {
 	{ "without", "as", OPTION_FLASH, AT(without), 0 },
 	{ "repartition", "s", OPTION_FLASH, AT(job.repartition), 0 },
 	{ "erase_all", "b", OPTION_FLASH, AT(job.erase_all), 0 },
-	{ "level", "s", OPTION_FLASH, AT(job.level), 0 },
-	{ "end", "s", OPTION_FLASH | OPTION_READ, AT(job.end), 0 },
+	{ "level", "s", OPTION_FLASH | OPTION_SINGLE, AT(job.level), 0 },
+	{ "end", "s", OPTION_FLASH | OPTION_READ | OPTION_SINGLE, AT(job.end), 0 },
 	{ "nv", "s", OPTION_FLASH, AT(job.nv), 0 },
 	{ "nv_from", "s", OPTION_FLASH, AT(job.nv_from), 0 },
 	{ "nv_not_this_phone", "b", OPTION_FLASH, AT(job.nv_not_this_phone), 0 },
-	{ "without_backup", "b", OPTION_FLASH, AT(job.without_backup), 0 },
-	{ "force_loaders", "b", OPTION_FLASH | OPTION_READ, AT(job.force_loaders), 0 },
-	{ "raw", "b", OPTION_FLASH, AT(job.raw), 0 },
-	{ "dry_run", "b", OPTION_FLASH, AT(dry_run), 0 },
-	{ "wait_usec", "t", OPTION_FLASH | OPTION_READ | OPTION_RELEASE, AT(wait_usec), AT(wait_given) },
+	{ "without_backup", "b", OPTION_FLASH | OPTION_SINGLE, AT(job.without_backup), 0 },
+	{ "force_loaders", "b", OPTION_FLASH | OPTION_READ | OPTION_SINGLE, AT(job.force_loaders), 0 },
+	{ "raw", "b", OPTION_FLASH | OPTION_SINGLE, AT(job.raw), 0 },
+	{ "dry_run", "b", OPTION_FLASH | OPTION_SINGLE, AT(dry_run), 0 },
+	{ "wait_usec", "t", OPTION_FLASH | OPTION_READ | OPTION_RELEASE | OPTION_SINGLE, AT(wait_usec),
+	  AT(wait_given) },
 	{ "power_off", "b", OPTION_RELEASE, AT(power_off), 0 },
 	{ "expect_device", "o", OPTION_EXPECT, AT(expect_device), AT(expect_given) },
 	{ "name", "s", OPTION_IMAGE | OPTION_LOADER, AT(image.name), 0 },
@@ -68,7 +69,10 @@ static const struct option {
 	{ "present", "b", OPTION_ARM, AT(arm.present), 0 },
 	{ "label", "s", OPTION_LABEL, AT(label), 0 },
 	{ "note", "s", OPTION_LABEL, AT(note), 0 },
-	{ "loader", "s", OPTION_LABEL | OPTION_READ, AT(loader), 0 },
+	{ "i_know", "b", OPTION_SINGLE, AT(job.i_know), 0 },
+	{ "user_data", "b", OPTION_ERASE, AT(user_data), 0 },
+	{ "everything", "b", OPTION_ERASE, AT(job.erase_all), 0 },
+	{ "loader", "s", OPTION_LABEL | OPTION_READ | OPTION_SINGLE, AT(loader), 0 },
 };
 
 _Static_assert(ARRAY_SIZE(table) <= 64, "the bits of the keys that were seen fit a uint64_t");
@@ -181,10 +185,10 @@ bool options_unprotected(const struct options *options, char *text, size_t room)
 	bool nv = job->nv && *job->nv && strcmp(job->nv, "keep") != 0;
 
 	/* what may lose NV or other data of this one phone, and what overrides a check */
-	snprintf(text, room, "%s%.24s%s%s%s%s", nv ? " nv=" : "", nv ? job->nv : "",
+	snprintf(text, room, "%s%.24s%s%s%s%s%s", nv ? " nv=" : "", nv ? job->nv : "",
 		 job->erase_all ? " erase_all" : "", job->without_backup ? " without_backup" : "",
 		 job->nv_not_this_phone ? " nv_not_this_phone" : "",
-		 job->force_loaders ? " force_loaders" : "");
+		 job->force_loaders ? " force_loaders" : "", job->i_know ? " i_know" : "");
 	return text[0];
 }
 

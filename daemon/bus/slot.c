@@ -159,6 +159,8 @@ static const sd_bus_vtable vtable[] = {
 	SD_BUS_PROPERTY("OwedBackup", "s", bus_get, 0, CHANGES),
 	SD_BUS_METHOD_WITH_ARGS("Read", SD_BUS_ARGS("a(stth)", areas, "a{sv}", options),
 				SD_BUS_RESULT("o", job), bus_method, SD_BUS_VTABLE_UNPRIVILEGED),
+	SD_BUS_METHOD_WITH_ARGS("Erase", SD_BUS_ARGS("a(st)", areas, "a{sv}", options),
+				SD_BUS_RESULT("o", job), bus_method, SD_BUS_VTABLE_UNPRIVILEGED),
 	SD_BUS_METHOD_WITH_ARGS("ReadTable", SD_BUS_ARGS("a{sv}", options), SD_BUS_RESULT("o", job),
 				bus_method, SD_BUS_VTABLE_UNPRIVILEGED),
 	SD_BUS_METHOD_WITH_ARGS("Reset", SD_BUS_ARGS("a{sv}", options), SD_BUS_RESULT("o", job), bus_method,

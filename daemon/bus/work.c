@@ -35,13 +35,16 @@ static void close_sources(struct work_place *place)
 	place->loader = false;
 }
 
-static void place_free_reads(struct work_place *place)
+static void place_free(struct work_place *place)
 {
 	for (uint32_t i = 0; i < place->read_count; i++)
 		if (place->reads[i].fd >= 0)
 			close(place->reads[i].fd);
 	free(TAKE_PTR(place->reads));
 	place->read_count = 0;
+	if (place->drop)
+		place->drop(place->extra);
+	place->drop = NULL;
 }
 
 static void work_free(struct work *work)
@@ -62,7 +65,7 @@ static void work_free(struct work *work)
 	close_sources(&work->place);
 	if (work->place.image)
 		image_release(work->place.image);
-	place_free_reads(&work->place);
+	place_free(&work->place);
 	free(work->place.slots);
 	options_free(&work->options);
 	sd_bus_message_unref(work->m);
@@ -154,7 +157,10 @@ static void ask_for_job(struct work *work)
 
 	int r;
 
-	if (work->place.table) {
+	if (work->place.start) {
+		r = work->place.start(work->bus->station, &request, options, work->place.extra, on_job, work,
+				      &why);
+	} else if (work->place.table) {
 		r = station_read_table(work->bus->station, &request, on_job, work, &why);
 	} else if (work->place.read) {
 		request.reads = work->place.reads;
@@ -402,7 +408,7 @@ int work_begin(struct call *call, struct work_place *place, unsigned int allowed
 		close_sources(place);
 		if (place->image)
 			image_release(place->image);
-		place_free_reads(place);
+		place_free(place);
 		free(place->slots);
 		return -ENOMEM;
 	}

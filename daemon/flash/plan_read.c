@@ -26,6 +26,11 @@ static bool sendable_name(const char *name)
 	return true;
 }
 
+bool plan_name_usable(const char *name)
+{
+	return sendable_name(name) && !rule_forbidden(name);
+}
+
 static int check_read(const struct plan *p, const struct plan_read *r, struct failure *why)
 {
 	bool by_name = r->target[0] != 0;

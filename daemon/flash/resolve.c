@@ -335,10 +335,22 @@ static int check_own_rows(struct resolver *r)
 	return 0;
 }
 
+/* A loader that lists what it can do takes names; a place by number would be read as the start of one. */
+static int check_addressing(struct resolver *r)
+{
+	if (r->from->options.own == OWN_PACKAGE || !r->from->old_ids || !r->facts->has_capabilities)
+		return 0;
+	return failure_set(r->why, ERR_INVALID_ARGS,
+			   "this phone's storage is addressed by the names of its partitions");
+}
+
 static int resolve(struct resolver *r)
 {
 	bool repartition = false;
-	int rc = check_storage(r);
+	int rc = check_addressing(r);
+
+	if (!rc)
+		rc = check_storage(r);
 
 	if (r->facts->left_unsaid)
 		plan_doubt(

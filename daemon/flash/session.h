@@ -39,7 +39,8 @@ struct session_config {
 	 */
 	const struct device_facts *before;
 	uint64_t job;	   /* number, for texts */
-	bool resolve_only; /* --dry-run --slot: load, learn, resolve, then reset; nothing is written */
+	bool resolve_only; /* --dry-run --slot: load, learn, resolve, then reset unless it is to stay; nothing
+			      is written */
 };
 
 enum session_stage {

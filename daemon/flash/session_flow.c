@@ -218,8 +218,8 @@ static const struct step_kind *work_phase(struct session *s)
 	switch (s->phase) {
 	case PHASE_GATE:
 		if (s->config.resolve_only) {
-			s->phase = PHASE_STOP;
-			return &step_reset;
+			s->phase = s->plan->options.end == END_STAY ? PHASE_OVER : PHASE_STOP;
+			return s->phase == PHASE_STOP ? &step_reset : NULL;
 		}
 		return plan_destroys(s->resolved) ? &step_gate : NULL;
 	case PHASE_CHECK:

@@ -317,6 +317,8 @@ int job_may_ask(struct station *st, const struct job_request *request, struct fa
 /* Fills in request->image where only loaders are wanted and no image is given: those that run on the phone,
  * else as the caller, the slot and the store say. NoLoader, LoaderAmbiguous, ... */
 int job_loader(struct station *st, struct job_request *request, struct failure *why);
+/* A place as callers name it: *name is empty for an address. InvalidArgs. */
+int area_parse(const char *target, char name[40], uint64_t *address, struct failure *why);
 /* Compiles, numbers and admits it, as station_flash() says. Takes what the wish holds, also when it fails. */
 int job_ask(struct station *st, const struct job_wish *wish, station_job_fn done, void *user,
 	    struct failure *why);

@@ -1,7 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Jobs that read a phone, and those that only end what runs there. */
-#include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -18,22 +16,12 @@ static int take_areas(const struct job_request *q, struct plan_read *to, struct 
 {
 	for (uint32_t i = 0; i < q->read_count; i++, to++) {
 		const struct job_read *from = &q->reads[i];
-		char *end;
+		int r = area_parse(from->target, to->target, &to->address, why);
 
-		if (!*from->target)
-			return failure_set(why, ERR_INVALID_ARGS, "an area without a name");
-		if (!kv_copy(to->target, sizeof(to->target), from->target))
-			return failure_set(why, ERR_INVALID_ARGS, "\"%.50s\" is no name of a partition",
-					   from->target);
+		if (r < 0)
+			return r;
 		to->offset = from->offset;
 		to->size = from->size;
-		if (!by_address(to->target))
-			continue;
-		errno = 0;
-		to->address = strtoull(to->target, &end, 16);
-		if (errno || *end || end == to->target + 2)
-			return failure_set(why, ERR_INVALID_ARGS, "\"%.50s\" is no address", from->target);
-		*to->target = 0;
 	}
 	return 0;
 }

@@ -459,7 +459,7 @@ static void finish(struct runner *r)
 		/* whom a rule did not want was not in the middle of anything */
 		note(r, !res->pass && !armed_skips(res->failure.error) &&
 				(plan_destroys(job->plan) || !ours(res->failure.error)));
-		leaving |= res->pass && (job->dry_run || job->plan->options.end != END_STAY);
+		leaving |= res->pass && job->plan->options.end != END_STAY;
 	}
 	write_note(r);
 	if (r->note_busy)

@@ -94,7 +94,7 @@ static void made(void *user, struct image *image, const struct failure *why)
 {
 	struct asked *a = user;
 	struct job_wish wish = { .request = &a->request,
-				 .kind = a->kind,
+				 .kind = a->request.dry_run ? "dry-run" : a->kind,
 				 .options = a->options,
 				 .marks = a->mark,
 				 .mark_count = a->marks };

@@ -385,6 +385,13 @@ struct job_read {
 };
 #define JOB_READS_MAX 64
 
+/* One area to be erased. */
+struct job_erase {
+	const char *target; /* as in job_read */
+	uint64_t size;	    /* bytes from an address on; of a partition 0, the whole */
+};
+#define JOB_ERASES_MAX 64
+
 struct job_request {
 	struct image *image; /* NULL, of a read: */
 	const char *loader;  /* a pair of the store or else a stored package, by name or digest; NULL or "":
@@ -405,6 +412,10 @@ struct job_request {
 	/* station_read() only: */
 	const struct job_read *reads;
 	uint32_t read_count;
+	/* station_erase() only: one of these, or options.erase_all */
+	const struct job_erase *erases;
+	uint32_t erase_count;
+	bool user_data;
 	bool wait_given;
 	uint64_t wait_usec; /* for a phone to come: 0 = not at all; without wait_given 600 s */
 };
@@ -434,6 +445,15 @@ int station_read(struct station *st, const struct job_request *request, station_
  */
 int station_read_table(struct station *st, const struct job_request *request, station_job_fn done, void *user,
 		       struct failure *why);
+/*
+ * Erases areas of the phone in request->slot, which is not NULL; or everything on it; or has it delete its
+ * user data by itself at its next start, as a factory reset does (a mark in misc). What is this phone's own
+ * is refused with PartitionUnique unless options.i_know was said, and then kept durably first. As
+ * station_read(), but that what is erased is looked at afterwards unless another level was asked for; besides
+ * what a plan may say.
+ */
+int station_erase(struct station *st, const struct job_request *request, station_job_fn done, void *user,
+		  struct failure *why);
 /* Restarts the phone of request->slot (power_off: switches it off) out of the loader in which a job has left
  * it. As station_flash(); of the request slot, caller, expect_device and wait count. */
 int station_release(struct station *st, const struct job_request *request, bool power_off,
@@ -446,7 +466,7 @@ bool image_loses_own(const struct image *image, const struct job_options *option
 
 struct job_view {
 	uint64_t number;
-	const char *kind;  /* "flash", "dry-run", "read", "table", "reset", "power-off" */
+	const char *kind;  /* "flash", "dry-run", "read", "table", "erase", "reset", "power-off" */
 	const char *state; /* "waiting-for-device", "queued", "running", "succeeded", "failed", "skipped",
 			      "cancelled", "interrupted" */
 	bool ended;

@@ -312,6 +312,15 @@ static bool came(void *arg)
 	return ((struct answer *)arg)->came;
 }
 
+/* An array of structs without one in it; t: from its "a(" on. */
+static int empty_array(sd_bus_message *m, const char *t)
+{
+	char type[32];
+
+	snprintf(type, sizeof(type), "%.*s", (int)strcspn(t, ")") + 1, t);
+	return sd_bus_message_append(m, type, 0);
+}
+
 /* Calls a method with one option, of a type that no option has; it is refused in any case. */
 static bool refused(struct rig *rig, const struct member *m, const char *path, const char *image, int fd,
 		    const char *key, const char *word)
@@ -331,16 +340,16 @@ static bool refused(struct rig *rig, const struct member *m, const char *path, c
 			r = sd_bus_message_append(call, "s", "name");
 		else if (!strncmp(t, "a(ht)", 5))
 			r = sd_bus_message_append(call, "a(ht)", 1, fd, UINT64_C(0x5000));
-		else if (!strncmp(t, "a(stth)", 7))
-			r = sd_bus_message_append(call, "a(stth)", 0);
+		else if (!strncmp(t, "a(", 2))
+			r = empty_array(call, t);
 		else if (!strncmp(t, "ao", 2))
 			r = sd_bus_message_append(call, "ao", 0);
 		else if (!strncmp(t, "a{sv}", 5))
 			r = sd_bus_message_append(call, "a{sv}", 1, key, "d", 0.5);
-		t += !strncmp(t, "a(stth)", 7)				  ? 7
-		     : !strncmp(t, "ao", 2)				  ? 2
-		     : !strncmp(t, "a{sv}", 5) || !strncmp(t, "a(ht)", 5) ? 5
-									  : 1;
+		t += !strncmp(t, "a(", 2)      ? strcspn(t, ")") + 1
+		     : !strncmp(t, "ao", 2)    ? 2
+		     : !strncmp(t, "a{sv}", 5) ? 5
+					       : 1;
 	}
 	if (r >= 0)
 		r = sd_bus_call_async(rig_bus(rig), NULL, call, on_answer, &a, 5000000);
