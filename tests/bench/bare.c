@@ -40,7 +40,7 @@ struct bare {
 	enum phase phase;
 	int step; /* within a phase: 0 CONNECT, 1 START, 2 MIDST..., 3 END, 4 EXEC */
 	uint64_t sent;
-	uint8_t *frame;
+	uint8_t *frame, *bytes; /* one frame; one block of the file */
 	bool failed;
 };
 
@@ -51,6 +51,7 @@ struct ring {
 
 static struct ring ring;
 static size_t busy;
+static int file = -1;
 
 static void encode(struct bare *b, enum bsl_check check, enum bsl_framing framing, uint16_t type,
 		   const void *data, size_t len)
@@ -89,6 +90,25 @@ static void load(struct bare *b, enum bsl_check check, const uint8_t *image, siz
 	b->step++;
 }
 
+static bool fetch(struct bare *b, uint64_t block, size_t len)
+{
+	return pread(file, b->bytes, len, (off_t)(block * len)) == (ssize_t)len;
+}
+
+/* 7E, type, length, data, sum, 7E; the data are those of the block asked for last. */
+static bool look(struct bare *b)
+{
+	size_t n = (size_t)b->in->actual_length;
+	const uint8_t *p = b->in->buffer;
+	uint16_t sum, got;
+
+	if (n != b->job->read_block + 8u || !fetch(b, b->sent - 1, b->job->read_block))
+		return false;
+	memcpy(&got, p + n - 3, 2);
+	sum = (uint16_t)~bsl_sum(p + 1, n - 4);
+	return (sum == got || sum == __builtin_bswap16(got)) && !memcmp(p + 5, b->bytes, b->job->read_block);
+}
+
 static void write_block(struct bare *b)
 {
 	uint64_t blocks = b->job->bytes / BARE_BLOCK;
@@ -99,6 +119,10 @@ static void write_block(struct bare *b)
 		encode(b, BSL_CHECK_SUM, BSL_FRAMING_PLAIN, START, p.bytes, p.len);
 		b->step = 1;
 		b->sent = 0;
+	} else if (b->sent < blocks && file >= 0) {
+		b->failed |= !fetch(b, b->sent, BARE_BLOCK);
+		encode(b, BSL_CHECK_SUM, BSL_FRAMING_PLAIN, MIDST, b->bytes, BARE_BLOCK);
+		b->sent++;
 	} else if (b->sent < blocks) {
 		b->out->buffer = ring.bytes[b->sent % RING];
 		b->out->length = (int)ring.len[b->sent % RING];
@@ -182,6 +206,13 @@ static void in_done(struct libusb_transfer *t)
 		busy--;
 		return;
 	}
+	if (file >= 0 && b->phase == READ && b->step && b->sent && !look(b)) {
+		fprintf(stderr, "bare loop: block %llu is not what the file has\n",
+			(unsigned long long)b->sent);
+		b->failed = true;
+		busy--;
+		return;
+	}
 	if (probing) {
 		b->phase++;
 		b->step = 0;
@@ -193,10 +224,11 @@ static int open_one(libusb_context *usb, struct bare *b, const char *node)
 {
 	b->fd = open(node, O_RDWR | O_CLOEXEC | O_NOCTTY);
 	b->frame = malloc(IN_SIZE);
+	b->bytes = malloc(IN_SIZE);
 	b->out = libusb_alloc_transfer(0);
 	b->in = libusb_alloc_transfer(0);
-	if (b->fd < 0 || !b->frame || !b->out || !b->in || libusb_wrap_sys_device(usb, b->fd, &b->handle) ||
-	    libusb_claim_interface(b->handle, 0) ||
+	if (b->fd < 0 || !b->frame || !b->bytes || !b->out || !b->in ||
+	    libusb_wrap_sys_device(usb, b->fd, &b->handle) || libusb_claim_interface(b->handle, 0) ||
 	    libusb_control_transfer(b->handle, 0x21, 0x22, 0x0601, 0, NULL, 0, 1000) < 0)
 		return -EIO;
 	libusb_fill_bulk_transfer(b->out, b->handle, 0x06, NULL, 0, out_done, b, REPLY_MS);
@@ -232,7 +264,9 @@ int bare_run(const struct bare_job *job)
 	libusb_context *usb = NULL;
 
 	libusb_set_option(NULL, LIBUSB_OPTION_NO_DEVICE_DISCOVERY);
-	if (make_ring() < 0 || libusb_init(&usb))
+	if (job->file)
+		file = open(job->file, O_RDONLY | O_CLOEXEC);
+	if ((job->file && file < 0) || make_ring() < 0 || libusb_init(&usb))
 		return 1;
 	for (size_t i = 0; i < job->phones; i++) {
 		phones[i].job = job;

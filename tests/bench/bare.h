@@ -2,6 +2,10 @@
 /*
  * The bare loop that fdld is compared with: libusb, asynchronous, IN posted first, one frame out and one
  * reply in, frames encoded beforehand, nothing else. No files, no checks of content, no jobs, no bus.
+ *
+ * With a file it does, in the shortest way there is, what nobody who flashes a phone can leave out: the bytes
+ * come from the file, each frame gets its sum as it is sent, each reply's is checked, and what is read back
+ * is compared with the file.
  */
 #ifndef FDLD_TESTS_BENCH_BARE_H
 #define FDLD_TESTS_BENCH_BARE_H
@@ -21,6 +25,7 @@ struct bare_job {
 	const char *partition;
 	uint64_t bytes;	     /* to write into it on each phone, and to read back */
 	uint32_t read_block; /* bytes of one READ_MIDST */
+	const char *file;    /* its first bytes are written; NULL: bytes made beforehand */
 };
 
 /* Runs to the end in the calling process (which the bed traps). 0, or 1 with a line on stderr. */
