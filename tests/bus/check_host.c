@@ -159,7 +159,8 @@ static void no_logind(struct rig *rig)
 		CHECK(rig_expect(rig, 3000, p->slot, SLOT, "State", "empty"));
 	}
 	CHECK(logged(rig, "logind") == 1);
-	CHECK(logged(rig, "warning:") == 0);
+	/* a busy machine may warn of other things */
+	CHECK(logged(rig, "warning: there is no logind") == 0);
 	rig_package_free(&pack);
 }
 
