@@ -33,6 +33,9 @@ static void list_json(const struct client *c, const char **slots, size_t count)
 
 		if ((props = mirror_props(c, dev, FDLD_IFACE_DEVICE)))
 			json_object_object_add(slot, "DeviceObject", with_path(dev, props));
+		if ((props = mirror_props(c, prop_str(slot, "RunningDevice"), FDLD_IFACE_DEVICE)))
+			json_object_object_add(slot, "RunningObject",
+					       with_path(prop_str(slot, "RunningDevice"), props));
 		if ((props = mirror_props(c, job, FDLD_IFACE_JOB)))
 			json_object_object_add(slot, "JobObject", with_path(job, props));
 		json_object_array_add(list, slot);
@@ -44,7 +47,9 @@ static void list_json(const struct client *c, const char **slots, size_t count)
 static void list_slot(const struct client *c, const char *path)
 {
 	json_object *slot = mirror_props(c, path, FDLD_IFACE_SLOT);
-	json_object *dev = mirror_props(c, prop_str(slot, "Device"), FDLD_IFACE_DEVICE);
+	json_object *runs = mirror_props(c, prop_str(slot, "RunningDevice"), FDLD_IFACE_DEVICE);
+	json_object *there = mirror_props(c, prop_str(slot, "Device"), FDLD_IFACE_DEVICE);
+	json_object *dev = there ? there : runs;
 	json_object *job = mirror_props(c, prop_str(slot, "Job"), FDLD_IFACE_JOB);
 	const char *state = prop_text(slot, "State"), *owed = prop_text(slot, "OwedBackup");
 	char phone[96] = "-", work[320] = "-", words[320];

@@ -38,6 +38,9 @@ static void show_slot(const struct client *c, json_object *slot)
 	       tone(c, prop_bool(slot, "Armed") ? TONE_GOOD : TONE_BAD, armed));
 	if (*prop_str(slot, "Loader"))
 		printf(_("    loader %s\n"), prop_text(slot, "Loader"));
+	if (*prop_str(slot, "KickBy"))
+		printf(_("    running phones are asked into download mode (%s)\n"),
+		       prop_text(slot, "KickBy"));
 }
 
 /* The commonest first. */
@@ -144,17 +147,19 @@ const struct verb verb_slots = {
 
 /* ---- slot ---------------------------------------------------------------------------- */
 
-enum { OPT_LABEL = 1, OPT_NOTE, OPT_LOADER };
+enum { OPT_LABEL = 1, OPT_NOTE, OPT_LOADER, OPT_KICK };
 
 static const struct verb_opt slot_options[] = {
 	{ "label", OPT_LABEL, N_("TEXT"), N_("set: its name, usable as SLOT; empty: none"), false },
 	{ "note", OPT_NOTE, N_("TEXT"), N_("set: what is to be known about it"), false },
 	{ "loader", OPT_LOADER, N_("NAME"), N_("set: loaders for phones there; empty: none"), false },
+	{ "kick", OPT_KICK, N_("WAY"), N_("set: ask running phones so when they are waited for; off"),
+	  false },
 	{ 0 },
 };
 
 struct wish {
-	const char *label, *note, *loader;
+	const char *label, *note, *loader, *kick;
 };
 
 static int put(sd_bus_message *m, const char *key, const char *value)
@@ -177,6 +182,8 @@ static int call_slot(struct client *c, const char *path, const char *method, con
 		r = put(m, "note", wish->note);
 	if (r >= 0)
 		r = put(m, "loader", wish->loader);
+	if (r >= 0)
+		r = put(m, "kick", wish->kick);
 	if (r >= 0)
 		r = sd_bus_message_close_container(m);
 	if (r >= 0)
@@ -300,10 +307,12 @@ static int slot(struct client *c, int argc, char **argv)
 			wish.note = optarg;
 		else if (opt == OPT_LOADER)
 			wish.loader = optarg;
+		else if (opt == OPT_KICK)
+			wish.kick = optarg;
 	}
 	what = optind < argc ? argv[optind++] : "";
-	if (strcmp(what, "set") && (wish.label || wish.note || wish.loader))
-		return client_usage(N_("slot: --label, --note and --loader belong to set"));
+	if (strcmp(what, "set") && (wish.label || wish.note || wish.loader || wish.kick))
+		return client_usage(N_("slot: --label, --note, --loader and --kick belong to set"));
 	if (!strcmp(what, "learn") && optind < argc)
 		return learn(c, argc - optind, argv + optind);
 	if (!strcmp(what, "rename") && argc - optind == 2) {
@@ -313,8 +322,8 @@ static int slot(struct client *c, int argc, char **argv)
 	}
 	if (argc - optind != 1)
 		return client_usage(N_("slot: set, rename, reset-counters, forget or learn, and which slot"));
-	if (!strcmp(what, "set") && !wish.label && !wish.note && !wish.loader)
-		return client_usage(N_("slot set: --label, --note or --loader"));
+	if (!strcmp(what, "set") && !wish.label && !wish.note && !wish.loader && !wish.kick)
+		return client_usage(N_("slot set: --label, --note, --loader or --kick"));
 	if (strcmp(what, "set") && strcmp(what, "reset-counters") && strcmp(what, "forget"))
 		return client_usage(N_("slot: what is '%s'?"), what);
 	rc = find(c, argv[optind], &path);

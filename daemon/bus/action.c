@@ -51,6 +51,7 @@ static const struct row {
 	{ FDLD_IFACE_SLOT, "Erase", ACTION_FLASH, demand_erase, slot_erase },
 	{ FDLD_IFACE_SLOT, "ReadTable", ACTION_READ_PHONE, demand_read_table, slot_read_table },
 	{ FDLD_IFACE_SLOT, "Reset", ACTION_READ_PHONE, demand_release_phone, slot_reset_phone },
+	{ FDLD_IFACE_SLOT, "Kick", ACTION_CONTROL_PORT, demand_kick, slot_call_kick },
 	{ FDLD_IFACE_SLOT, "Bind", ACTION_FLASH, demand_bind, slot_call_bind },
 	{ FDLD_IFACE_SLOT, "Configure", ACTION_MANAGE_SLOTS, demand_slot, slot_configure },
 	{ FDLD_IFACE_SLOT, "ResetCounters", ACTION_MANAGE_SLOTS, demand_slot, slot_reset_counters },

@@ -388,16 +388,34 @@ int demand_go(struct call *call, struct demand *demand)
 	return r < 0 ? refuse(call, &why) : 0;
 }
 
+int demand_kick(struct call *call, struct demand *demand)
+{
+	struct failure why = { 0 };
+	struct options options;
+	int r = options_read(call->bus, call->m, OPTION_KICK, &options, &why);
+
+	name_slot(demand, call->object->handle);
+	name_operation(demand, "kick", "");
+	options_free(&options);
+	return r < 0 ? refuse(call, &why) : 0;
+}
+
 int demand_slot(struct call *call, struct demand *demand)
 {
 	const char *member = sd_bus_message_get_member(call->m);
 	struct failure why = { 0 };
 	struct options options;
+	char more[32] = "";
 	int r = options_read(call->bus, call->m, !strcmp(member, "Configure") ? OPTION_LABEL : 0, &options,
 			     &why);
 
+	/* from then on phones are spoken to without anybody asking again */
+	if (r >= 0 && options.kick)
+		demand->action = ACTION_CONTROL_PORT;
+	if (r >= 0 && options.kick)
+		snprintf(more, sizeof(more), " kick=%.16s", options.kick);
 	name_slot(demand, call->object->handle);
-	name_operation(demand, member, "");
+	name_operation(demand, member, more);
 	options_free(&options);
 	return r < 0 ? refuse(call, &why) : 0;
 }

@@ -19,9 +19,10 @@
 #include "common/names.h"
 #include "common/rules.h"
 #include "loop/loop.h"
+#include "station/port.h"
 #include "station/station.h"
 
-#define BUS_PROPS_MAX	       32
+#define BUS_PROPS_MAX	       40
 #define BUS_PROGRESS_USEC      250000u /* between two signals of one job's progress */
 
 #define BUS_CLIENTS_MAX	       256u /* known callers; each costs a match rule */
@@ -168,6 +169,7 @@ enum action {
 	ACTION_REMOVE_IMAGE,
 	ACTION_ARM,
 	ACTION_READ_PHONE,
+	ACTION_CONTROL_PORT,
 };
 
 /*
@@ -216,6 +218,7 @@ int demand_read(struct call *call, struct demand *demand);
 int demand_erase(struct call *call, struct demand *demand);
 int demand_read_table(struct call *call, struct demand *demand);
 int demand_release_phone(struct call *call, struct demand *demand);
+int demand_kick(struct call *call, struct demand *demand);
 int demand_slot(struct call *call, struct demand *demand);
 int demand_whole(struct call *call, struct demand *demand); /* of the service: only options */
 void demand_text(char *to, size_t room, const char *from);
@@ -288,6 +291,7 @@ int slot_erase(struct call *call);
 int slot_read_table(struct call *call);
 int slot_reset_phone(struct call *call);
 int slot_call_bind(struct call *call);
+int slot_call_kick(struct call *call);
 int slot_configure(struct call *call);
 int slot_reset_counters(struct call *call);
 int slot_call_forget(struct call *call);
@@ -317,13 +321,14 @@ int loader_call_remove(struct call *call);
 #define OPTION_HISTORY 2048u /* which jobs otherwise */
 #define OPTION_LABEL   4096u /* of Slot.Configure */
 
-#define OPTION_FACTS   8192u   /* of ExplainRules: a phone as if */
-#define OPTION_BIND    32768u  /* of Slot.Bind and Job.Release */
-#define OPTION_RUN     65536u  /* of Slot.Bind */
-#define OPTION_TAKE    131072u /* of Job.Release */
-#define OPTION_ARM     16384u  /* of Manager.Arm */
-#define OPTION_SINGLE  262144u /* of what changes single things */
-#define OPTION_ERASE   524288u /* of Slot.Erase */
+#define OPTION_KICK    268435456u /* of Slot.Kick */
+#define OPTION_FACTS   8192u	  /* of ExplainRules: a phone as if */
+#define OPTION_BIND    32768u	  /* of Slot.Bind and Job.Release */
+#define OPTION_RUN     65536u	  /* of Slot.Bind */
+#define OPTION_TAKE    131072u	  /* of Job.Release */
+#define OPTION_ARM     16384u	  /* of Manager.Arm */
+#define OPTION_SINGLE  262144u	  /* of what changes single things */
+#define OPTION_ERASE   524288u	  /* of Slot.Erase */
 
 struct options {
 	struct job_options job;
@@ -340,6 +345,8 @@ struct options {
 	const char *take;		   /* image of the store; NULL: not given; the message's */
 	const char *label, *note, *loader; /* NULL: not given; the message's */
 	bool power_off, user_data;
+	const char *kick; /* NULL: not given; the message's */
+	struct kick_request kicks;
 };
 /*
  * Reads the a{sv} that comes next. Unknown, repeated, wrongly typed, or not among the allowed groups:
@@ -407,6 +414,7 @@ int work_begin(struct call *call, struct work_place *place, unsigned int allowed
 /* Job.Release: answers when the job may begin. */
 int work_release(struct call *call);
 int work_on_stored(struct call *call, bool verify);
+int work_kick(struct call *call); /* answers when the phone is in download mode */
 /* Of this user: jobs asked for and not there yet, or packages being opened. */
 unsigned int work_pending(const struct bus *bus, uint32_t uid, bool flash);
 /* A duplicate of the descriptor that comes next. */

@@ -38,6 +38,7 @@ static const char *const ids[] = {
 	[ACTION_REMOVE_IMAGE] = "org.fdld1.remove-image",
 	[ACTION_ARM] = "org.fdld1.arm",
 	[ACTION_READ_PHONE] = "org.fdld1.read-phone",
+	[ACTION_CONTROL_PORT] = "org.fdld1.control-port",
 };
 
 /* ---- a question's life ------------------------------------------------------------ */

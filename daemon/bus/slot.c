@@ -5,7 +5,8 @@
 #include "common/util.h"
 
 struct values {
-	const char *id, *port, *state, *device, *job, *owed, *label, *note, *loader, *last_result, *last_unit;
+	const char *id, *port, *state, *device, *runs, *job, *owed, *label, *note, *loader, *kick,
+		*last_result, *last_unit;
 	uint32_t queued;
 	uint64_t since, attempts, passes, failures, mean_usec, last_usec, rate, last_at, reasons;
 	const char *armed_rule, *armed_why, *armed_text, *stopped;
@@ -72,12 +73,14 @@ static void fill(struct bus *bus, void *handle, void *out)
 	v->port = view.port;
 	v->state = view.state;
 	v->device = object_path(bus, view.device);
+	v->runs = object_path(bus, view.runs);
 	v->job = object_path(bus, view.job);
 	v->queued = view.queued;
 	v->owed = view.owed;
 	v->label = view.book->label;
 	v->note = view.book->note;
 	v->loader = view.book->loader;
+	v->kick = view.book->kick;
 	v->since = view.book->since;
 	v->attempts = view.book->attempts;
 	v->passes = view.book->passes;
@@ -111,12 +114,14 @@ static const struct bus_prop props[] = {
 	PROP("Port", 's', port),
 	PROP("State", 's', state),
 	PROP("Device", 'o', device),
+	PROP("RunningDevice", 'o', runs),
 	PROP("Job", 'o', job),
 	PROP("Queued", 'u', queued),
 	PROP("OwedBackup", 's', owed),
 	PROP("Label", 's', label),
 	PROP("Note", 's', note),
 	PROP("Loader", 's', loader),
+	PROP("KickBy", 's', kick),
 	PROP("CountedSince", 't', since),
 	PROP("Attempts", 't', attempts),
 	PROP("Passes", 't', passes),
@@ -154,6 +159,7 @@ static const sd_bus_vtable vtable[] = {
 	SD_BUS_PROPERTY("Port", "s", bus_get, 0, CHANGES),
 	SD_BUS_PROPERTY("State", "s", bus_get, 0, CHANGES),
 	SD_BUS_PROPERTY("Device", "o", bus_get, 0, CHANGES),
+	SD_BUS_PROPERTY("RunningDevice", "o", bus_get, 0, CHANGES),
 	SD_BUS_PROPERTY("Job", "o", bus_get, 0, CHANGES),
 	SD_BUS_PROPERTY("Queued", "u", bus_get, 0, CHANGES),
 	SD_BUS_PROPERTY("OwedBackup", "s", bus_get, 0, CHANGES),
@@ -164,6 +170,8 @@ static const sd_bus_vtable vtable[] = {
 	SD_BUS_METHOD_WITH_ARGS("ReadTable", SD_BUS_ARGS("a{sv}", options), SD_BUS_RESULT("o", job),
 				bus_method, SD_BUS_VTABLE_UNPRIVILEGED),
 	SD_BUS_METHOD_WITH_ARGS("Reset", SD_BUS_ARGS("a{sv}", options), SD_BUS_RESULT("o", job), bus_method,
+				SD_BUS_VTABLE_UNPRIVILEGED),
+	SD_BUS_METHOD_WITH_ARGS("Kick", SD_BUS_ARGS("a{sv}", options), SD_BUS_RESULT("o", device), bus_method,
 				SD_BUS_VTABLE_UNPRIVILEGED),
 	SD_BUS_METHOD_WITH_ARGS("Bind", SD_BUS_ARGS("a{sv}", options), SD_BUS_NO_RESULT, bus_method,
 				SD_BUS_VTABLE_UNPRIVILEGED),
@@ -177,6 +185,7 @@ static const sd_bus_vtable vtable[] = {
 	SD_BUS_PROPERTY("Label", "s", bus_get, 0, CHANGES),
 	SD_BUS_PROPERTY("Note", "s", bus_get, 0, CHANGES),
 	SD_BUS_PROPERTY("Loader", "s", bus_get, 0, CHANGES),
+	SD_BUS_PROPERTY("KickBy", "s", bus_get, 0, CHANGES),
 	SD_BUS_PROPERTY("CountedSince", "t", bus_get, 0, CHANGES),
 	SD_BUS_PROPERTY("Attempts", "t", bus_get, 0, CHANGES),
 	SD_BUS_PROPERTY("Passes", "t", bus_get, 0, CHANGES),
@@ -241,14 +250,23 @@ int slot_call_bind(struct call *call)
 	return r < 0 ? reply_failure(call->error, &why) : sd_bus_reply_method_return(call->m, "");
 }
 
+int slot_call_kick(struct call *call)
+{
+	return work_kick(call);
+}
+
 int slot_configure(struct call *call)
 {
 	struct failure why = { 0 };
 	struct options options;
 	int r = options_read(call->bus, call->m, OPTION_LABEL, &options, &why);
 
+	if (r >= 0 && options.kick)
+		r = slot_kick_check(options.kick, &why);
 	if (r >= 0)
 		r = slot_set(call->object->handle, options.label, options.note, options.loader, &why);
+	if (r >= 0 && options.kick)
+		slot_kick_by(call->object->handle, options.kick);
 	options_free(&options);
 	return r < 0 ? reply_failure(call->error, &why) : sd_bus_reply_method_return(call->m, "");
 }

@@ -381,6 +381,45 @@ int work_on_stored(struct call *call, bool verify)
 	return 1;
 }
 
+/* ---- ports ------------------------------------------------------------------------ */
+
+static void on_device(void *user, struct device *device, const struct failure *why)
+{
+	if (device)
+		answer(user, device);
+	else
+		refuse(user, why);
+}
+
+int work_kick(struct call *call)
+{
+	struct work_place place = { .fd = -1, .import = true };
+	struct failure why = { 0 };
+	struct work *work = work_new(call, &place);
+	struct kick_request request;
+	struct slot_view view;
+	int r;
+
+	if (!work)
+		return -ENOMEM;
+	r = work_limit(work, &why);
+	if (!r)
+		r = options_read(call->bus, call->m, OPTION_KICK, &work->options, &why);
+	if (r >= 0) {
+		request = work->options.kicks;
+		request.expect_device_given = work->options.expect_given;
+		request.expect_device = work->options.expect_device;
+		r = station_kick(call->object->handle, &request, on_device, work, &why);
+	}
+	if (r < 0) {
+		refuse(work, &why);
+	} else if (r) {
+		slot_view(call->object->handle, &view);
+		answer(work, view.device);
+	}
+	return 1;
+}
+
 /* The option `loader` may be an image on the bus; any other name is the station's to find. */
 static int work_loader(struct work *work, struct failure *why)
 {

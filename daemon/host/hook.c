@@ -193,9 +193,9 @@ static void on_arrival(void *user, struct device *device)
 	size_t len;
 	FILE *f;
 
-	if (!wanted(hook) || !(f = open_memstream(&text, &len)))
-		return;
 	device_view(device, &view);
+	if (view.running || !wanted(hook) || !(f = open_memstream(&text, &len)))
+		return;
 	say(f, "FDLD_EVENT", "arrival");
 	say_number(f, "FDLD_DEVICE", view.number);
 	say_slot(f, view.slot);

@@ -186,6 +186,11 @@ static void say_device(enum event_id event, struct device *device, const char *w
 		slot_view(view.slot, &slot);
 	fields[0] = (struct journal_field){ "FDL_SLOT", slot.id };
 	fields[1] = (struct journal_field){ "FDL_PORT", slot.port };
+	if (view.running) {
+		journal_line(LOG_INFO, "running phone %" PRIu64 " %s on %s (%s)", view.number, what,
+			     slot.port, slot.id);
+		return;
+	}
 	journal_event(event, fields, 2, "phone %" PRIu64 " %s on %s (%s)", view.number, what, slot.port,
 		      slot.id);
 }

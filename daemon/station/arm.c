@@ -81,6 +81,8 @@ static void arm(struct slot *slot, const struct arm_request *request, const char
 		slot->device->arm.asked = true;
 		slot->device->arm.tries = 0;
 	}
+	if (request->present && slot->runs)
+		slot->runs->arm.asked = true;
 	slot_save(slot);
 	if (news)
 		event(slot, EVENT_SLOT_ARMED, "armed", only);

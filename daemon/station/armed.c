@@ -109,6 +109,20 @@ int armed_met(const struct job *job, struct failure *why)
 			   rule_verdict_text(job->rule, &facts, &verdict, text, sizeof(text)));
 }
 
+/*
+ * A phone that was flashed here starts, and is then a running one in an armed slot: without end, were it not
+ * known again. What passed last is taken for what runs now unless both went by a number and it is another.
+ */
+bool armed_wants(const struct slot *slot)
+{
+	const struct device *d = slot->runs;
+	bool other = d && d->arrival.serial && slot->kicked_serial &&
+		     d->arrival.serial != slot->kicked_serial;
+
+	return slot->book.arm.armed && d &&
+	       (d->arm.asked || (d->arm.fresh && (!slot->left_passed || other))) && rule_for(slot);
+}
+
 /* ---- beginning ---- */
 
 static void refused(struct slot *slot, const struct failure *why)

@@ -16,6 +16,8 @@ void armed_gone(struct device *device);
 void armed_bound(struct job *job);
 /* Nothing but the house itself stood between the arrival of its phone and this job of a rule. */
 bool armed_at_once(const struct job *job);
+/* A phone that runs in this armed slot is to be brought into download mode. */
+bool armed_wants(const struct slot *slot);
 /* What was bound to the slot's next phone is this one's from now on. */
 void armed_take_bound(struct slot *slot);
 /* A job has come to its end, its record is complete, its phone may still be there. */

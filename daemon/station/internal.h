@@ -93,8 +93,11 @@ struct slot {
 	struct station *st;
 	char id[USB_SLOT_MAX];
 	char port[64];
-	struct device *device;
-	struct job *job; /* that has it: from the moment it is bound until its pipe is closed */
+	struct device *device;	/* in download mode */
+	struct device *runs;	/* a phone that runs, beside it; kick.c */
+	struct kick *kick;	/* it is being asked into download mode */
+	uint64_t kicked_serial; /* mark of the phone that was asked last; 0: the one since was not */
+	struct job *job;	/* that has it: from the moment it is bound until its pipe is closed */
 	struct port_note note;
 	bool note_known; /* note is of the device that is here */
 	struct slot_book book;
@@ -120,9 +123,11 @@ struct device {
 	struct usb_arrival arrival; /* the latest */
 	uint64_t arrived_at;
 	bool present;
-	bool seen;  /* its arrival was seen */
-	bool used;  /* a session has talked to it */
-	bool spent; /* told to leave: no other job may take it before it has */
+	bool running; /* not in download mode: it is slot->runs */
+	bool kicked;  /* and was asked by itself already */
+	bool seen;    /* its arrival was seen */
+	bool used;    /* a session has talked to it */
+	bool spent;   /* told to leave: no other job may take it before it has */
 	char stage[8];
 	char unit[9];
 	struct {	       /* by the phone itself, since it came; "" not yet */
@@ -163,6 +168,13 @@ void slot_save(struct slot *slot);				    /* its file, behind the loop's back */
 void slot_counted(struct slot *slot, const struct job_record *job); /* a job of this place has ended */
 bool slot_suspect(const struct slot *slot);
 
+/* kick.c */
+void running_arrived(struct slot *slot, const struct usb_arrival *arrival);
+void running_left(struct slot *slot);
+void kick_arrived(struct slot *slot); /* a phone in download mode has come there, and is announced */
+void kick_look(struct station *st);   /* begins where that is wanted; idempotent */
+void kick_expire(struct station *st, uint64_t now, uint64_t *next);
+void kick_free(struct slot *slot);
 /* The watcher's events. */
 void device_arrived(void *user, const struct usb_arrival *arrival);
 void device_left(void *user, const struct usb_arrival *arrival);
@@ -172,6 +184,8 @@ void device_left(void *user, const struct usb_arrival *arrival);
 void device_keep(struct device *device, struct image *image, struct device_facts *before);
 void device_busy(struct device *device); /* a job has it: how long it is kept is told when that ends */
 void device_expire(struct station *st, uint64_t now, uint64_t *next);
+/* A new arrival there, of which nothing is told yet; NULL: no memory. */
+struct device *device_new(struct slot *slot, const struct usb_arrival *arrival);
 /* The phone is gone for good: announced, forgotten. */
 void device_remove(struct device *device);
 void device_told(struct device *device);

@@ -277,7 +277,8 @@ int job_may_ask(struct station *st, const struct job_request *q, struct failure 
 				   q->slot->id);
 	if (q->slot ? !q->slot->device || !q->slot->device->present : true) {
 		if (q->slot)
-			return failure_set(why, ERR_SLOT_EMPTY, "%s", q->slot->id);
+			return failure_set(why, ERR_SLOT_EMPTY, "%s%s", q->slot->id,
+					   q->slot->runs ? ": the phone there runs" : "");
 		for (struct slot *s = st->slots; s; s = s->next) {
 			bool named = !q->slot_count;
 

@@ -65,6 +65,7 @@ void slot_free_all(struct station *st)
 		struct slot *s = st->slots;
 
 		st->slots = s->next;
+		kick_free(s);
 		free(s);
 	}
 }
@@ -92,8 +93,10 @@ void slot_view(const struct slot *slot, struct slot_view *view)
 		.state = slot->job	? "busy"
 			 : waiting	? "waiting"
 			 : slot->device ? "ready"
+			 : slot->runs	? "running"
 					: "empty",
 		.device = slot->device,
+		.runs = slot->runs,
 		.job = slot->job,
 		.owed = "",
 		.queued = queued,
@@ -172,11 +175,32 @@ static void stage_from_note(struct device *device)
 								arrival->busnum, arrival->devnum);
 }
 
+struct device *device_new(struct slot *slot, const struct usb_arrival *arrival)
+{
+	struct device *device = calloc(1, sizeof(*device)), **at = &slot->st->devices;
+
+	if (!device)
+		return NULL;
+	device->st = slot->st;
+	device->slot = slot;
+	device->number = ++slot->st->device_number;
+	device->arrival = *arrival;
+	device->arrived_at = station_wall();
+	device->present = true;
+	device->seen = arrival->seen != USB_SEEN_COLD;
+	device->first_transfer_usec = STATION_NONE;
+	kv_copy(device->stage, sizeof(device->stage), "unknown");
+	while (*at)
+		at = &(*at)->next;
+	*at = device;
+	return device;
+}
+
 void device_arrived(void *user, const struct usb_arrival *arrival)
 {
 	struct station *st = user;
 	struct slot *slot = slot_get(st, arrival->slot);
-	struct device *device, **at = &st->devices;
+	struct device *device;
 	const char *name;
 
 	if (!slot)
@@ -185,6 +209,12 @@ void device_arrived(void *user, const struct usb_arrival *arrival)
 	set_port(slot, name ? name + 1 : arrival->syspath);
 	if (slot->device && slot->device->present) /* its leaving was never reported */
 		device_left(st, &slot->device->arrival);
+	if (arrival->running) {
+		running_arrived(slot, arrival);
+		return;
+	}
+	if (slot->runs)
+		running_left(slot);
 	device = slot->device;
 	if (device && !device->present && slot->job && slot->job->runner &&
 	    runner_expects(slot->job->runner)) {
@@ -197,21 +227,9 @@ void device_arrived(void *user, const struct usb_arrival *arrival)
 	}
 	if (device)
 		device_remove(device);
-	device = calloc(1, sizeof(*device));
+	device = device_new(slot, arrival);
 	if (!device)
 		return;
-	device->st = st;
-	device->slot = slot;
-	device->number = ++st->device_number;
-	device->arrival = *arrival;
-	device->arrived_at = station_wall();
-	device->present = true;
-	device->seen = arrival->seen != USB_SEEN_COLD;
-	device->first_transfer_usec = STATION_NONE;
-	kv_copy(device->stage, sizeof(device->stage), "unknown");
-	while (*at)
-		at = &(*at)->next;
-	*at = device;
 	slot->device = device;
 	st->counts.devices_arrived++;
 	slot->note_known = false;
@@ -225,6 +243,7 @@ void device_arrived(void *user, const struct usb_arrival *arrival)
 	EMIT(st, device_added, device);
 	slot_told(slot);
 	station_told(st);
+	kick_arrived(slot);
 }
 
 void device_left(void *user, const struct usb_arrival *arrival)
@@ -236,6 +255,11 @@ void device_left(void *user, const struct usb_arrival *arrival)
 	/* arrival may be that of the device itself, which does not survive this */
 	while (slot && strcmp(slot->id, arrival->slot))
 		slot = slot->next;
+	if (slot && slot->runs && !strcmp(slot->runs->arrival.syspath, arrival->syspath) &&
+	    slot->runs->arrival.devnum == arrival->devnum) {
+		running_left(slot);
+		return;
+	}
 	device = slot ? slot->device : NULL;
 	if (!device || !device->present || strcmp(device->arrival.syspath, arrival->syspath))
 		return;
@@ -256,9 +280,12 @@ void device_remove(struct device *device)
 	struct device **at = &st->devices;
 
 	device->present = false;
-	armed_gone(device);
+	if (!device->running)
+		armed_gone(device);
 	if (slot->device == device)
 		slot->device = NULL;
+	if (slot->runs == device)
+		slot->runs = NULL;
 	device->kept = false;
 	if (device->kept_image)
 		image_release(TAKE_PTR(device->kept_image));
@@ -295,6 +322,7 @@ void device_view(const struct device *device, struct device_view *view)
 		.stage = device->stage,
 		.unit = device->unit,
 		.first_transfer_usec = device->first_transfer_usec,
+		.running = device->running,
 		.kept_until_at = device->kept ? device->kept_until_at : 0,
 	};
 }

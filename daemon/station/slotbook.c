@@ -91,6 +91,7 @@ void slot_book_reset(struct slot_book *book, uint64_t now)
 	memcpy(fresh.label, book->label, sizeof(fresh.label));
 	memcpy(fresh.note, book->note, sizeof(fresh.note));
 	memcpy(fresh.loader, book->loader, sizeof(fresh.loader));
+	memcpy(fresh.kick, book->kick, sizeof(fresh.kick));
 	fresh.arm = book->arm;
 	*book = fresh;
 }
@@ -129,6 +130,7 @@ static const struct {
 	TEXT("label", label),
 	TEXT("note", note),
 	TEXT("loader", loader),
+	TEXT("kick", kick),
 	NUMBER("since", since),
 	NUMBER("attempts", attempts),
 	NUMBER("passes", passes),

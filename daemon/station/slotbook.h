@@ -46,7 +46,8 @@ struct slot_book {
 	char id[RECORD_SLOT_MAX];
 	char label[SLOT_LABEL_MAX], note[SLOT_NOTE_MAX];
 	char loader[SLOT_LOADER_MAX]; /* the pair of the loader store for phones here; "" none */
-	uint64_t since;		      /* usec since 1970: counted from then on */
+	char kick[16];	/* how a running phone here is asked into download mode by itself; "": it is not */
+	uint64_t since; /* usec since 1970: counted from then on */
 	uint64_t attempts, passes, failures;
 	uint64_t pass_usec, last_usec;	    /* of all passes together; of the last job */
 	uint64_t pass_bytes;		    /* sent in all passes together */

@@ -69,8 +69,10 @@ static void look(void *arg)
 	st->queue_deferred = false;
 	queue_run(st);
 	armed_look(st);
+	kick_look(st);
 	job_expire(st, loop_now(), &next);
 	device_expire(st, loop_now(), &next);
+	kick_expire(st, loop_now(), &next);
 	next = MIN(next, queue_again(st));
 	next = MIN(next, armed_again(st));
 	loop_timer_at(st->timer, next);
@@ -296,7 +298,7 @@ void station_counts(const struct station *st, struct station_counts *counts)
 		counts->stopped += *s->book.arm.stopped != 0;
 	}
 	for (struct device *d = st->devices; d; d = d->next)
-		counts->devices++;
+		counts->devices += !d->running;
 	for (struct image *i = st->images; i; i = i->next)
 		counts->images += !i->loader && !i->pair;
 	for (const struct owed *o = st->owed.first; o; o = o->next)

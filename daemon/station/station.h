@@ -145,8 +145,9 @@ uint64_t station_patience(const struct station *st);
 struct slot_view {
 	const char *id;		      /* ID_PATH */
 	const char *port;	      /* the kernel's name now, "1-4.3"; to show */
-	const char *state;	      /* "empty", "ready", "busy", "waiting" */
+	const char *state;	      /* "empty", "ready", "busy", "waiting", "running" */
 	struct device *device;	      /* NULL: none */
+	struct device *runs;	      /* a phone that runs, not in download mode; NULL: none */
 	struct job *job;	      /* that has the slot; NULL: none */
 	const char *owed;	      /* number of the job whose backup is owed to a phone of this place */
 	uint32_t queued;	      /* jobs behind it */
@@ -203,7 +204,8 @@ struct device_view {
 	bool present;		      /* false while a job waits for its announced return */
 	bool arrival_seen;	      /* false: it was there before the daemon */
 	uint8_t bus, address;	      /* the kernel's numbers now; to show */
-	const char *stage;	      /* "unknown", "rom", "fdl1", "fdl2" */
+	const char *stage;	      /* "unknown", "rom", "fdl1", "fdl2", "running" */
+	bool running;		      /* it is not in download mode */
 	const char *unit;	      /* first 8 hex digits of its identity, once a job has read it */
 	uint64_t first_transfer_usec; /* udev event to first transfer of the latest job */
 	uint64_t

@@ -35,10 +35,14 @@ int usb_error(struct failure *why, int libusb_code, const char *what);
 /* ---- open.c: runs on the phone's thread -----------------------------------------------------------------
  */
 
+/* Only the node is wanted. */
+#define USB_NO_INTERFACE (-1)
+
 struct usb_opening {
 	struct usb_context *ctx;
 	libusb_context *usb;
 	struct usb_arrival arrival;
+	int interface; /* to be claimed; 0 is that of a boot ROM */
 	/* results; handle and fd are the opening's until somebody takes them */
 	struct failure why;
 	libusb_device_handle *handle;

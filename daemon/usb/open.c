@@ -64,8 +64,8 @@ static int check_address(struct usb_opening *opening, const struct stat *st)
 	return 0;
 }
 
-/* The first bulk endpoints of interface 0, alternate setting 0 (bsl-protocol 2.2). */
-static void find_endpoints(const uint8_t *desc, size_t len, struct usb_pipe_facts *facts)
+/* The first bulk endpoints of the interface, alternate setting 0 (bsl-protocol 2.2). */
+static void find_endpoints(const uint8_t *desc, size_t len, int interface, struct usb_pipe_facts *facts)
 {
 	bool ours = false;
 	size_t i;
@@ -74,7 +74,7 @@ static void find_endpoints(const uint8_t *desc, size_t len, struct usb_pipe_fact
 		const uint8_t *d = desc + i;
 
 		if (d[1] == DT_INTERFACE && d[0] >= INTERFACE_SIZE)
-			ours = d[2] == 0 && d[3] == 0;
+			ours = d[2] == interface && d[3] == 0;
 		if (!ours || d[1] != DT_ENDPOINT || d[0] < ENDPOINT_SIZE || (d[3] & 3) != ENDPOINT_BULK)
 			continue;
 		if (d[2] & 0x80 && !facts->ep_in) {
@@ -105,10 +105,13 @@ static int check_descriptors(struct usb_opening *opening)
 				   get_le16(desc + 10));
 	facts->bcd_usb = get_le16(desc + 2);
 	facts->bcd_device = get_le16(desc + 12);
-	find_endpoints(desc, (size_t)len, facts);
+	if (opening->interface == USB_NO_INTERFACE)
+		return 0;
+	find_endpoints(desc, (size_t)len, opening->interface, facts);
 	if (!facts->packet_in || !facts->packet_out)
 		return failure_set(&opening->why, ERR_USB_NODE_WRONG,
-				   "%s: interface 0 has no pair of bulk endpoints", opening->arrival.devnode);
+				   "%s: interface %d has no pair of bulk endpoints", opening->arrival.devnode,
+				   opening->interface);
 	return 0;
 }
 
@@ -132,16 +135,16 @@ static int open_node(struct usb_opening *opening)
 
 static int claim_failure(struct usb_opening *opening, int r)
 {
-	struct usbdevfs_getdriver driver = { .interface = 0 };
+	struct usbdevfs_getdriver driver = { .interface = (unsigned int)opening->interface };
 
 	if (r != LIBUSB_ERROR_BUSY)
 		return usb_error(&opening->why, r, "claim");
 	if (ioctl(opening->fd, USBDEVFS_GETDRIVER, &driver) < 0)
 		return failure_set(&opening->why, ERR_USB_CLAIMED,
-				   "interface 0 is held, by whom is not known");
+				   "interface %d is held, by whom is not known", opening->interface);
 	driver.driver[sizeof(driver.driver) - 1] = '\0';
-	return failure_set(&opening->why, ERR_USB_CLAIMED, "interface 0 is held by %s%s", driver.driver,
-			   strcmp(driver.driver, "usbfs") ? "" : ", that is another program");
+	return failure_set(&opening->why, ERR_USB_CLAIMED, "interface %d is held by %s%s", opening->interface,
+			   driver.driver, strcmp(driver.driver, "usbfs") ? "" : ", that is another program");
 }
 
 void usb_opening_close(libusb_device_handle *handle, int fd)
@@ -167,8 +170,10 @@ void usb_opening_run(struct usb_opening *opening)
 		usb_error(&opening->why, r, "open");
 		goto fail;
 	}
+	if (opening->interface == USB_NO_INTERFACE)
+		return;
 	libusb_set_auto_detach_kernel_driver(opening->handle, 1);
-	r = libusb_claim_interface(opening->handle, 0);
+	r = libusb_claim_interface(opening->handle, opening->interface);
 	if (r == 0)
 		return;
 	claim_failure(opening, r);

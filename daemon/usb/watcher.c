@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "common/util.h"
+#include "usb/kick.h"
 #include "usb/watcher.h"
 
 /* A powered hub full of phones, plugged in, while the loop is busy. */
@@ -77,6 +78,18 @@ static bool copy(char *to, size_t size, const char *from)
 	return from && *from && (size_t)snprintf(to, size, "%s", from) < size;
 }
 
+/* FNV-1a: enough to see that it is not the same one. */
+static uint64_t mark(const char *text)
+{
+	uint64_t sum = UINT64_C(0xcbf29ce484222325);
+
+	if (!text || !*text)
+		return 0;
+	for (; *text; text++)
+		sum = (sum ^ (uint8_t)*text) * UINT64_C(0x100000001b3);
+	return sum ? sum : 1;
+}
+
 /*
  * A phone that was plugged in before the machine came up is found within moments of its root hub, however
  * long the start takes. One that came later has just been switched on by its cable, whether or not we ran at
@@ -104,9 +117,14 @@ static bool read_device(struct udev_device *device, struct usb_arrival *arrival)
 	*arrival = (struct usb_arrival){ .received_usec = loop_now() };
 	if (!devtype || strcmp(devtype, "usb_device"))
 		return false;
-	if (!product(udev_device_get_property_value(device, "PRODUCT"), arrival) ||
-	    arrival->vendor != USB_VENDOR_UNISOC || arrival->product != USB_PRODUCT_DOWNLOAD)
+	if (!product(udev_device_get_property_value(device, "PRODUCT"), arrival))
 		return false;
+	arrival->running = usb_kick_profile(arrival->vendor, arrival->product) != NULL;
+	if (!arrival->running &&
+	    (arrival->vendor != USB_VENDOR_UNISOC || arrival->product != USB_PRODUCT_DOWNLOAD))
+		return false;
+	if (arrival->running)
+		arrival->serial = mark(udev_device_get_property_value(device, "ID_SERIAL_SHORT"));
 	if (!number(udev_device_get_property_value(device, "BUSNUM"), 10, 255, &bus) ||
 	    !number(udev_device_get_property_value(device, "DEVNUM"), 10, 255, &num))
 		return false;

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Watches the machine for phones in download mode (1782:4d00, bsl-protocol 2.1) by libudev: the monitor is
- * opened first, then what is there is enumerated, and both are merged by syspath. Every event is a reason to
- * look at one syspath again, so that repeated, late and lost events all end in the same state. Belongs to the
- * loop's thread.
+ * Watches the machine for phones in download mode (1782:4d00, bsl-protocol 2.1), and for those that run and
+ * have a port to be asked into it (usb/kick.h), by libudev: the monitor is opened first, then what is there
+ * is enumerated, and both are merged by syspath. Every event is a reason to look at one syspath again, so
+ * that repeated, late and lost events all end in the same state. Belongs to the loop's thread.
  */
 #ifndef FDLD_USB_WATCHER_H
 #define FDLD_USB_WATCHER_H
@@ -38,6 +38,9 @@ struct usb_arrival {
 	uint8_t devnum;
 	uint16_t vendor, product;
 	uint16_t bcd_device; /* 0x0310 = 3.10 */
+	bool running;	     /* not in download mode: no pipe may be opened to it */
+	uint64_t serial;     /* of a running one: mark of the number it goes by on USB, which is not kept; 0:
+				none */
 	enum usb_seen seen;
 	bool later; /* of a cold one: it came long after the root hub it hangs on, so it was plugged into a
 		       machine that ran; false where udev's records do not say */

@@ -77,8 +77,9 @@ struct bed_spec {
 	uint32_t latency_us;  /* for each OUT transfer */
 	const char *
 		id_path; /* what udev's path_id said: goes into event and database; NULL = no such property */
-	const char *tag; /* udev tag, as a rule would set; NULL = none */
-	uint32_t after_s; /* came so many seconds after its root hub, by udev's database; 0: with it */
+	const char *serial; /* what usb_id read of it; NULL = none */
+	const char *tag;    /* udev tag, as a rule would set; NULL = none */
+	uint32_t after_s;   /* came so many seconds after its root hub, by udev's database; 0: with it */
 	const struct bed_model *model;
 	void *user;
 };
@@ -112,6 +113,8 @@ bool bed_in_posted(const struct bed_dev *dev);	 /* the host waits for IN */
 void bed_retry(struct bed_dev *dev);
 /* Puts another file over the node, as if somebody had. 0 or a negative errno. */
 int bed_cover(struct bed_dev *dev, const char *path);
+/* In out(): which endpoint the transfer is for. */
+uint8_t bed_out_endpoint(const struct bed_dev *dev);
 struct bed *bed_of(struct bed_dev *dev);
 void *bed_user(struct bed_dev *dev);
 const struct bed_spec *bed_spec(const struct bed_dev *dev); /* with num filled in */

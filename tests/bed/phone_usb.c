@@ -69,7 +69,10 @@ static int on_out(struct bed_dev *dev, const uint8_t *data, size_t len, bool zlp
 	bp->offered = true;
 	if (bp->held)
 		return -EAGAIN;
-	taken = phone_out(bp->phone, phone_time(bp, bed_now()), data, len, zlp);
+	taken = phone_stage(bp->phone) == PHONE_RUNNING
+			? phone_port_out(bp->phone, phone_time(bp, bed_now()), bed_out_endpoint(dev), data,
+					 len)
+			: phone_out(bp->phone, phone_time(bp, bed_now()), data, len, zlp);
 	bp->offered = taken == PHONE_NAK;
 	switch (taken) {
 	case PHONE_TAKEN: return 0;

@@ -122,6 +122,8 @@ void bed_uevent(struct bed_dev *dev, const char *action)
 		 le16(spec->desc + 12));
 	if (spec->id_path)
 		property(&text, "ID_PATH=%s", spec->id_path);
+	if (spec->serial)
+		property(&text, "ID_SERIAL_SHORT=%s", spec->serial);
 	if (spec->tag) {
 		uint64_t bits = bloom64(spec->tag);
 
@@ -238,10 +240,12 @@ static void udev_make(struct bed_dev *dev)
 	char name[32], path[320];
 
 	snprintf(name, sizeof(name), "c189:%u", minor_of(&dev->spec));
-	bed_putf("/run/udev/data", name, "I:%llu\nE:ID_BUS=usb\n%s%s%s%s%s%s%s%s%sV:1\n",
-		 dev->spec.after_s * 1000000ULL + 1, dev->spec.id_path ? "E:ID_PATH=" : "", dev->id_path,
-		 dev->spec.id_path ? "\n" : "", dev->spec.tag ? "G:" : "", dev->tag,
-		 dev->spec.tag ? "\n" : "", dev->spec.tag ? "Q:" : "", dev->tag, dev->spec.tag ? "\n" : "");
+	bed_putf("/run/udev/data", name, "I:%llu\nE:ID_BUS=usb\n%s%s%s%s%s%s%s%s%s%s%s%sV:1\n",
+		 dev->spec.after_s * 1000000ULL + 1, dev->spec.serial ? "E:ID_SERIAL_SHORT=" : "",
+		 dev->spec.serial ? dev->spec.serial : "", dev->spec.serial ? "\n" : "",
+		 dev->spec.id_path ? "E:ID_PATH=" : "", dev->id_path, dev->spec.id_path ? "\n" : "",
+		 dev->spec.tag ? "G:" : "", dev->tag, dev->spec.tag ? "\n" : "", dev->spec.tag ? "Q:" : "",
+		 dev->tag, dev->spec.tag ? "\n" : "");
 	/* its root hub, which has the first number of the bus */
 	snprintf(name, sizeof(name), "c189:%u", (dev->spec.bus - 1) * 128u);
 	bed_putf("/run/udev/data", name, "I:1\nV:1\n");

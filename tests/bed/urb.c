@@ -289,6 +289,11 @@ static bool out_move(struct bed_dev *dev, uint64_t now)
 	return true;
 }
 
+uint8_t bed_out_endpoint(const struct bed_dev *dev)
+{
+	return dev->out.head ? dev->out.head->u.endpoint : 0;
+}
+
 /* ---- the wire ------------------------------------------------------------------------------------- */
 
 void usbfs_look(struct bed_dev *dev, uint64_t now)

@@ -148,13 +148,18 @@ static const struct usb_pipe_events pipe_events = { on_opened, on_sent, on_recei
 static void on_arrived(void *user, const struct usb_arrival *arrival)
 {
 	static const char *const seen[] = { "cold", "event", "rescan" };
-	struct unit *unit = calloc(1, sizeof(*unit));
 	struct failure why;
+	struct unit *unit;
 
-	if (!unit)
-		abort();
+	if (arrival->running) {
+		report("%s runs %u/%u", arrival->slot, arrival->busnum, arrival->devnum);
+		return;
+	}
 	report("%s arrived %u/%u %s%s", arrival->slot, arrival->busnum, arrival->devnum, seen[arrival->seen],
 	       arrival->later ? " later" : "");
+	unit = calloc(1, sizeof(*unit));
+	if (!unit)
+		abort();
 	unit->arrival = *arrival;
 	unit->left = orders.rounds;
 	unit->timer = loop_timer_new(loop, on_silence, unit);

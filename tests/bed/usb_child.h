@@ -4,6 +4,7 @@
  * pipe for each phone) with its usbfs calls trapped, and reports each event as a line on a pipe. The lines:
  *
  *   SLOT arrived BUS/NUM cold|event|rescan [later]      SLOT left BUS/NUM
+ *   SLOT runs BUS/NUM           a phone that is not in download mode
  *   SLOT opened NAME (detail)                   NAME: ok or an error name
  *   SLOT latency USEC                           from receipt of the event to the first transfer
  *   SLOT packets IN/OUT bcd XXXX

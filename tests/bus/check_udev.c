@@ -281,6 +281,23 @@ static void modems_keep_their_driver(struct rig *rig)
 	CHECK(let_go("option", ""));
 }
 
+/* Its node is ours to open, and nothing else changes for it. */
+static void a_running_phone_gets_its_node(struct rig *rig)
+{
+	static uint8_t desc[256];
+	struct bed_dev *dev;
+
+	memcpy(desc, bed_unisoc_desc, bed_unisoc_desc_len);
+	desc[10] = 0x03;
+	CHECK(install_rule(rig));
+	dev = plug(rig, desc);
+	make_controller();
+	CHECK(udevadm(rig, "add", bed_syspath(dev)));
+	CHECK(has_line("ID_PATH=" ID_PATH) && strstr(out, "TAGS=:fdld"));
+	CHECK(last_is("GROUP", GROUP_ID) && last_is("MODE", "0660"));
+	CHECK(!strstr(out, "SYSTEMD_WANTS") && !strstr(out, "ID_MM_") && control_is(dev, "auto"));
+}
+
 static void neighbours_get_nothing(struct rig *rig)
 {
 	/* a modem of the vendor, and another vendor with the same product number */
@@ -335,9 +352,13 @@ static void the_daemon_finds_it(struct rig *rig)
 	{             \
 #x, x \
 	}
-static const struct rig_test tests[] = { T(a_phone_gets_all),	    T(a_port_made_of_it_is_left_alone),
-					 T(serial_drivers_let_go),  T(modems_keep_their_driver),
-					 T(neighbours_get_nothing), T(nothing_is_set_when_it_leaves),
+static const struct rig_test tests[] = { T(a_phone_gets_all),
+					 T(a_port_made_of_it_is_left_alone),
+					 T(serial_drivers_let_go),
+					 T(modems_keep_their_driver),
+					 T(a_running_phone_gets_its_node),
+					 T(neighbours_get_nothing),
+					 T(nothing_is_set_when_it_leaves),
 					 T(the_daemon_finds_it) };
 
 int main(void)

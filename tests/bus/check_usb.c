@@ -125,13 +125,32 @@ static void t_other_devices(void)
 	struct bed_spec spec = { .bus = 1, .ports = "1", .desc = other, .desc_len = bed_unisoc_desc_len };
 
 	memcpy(other, bed_unisoc_desc, bed_unisoc_desc_len);
-	other[10] = 0x03; /* 1782:4d03, a phone that runs */
+	other[10] = 0x03;
+	other[11] = 0x40; /* 1782:4003, a phone that runs and has no port for us */
 	CHECK(child_start());
 	bed_plug(bed, &spec, true);
 	child_plug("2", NULL, true);
 	CHECK(until("usb-0:2 opened ok"));
-	CHECK(said("arrived") == 1);
+	CHECK(said("arrived") == 1 && !said("runs"));
 	CHECK(child_stop());
+}
+
+/* It is told of as what it is, and nothing is opened. */
+static void t_running(void)
+{
+	static uint8_t other[64];
+	struct bed_spec spec = { .bus = 1, .ports = "1", .desc = other, .desc_len = bed_unisoc_desc_len };
+	struct bed_dev *dev;
+
+	memcpy(other, bed_unisoc_desc, bed_unisoc_desc_len);
+	other[10] = 0x03; /* 1782:4d03 */
+	CHECK(child_start());
+	dev = bed_plug(bed, &spec, true);
+	CHECK(until("usb-0:1 runs 1/2"));
+	bed_unplug(dev, true);
+	CHECK(until("usb-0:1 left 1/2"));
+	CHECK(!said("arrived") && child_stop());
+	CHECK(!bed_count(dev)->opens);
 }
 
 static void t_id_path_and_tag(void)
@@ -456,28 +475,12 @@ static void t_killed(void)
 #f, t_##f \
 	}
 static const struct usb_test tests[] = {
-	T(cold_plug),
-	T(came_later),
-	T(hotplug),
-	T(other_devices),
-	T(id_path_and_tag),
-	T(unplug_in_flight),
-	T(unplug_without_event),
-	T(remove_first),
-	T(claim_busy),
-	T(no_access),
-	T(node_swapped),
-	T(not_a_device),
-	T(control_unanswered),
-	T(open_hangs),
-	T(open_hangs_for_ever),
-	T(storm),
-	T(lost_events),
-	T(stale_events),
-	T(reenumeration),
-	T(32_devices),
-	T(buses_exchanged),
-	T(killed),
+	T(cold_plug),	 T(came_later),		T(hotplug),	     T(other_devices),
+	T(running),	 T(id_path_and_tag),	T(unplug_in_flight), T(unplug_without_event),
+	T(remove_first), T(claim_busy),		T(no_access),	     T(node_swapped),
+	T(not_a_device), T(control_unanswered), T(open_hangs),	     T(open_hangs_for_ever),
+	T(storm),	 T(lost_events),	T(stale_events),     T(reenumeration),
+	T(32_devices),	 T(buses_exchanged),	T(killed),
 };
 
 int main(void)

@@ -260,7 +260,11 @@ struct phone {
 	bool booting;  /* next stage on its way */
 	bool unwaking; /* never comes back by itself, nothing listens */
 	struct phone_usb usb;
-	uint8_t descriptors[64];
+	uint8_t descriptors[128];
+	size_t descriptors_length;
+	/* running */
+	bool runs, calibration, leaving;
+	struct phone_running how;
 
 	/* events */
 	struct event *events;
@@ -345,6 +349,7 @@ void ph_reply_after(struct phone *p, uint64_t after, uint16_t type, const void *
 void ph_reply(struct phone *p, uint16_t type, const void *payload, size_t length);
 void ph_frame_in(struct phone *p, const uint8_t *body, size_t length); /* a whole unescaped body arrived */
 uint16_t ph_be16(const uint8_t *at);
+uint16_t ph_le16(const uint8_t *at);
 uint32_t ph_be32(const uint8_t *at);
 uint32_t ph_le32(const uint8_t *at);
 uint64_t ph_le64(const uint8_t *at);
@@ -356,6 +361,7 @@ void ph_put_le64(uint8_t *at, uint64_t v);
 
 /* usb.c */
 void ph_usb_identity(struct phone *p);
+void ph_running_identity(struct phone *p); /* running.c */
 enum phone_driver ph_driver_now(const struct phone *p);
 
 /* stages: one whole frame each; a probe byte */

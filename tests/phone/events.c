@@ -139,6 +139,7 @@ static void attached(struct phone *p, enum phone_stage stage)
 	if (stage == PHONE_ROM)
 		ph_power_clear(p);
 	p->stage = stage;
+	p->leaving = false;
 	ph_usb_identity(p);
 	if (stage == PHONE_FDL1)
 		ph_fdl1_up(p);

@@ -10,6 +10,11 @@ uint16_t ph_be16(const uint8_t *at)
 	return (uint16_t)(at[0] << 8 | at[1]);
 }
 
+uint16_t ph_le16(const uint8_t *at)
+{
+	return (uint16_t)(at[0] | at[1] << 8);
+}
+
 uint32_t ph_be32(const uint8_t *at)
 {
 	return (uint32_t)ph_be16(at) << 16 | ph_be16(at + 2);

@@ -211,8 +211,11 @@ void phone_plug(struct phone *p, uint64_t now)
 	ph_power_clear(p);
 	p->present = true;
 	p->counters.plugs++;
-	p->stage = PHONE_ROM;
+	p->stage = p->runs ? PHONE_RUNNING : PHONE_ROM;
+	p->calibration = p->leaving = false;
 	ph_usb_identity(p);
+	if (p->runs)
+		return;
 	if (!p->plugged_once && (p->found_in == PHONE_FDL1 || p->found_in == PHONE_FDL2)) {
 		p->stage = p->found_in;
 		p->crc16 = false;

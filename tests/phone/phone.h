@@ -31,8 +31,9 @@ enum phone_stage {
 	PHONE_ROM,  /* BootROM, or something that plays it (SPRD4 role) */
 	PHONE_FDL1, /* first loader; for single-loader products (RTOS) the only one */
 	PHONE_FDL2,
-	PHONE_DEAD,   /* still enumerated, takes a few bytes more, then NAKs; only a power cycle helps */
-	PHONE_BOOTED, /* gone to normal boot: off the bus until the next plug */
+	PHONE_DEAD,    /* still enumerated, takes a few bytes more, then NAKs; only a power cycle helps */
+	PHONE_BOOTED,  /* gone to normal boot: off the bus until the next plug */
+	PHONE_RUNNING, /* started as usual, with ports for diagnosis and AT commands (1782:4d03) */
 };
 
 /* ---- making one ---------------------------------------------------------------------------------- */
@@ -111,6 +112,22 @@ void phone_unplug(struct phone *phone, uint64_t now);
 /* Cable out and in for a phone that runs on battery: enumerates again in the stage it is in. */
 void phone_replug(struct phone *phone, uint64_t now);
 bool phone_present(const struct phone *phone);
+
+/* What a phone that runs makes of the request to start in download mode. All false: it takes everything and
+ * does nothing. */
+struct phone_running {
+	bool diag, diag_at, at;	   /* the requests that it honours */
+	bool calibration_first;	   /* diag only in the calibration mode, into which it can be sent */
+	bool mumbles;		   /* answers on the diagnosis port to what it does not do */
+	bool says_error;	   /* answers an error on the AT port */
+	bool reads_nothing;	   /* NAKs */
+	bool restarts, stays_away; /* what it does instead of coming back in download mode */
+};
+/* From its next plug on the phone is one that was started as usual. how NULL: none any more. */
+void phone_runs(struct phone *phone, const struct phone_running *how);
+/* The phone runs: one OUT transfer on this endpoint. */
+enum phone_taken phone_port_out(struct phone *phone, uint64_t now, uint8_t endpoint, const void *data,
+				size_t length);
 
 /* ---- the bus side -------------------------------------------------------------------------------- */
 

@@ -23,6 +23,10 @@ void ph_usb_identity(struct phone *p)
 	uint8_t config[32] = { 9, 2, 32, 0, 1, 1, 0, 0xc0, 0x32, 9, 4, 0, 0, 2, 0xff, 0, 0, 0 };
 	uint8_t *end = config + 18;
 
+	if (p->stage == PHONE_RUNNING) {
+		ph_running_identity(p);
+		return;
+	}
 	p->usb = (struct phone_usb){ .vendor = 0x1782,
 				     .product = 0x4d00,
 				     .device = profile->bcd_device,
@@ -44,6 +48,7 @@ void ph_usb_identity(struct phone *p)
 	}
 	memcpy(p->descriptors, device, 18);
 	memcpy(p->descriptors + 18, config, 32);
+	p->descriptors_length = 50;
 }
 
 struct phone_usb phone_usb(const struct phone *p)
@@ -53,7 +58,7 @@ struct phone_usb phone_usb(const struct phone *p)
 
 const uint8_t *phone_descriptors(const struct phone *p, size_t *length)
 {
-	*length = 50;
+	*length = p->descriptors_length;
 	return p->descriptors;
 }
 
