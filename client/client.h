@@ -193,7 +193,8 @@ enum operand {
 	OPERAND_PLACES, /* one slot or several */
 	OPERAND_IMAGE,
 	OPERAND_RULES,
-	OPERAND_LOADER
+	OPERAND_LOADER,
+	OPERAND_FOLDER
 };
 
 struct verb {
@@ -210,7 +211,7 @@ struct verb {
 extern const struct verb verb_list, verb_info, verb_flash, verb_jobs, verb_attach, verb_cancel, verb_monitor,
 	verb_slots, verb_slot, verb_top, verb_history, verb_nv, verb_config, verb_errors, verb_image,
 	verb_rules, verb_arm, verb_disarm, verb_bind, verb_release, verb_refuse, verb_loader, verb_read,
-	verb_partitions, verb_reset, verb_kick;
+	verb_partitions, verb_reset, verb_kick, verb_read_flash, verb_backup;
 /* All of them, in the order of the help; NULL ends the list. */
 extern const struct verb *const verbs[];
 const struct verb *verb_find(const char *name); /* NULL: none */
@@ -234,8 +235,8 @@ void help_verb(const struct verb *verb);
  * "__complete INDEX WORD...": what can stand at word INDEX of this command line (the words behind "fdlctl",
  * counted from 0), for the shells' completion functions in client/completions. One candidate a line: value,
  * tab, what it is;
- * ":pac" asks for names of package files. Always silent otherwise, always 0, and quick: it starts no daemon
- * and waits for none.
+ * ":pac" asks for names of package files, ":dir" for those of folders. Always silent otherwise, always 0, and
+ * quick: it starts no daemon and waits for none.
  */
 int complete(struct client *c, int argc, char **argv);
 

@@ -412,6 +412,10 @@ static void offer_operands(struct line *l)
 		else if (!strcmp(l->operand[0], "check"))
 			offer_slots(l, "", l->word[l->at]);
 		break;
+	case OPERAND_FOLDER:
+		if (!l->before)
+			puts(":dir");
+		break;
 	case OPERAND_NONE: break;
 	}
 }

@@ -17,7 +17,7 @@ struct read_area {
 	char sha256[65];
 };
 
-/* "boot_a", "boot_a:64K+1M", "boot_a+4K", "0x80000003+1M". False: it is none of these. */
+/* "boot_a", "boot_a:64K+1M", "boot_a+4K", "0x80000003+1M", "uboot+auto". False: it is none of these. */
 bool read_area_parse(const char *text, struct read_area *area);
 /* Opens path.part; what is at path stays where it is. An exit code, told. */
 int read_area_open(const struct client *c, struct read_area *area, const char *path, bool replace);
@@ -29,6 +29,7 @@ struct read_wish {
 	const char *slot;   /* object path */
 	const char *loader; /* a file or a name; NULL: the daemon chooses */
 	const char *end;    /* NULL: stay */
+	const char *expect; /* object path of the phone that is meant; NULL: whichever is there */
 	bool force_loaders, has_wait;
 	uint64_t wait_usec;
 };
@@ -37,7 +38,24 @@ int read_begin(struct client *c, const struct read_wish *wish, struct read_area 
 	       char **job);
 /* The same, follows it, and gives the files their names. */
 int read_run(struct client *c, const struct read_wish *wish, struct read_area *areas, size_t count);
+/* What the job says of each area, in their order; without a sum: not all of it came. */
+void read_sums(const struct client *c, const char *job, struct read_area *areas, size_t count);
+/* One line a file, or one of JSON. */
+void read_say_files(const struct client *c, const struct read_area *areas, size_t count);
+/* Ends what is kept running there, and follows that. */
+int read_release(struct client *c, const char *slot, bool off);
 /* Until when the phone stays as it is, if it does. */
 void read_say_kept(const struct client *c, const char *slot);
+
+/* ---- the table (verb_partitions.c) ---- */
+
+int table_begin(struct client *c, const struct read_wish *wish, char **job);
+/* Follows a job; what is told goes to standard error. */
+int table_follow(struct client *c, const char *job);
+/*
+ * Rows of a job's Result as the <Partitions> that a repartition takes; the caller frees it. -ERANGE: not all
+ * sizes are known.
+ */
+int table_xml(json_object *rows, char **text);
 
 #endif

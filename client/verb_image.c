@@ -262,7 +262,7 @@ const struct verb verb_image = {
 	.name = "image",
 	.args = N_("import FILE"),
 	.more = N_("list | show IMAGE | verify IMAGE | remove IMAGE"),
-	.summary = N_("keep packages, or pairs of loaders, in the service"),
+	.summary = N_("packages, or pairs of loaders, in the service"),
 	.about = N_(
 		"A package of the store is copied and checked once; then it is flashed by its name, or by the first 8 or more "
 		"digits of its digest, without the file. FILE may also be an archive (zip, tar) with one .pac in it, or a .pac "

@@ -278,7 +278,7 @@ static const struct verb_opt info_options[] = {
 const struct verb verb_info = {
 	.name = "info",
 	.args = N_("FILE"),
-	.summary = N_("what a package holds and would destroy, every doubt"),
+	.summary = N_("what a package holds and would destroy, doubts"),
 	.about = N_(
 		"What a package holds, in flash order, what it destroys, its NV policy, its integrity and every "
 		"doubt. Needs neither daemon nor phone."),

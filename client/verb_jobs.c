@@ -185,7 +185,7 @@ static int jobs_run(struct client *c, int argc, char **argv)
 const struct verb verb_jobs = {
 	.name = "jobs",
 	.args = N_("[ID | trace ID]"),
-	.summary = N_("jobs, one job, or the last frames of a failed one"),
+	.summary = N_("jobs, one of them, a failed one's last frames"),
 	.about = N_(
 		"All jobs the daemon still knows; with ID, everything it knows of that one; with trace, the last "
 		"frames to and from the phone of a job that failed, never NV or image content."),
@@ -292,7 +292,7 @@ static const struct verb_opt cancel_options[] = {
 const struct verb verb_cancel = {
 	.name = "cancel",
 	.args = N_("ID..."),
-	.summary = N_("stop jobs at their next safe point"),
+	.summary = N_("stop jobs safely; restart a phone that is kept"),
 	.about = N_("Asks jobs to stop at their next safe point, and does not wait for it."),
 	.options = cancel_options,
 	.operand = OPERAND_RUNNING,

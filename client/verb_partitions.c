@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* partitions: the phone's table, for people, for programs, or as the XML that repartitioning takes. */
+#include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
 #include <stdlib.h>
@@ -24,7 +25,7 @@ static const struct verb_opt options[] = {
 	{ 0 },
 };
 
-static int ask(struct client *c, const struct read_wish *w, char **job)
+int table_begin(struct client *c, const struct read_wish *w, char **job)
 {
 	_cleanup_(sd_bus_message_unrefp) sd_bus_message *m = NULL;
 	_cleanup_free_ char *loader = NULL;
@@ -41,13 +42,15 @@ static int ask(struct client *c, const struct read_wish *w, char **job)
 		r = ask_text(m, "end", w->end);
 	if (r >= 0)
 		r = ask_flag(m, "force_loaders", w->force_loaders);
+	if (r >= 0 && w->has_wait)
+		r = sd_bus_message_append(m, "{sv}", "wait_usec", "t", w->wait_usec);
 	if (r >= 0)
 		r = sd_bus_message_close_container(m);
 	return ask_path(c, m, r, job);
 }
 
 /* What is told meanwhile goes where it does not mix with the table. */
-static int follow_aside(struct client *c, const char *job)
+int table_follow(struct client *c, const char *job)
 {
 	bool tty = c->tty;
 	int rc, out = fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 3);
@@ -92,17 +95,16 @@ static void show(const struct client *c, json_object *result, json_object *rows)
 }
 
 /* MiB where all of them are whole ones, as in most packages; else KiB; the last row takes what is left. */
-static int show_xml(const struct client *c, json_object *rows)
+int table_xml(json_object *rows, char **text)
 {
 	size_t count = json_object_array_length(rows), len;
 	struct scheme_table t = { .present = true };
-	_cleanup_free_ char *text = NULL;
 	uint64_t unit = 1 << 20;
 	bool fit = count > 0;
 
 	t.part = calloc(count + 1, sizeof(*t.part));
 	if (!t.part)
-		return error_entry(ERR_INTERNAL)->exit_code;
+		return -ENOMEM;
 	for (size_t i = 0; i + 1 < count; i++)
 		if (prop_u64(json_object_array_get_idx(rows, i), "size") % unit)
 			unit = 1 << 10;
@@ -120,10 +122,20 @@ static int show_xml(const struct client *c, json_object *rows)
 		snprintf(t.part[i].name, sizeof(t.part[i].name), "%.31s", name);
 		t.part[i].size = i + 1 == count ? SCHEME_REST : bytes / unit;
 	}
-	if (fit && made_table_xml(&t, &text, &len) < 0)
+	if (fit && made_table_xml(&t, text, &len) < 0)
 		fit = false;
 	free(t.part);
-	if (!fit) {
+	return fit ? 0 : -ERANGE;
+}
+
+static int show_xml(const struct client *c, json_object *rows)
+{
+	_cleanup_free_ char *text = NULL;
+	int r = table_xml(rows, &text);
+
+	if (r == -ENOMEM)
+		return error_entry(ERR_INTERNAL)->exit_code;
+	if (r) {
 		struct failure why = { .error = ERR_TABLE_UNREADABLE, .code = -1 };
 
 		snprintf(why.detail, sizeof(why.detail),
@@ -202,9 +214,9 @@ static int run(struct client *c, int argc, char **argv)
 		rc = name ? ask_slot(c, name, &slot) : ask_only_slot(c, "partitions", &slot);
 	w.slot = slot;
 	if (!rc)
-		rc = ask(c, &w, &job);
+		rc = table_begin(c, &w, &job);
 	if (!rc)
-		rc = follow_aside(c, job);
+		rc = table_follow(c, job);
 	return rc ? rc : print(c, job, xml);
 }
 

@@ -78,6 +78,10 @@ bool read_area_parse(const char *text, struct read_area *area)
 		if (*at != '+' && !number(&at, &area->offset))
 			return false;
 	}
+	if (!strcmp(at, "+auto")) {
+		area->size = UINT64_MAX;
+		return true;
+	}
 	if (*at == '+') {
 		at++;
 		if (!number(&at, &area->size) || !area->size)
@@ -102,7 +106,9 @@ int read_area_open(const struct client *c, struct read_area *a, const char *path
 		return error_entry(ERR_INTERNAL)->exit_code;
 	if (!replace && access(path, F_OK) == 0)
 		return complain(c, path, EEXIST);
-	a->fd = open(a->part, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
+	/* never the same file again: a job whose client has died may still be writing to it */
+	(void)unlink(a->part);
+	a->fd = open(a->part, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
 	return a->fd < 0 ? complain(c, a->part, errno) : 0;
 }
 
@@ -177,6 +183,8 @@ int read_begin(struct client *c, const struct read_wish *w, struct read_area *ar
 		r = ask_text(m, "end", w->end);
 	if (r >= 0)
 		r = ask_flag(m, "force_loaders", w->force_loaders);
+	if (r >= 0 && w->expect)
+		r = sd_bus_message_append(m, "{sv}", "expect_device", "o", w->expect);
 	if (r >= 0 && w->has_wait)
 		r = sd_bus_message_append(m, "{sv}", "wait_usec", "t", w->wait_usec);
 	if (r >= 0)
@@ -190,8 +198,7 @@ int read_begin(struct client *c, const struct read_wish *w, struct read_area *ar
 	return rc;
 }
 
-/* What the job says of each of them, in their order. */
-static void take_sums(const struct client *c, const char *job, struct read_area *areas, size_t count)
+void read_sums(const struct client *c, const char *job, struct read_area *areas, size_t count)
 {
 	json_object *result = NULL, *entries = NULL;
 	size_t at = 0;
@@ -218,7 +225,7 @@ int read_run(struct client *c, const struct read_wish *w, struct read_area *area
 		rc = follow_jobs(c, (const char *const[]){ job }, 1, true);
 	if (rc)
 		return rc;
-	take_sums(c, job, areas, count);
+	read_sums(c, job, areas, count);
 	for (size_t i = 0; i < count && !rc; i++)
 		rc = read_area_keep(c, &areas[i]);
 	return rc;
@@ -267,7 +274,7 @@ static json_object *as_json(const struct read_area *a)
 	return o;
 }
 
-static void say_files(const struct client *c, const struct read_area *areas, size_t count)
+void read_say_files(const struct client *c, const struct read_area *areas, size_t count)
 {
 	json_object *o, *list;
 	char size[FORMAT_MAX];
@@ -351,7 +358,7 @@ static int read_them(struct client *c, struct read_wish *w, struct read_area *ar
 	if (!rc)
 		rc = read_run(c, w, areas, count);
 	if (!rc) {
-		say_files(c, areas, count);
+		read_say_files(c, areas, count);
 		if (!c->json)
 			read_say_kept(c, path);
 	}
@@ -399,7 +406,7 @@ static int run_read(struct client *c, int argc, char **argv)
 const struct verb verb_read = {
 	.name = "read",
 	.args = N_("AREA..."),
-	.summary = N_("read a phone's storage; end what is kept there"),
+	.summary = N_("a phone's storage into files"),
 	.about = N_(
 		"Reads partitions (NAME), parts of them (NAME:OFFSET+SIZE) or flash (ADDRESS+SIZE; K, M and G count) "
 		"into files NAME.img. The phone is not changed, and stays in its loader for the next command."),
@@ -416,13 +423,31 @@ static const struct verb_opt reset_options[] = {
 	{ 0 },
 };
 
-static int run_reset(struct client *c, int argc, char **argv)
+int read_release(struct client *c, const char *slot, bool off)
 {
 	_cleanup_(sd_bus_message_unrefp) sd_bus_message *m = NULL;
-	_cleanup_free_ char *slot = NULL, *job = NULL;
+	_cleanup_free_ char *job = NULL;
+	int rc, r;
+
+	r = sd_bus_message_new_method_call(c->bus, &m, FDLD_BUS_NAME, slot, FDLD_IFACE_SLOT, "Reset");
+	if (r >= 0)
+		r = sd_bus_message_open_container(m, 'a', "{sv}");
+	if (r >= 0)
+		r = sd_bus_message_append(m, "{sv}", "wait_usec", "t", UINT64_C(0));
+	if (r >= 0)
+		r = ask_flag(m, "power_off", off);
+	if (r >= 0)
+		r = sd_bus_message_close_container(m);
+	rc = ask_path(c, m, r, &job);
+	return rc ? rc : follow_jobs(c, (const char *const[]){ job }, 1, true);
+}
+
+static int run_reset(struct client *c, int argc, char **argv)
+{
+	_cleanup_free_ char *slot = NULL;
 	const char *name = NULL;
 	bool off = false;
-	int opt, rc, r;
+	int opt, rc;
 
 	while ((opt = verb_next(c, &verb_reset, argc, argv, &rc)) != -1)
 		switch (opt) {
@@ -438,19 +463,7 @@ static int run_reset(struct client *c, int argc, char **argv)
 	rc = mirror_load(c);
 	if (!rc)
 		rc = name ? ask_slot(c, name, &slot) : ask_only_slot(c, "reset", &slot);
-	if (rc)
-		return rc;
-	r = sd_bus_message_new_method_call(c->bus, &m, FDLD_BUS_NAME, slot, FDLD_IFACE_SLOT, "Reset");
-	if (r >= 0)
-		r = sd_bus_message_open_container(m, 'a', "{sv}");
-	if (r >= 0)
-		r = sd_bus_message_append(m, "{sv}", "wait_usec", "t", UINT64_C(0));
-	if (r >= 0)
-		r = ask_flag(m, "power_off", off);
-	if (r >= 0)
-		r = sd_bus_message_close_container(m);
-	rc = ask_path(c, m, r, &job);
-	return rc ? rc : follow_jobs(c, (const char *const[]){ job }, 1, true);
+	return rc ? rc : read_release(c, slot, off);
 }
 
 const struct verb verb_reset = {
@@ -461,6 +474,6 @@ const struct verb verb_reset = {
 		"Ends what an earlier command has left running on the phone: it is restarted, or switched off."),
 	.options = reset_options,
 	.operand = OPERAND_SLOT,
-	.beside = "read",
+	.beside = "cancel",
 	.run = run_reset,
 };

@@ -41,6 +41,11 @@ _fdlctl() {
 			while read -r value; do
 				COMPREPLY+=("$value")
 			done < <(compgen -f -X '!*.[pP][aA][cC]' -- "$cur"; compgen -d -- "$cur")
+		elif [[ $value == :dir ]]; then
+			compopt -o filenames 2>/dev/null
+			while read -r value; do
+				COMPREPLY+=("$value")
+			done < <(compgen -d -- "$cur")
 		elif [[ $value == "$cur"* ]]; then
 			COMPREPLY+=("${value#"$lead"}")
 		fi

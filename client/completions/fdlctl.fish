@@ -22,6 +22,8 @@ function __fdlctl_complete
     for line in ($program __complete $index $before[2..-1] "$current" $behind 2>/dev/null)
         if test "$line" = :pac
             __fish_complete_path "$current" | string match -ri '.*(?:/|\.pac)(?:\t.*)?$'
+        else if test "$line" = :dir
+            __fish_complete_directories "$current"
         else
             echo $line
         end

@@ -11,7 +11,6 @@
 #include "flash/plan_build.h"
 
 #define MEASURE_MAX   (64u << 20) /* bytes that a signed header is believed */
-#define SPL_USUAL     (256u << 10)
 #define NAME_MAX_SENT 31 /* a phone copies names into 32 bytes (bsl-protocol 7) */
 
 static bool sendable_name(const char *name)
@@ -160,43 +159,6 @@ int plan_compile_table(const struct pac *pac, const struct plan_options *options
 		return -ENOMEM;
 	p->whole_table = true;
 	return plan_finish(p, plan_head(p, why), out, why);
-}
-
-static bool saved(const char *name, const struct plan_save *save)
-{
-	static const char *const users[] = { "userdata", "metadata", "cache" }, *const logs[] = {
-		"uboot_log", "sysdumpdb", "blackbox"
-	};
-	size_t n = strlen(name);
-
-	for (size_t i = 0; i < ARRAY_SIZE(users) && !save->user_data; i++)
-		if (!strcmp(name, users[i]))
-			return false;
-	for (size_t i = 0; i < ARRAY_SIZE(logs); i++)
-		if (!strcmp(name, logs[i]))
-			return false;
-	if (partition_traits(name) & PARTITION_NV_TWIN)
-		return false;
-	return !save->slot || n < 3 || name[n - 2] != '_' || (name[n - 1] != 'a' && name[n - 1] != 'b') ||
-	       name[n - 1] == save->slot;
-}
-
-uint32_t plan_reads_of_table(const struct flash_table *t, const struct plan_save *save, struct plan_read *out)
-{
-	uint32_t n = 0;
-
-	if (!t->count)
-		return 0;
-	if (!save->no_spl)
-		out[n++] = (struct plan_read){ .target = "splloader",
-					       .size = save->spl ? save->spl : SPL_USUAL };
-	for (uint32_t i = 0; i < t->count; i++) {
-		if (!saved(t->entry[i].name, save))
-			continue;
-		out[n] = (struct plan_read){ 0 };
-		snprintf(out[n++].target, sizeof(out[0].target), "%s", t->entry[i].name);
-	}
-	return n;
 }
 
 int plan_compile_end(enum end_action end, struct plan **out, struct failure *why)

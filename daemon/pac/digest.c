@@ -12,6 +12,29 @@ int digest_bytes(const void *data, size_t len, uint8_t out[DIGEST_SIZE])
 	return EVP_Digest(data, len, out, NULL, EVP_sha256(), NULL) == 1 ? 0 : -EIO;
 }
 
+struct digest_stream *digest_stream_new(void)
+{
+	EVP_MD_CTX *ctx = EVP_MD_CTX_new();
+
+	if (ctx && EVP_DigestInit_ex(ctx, EVP_sha256(), NULL) == 1)
+		return (struct digest_stream *)ctx;
+	EVP_MD_CTX_free(ctx);
+	return NULL;
+}
+
+int digest_stream_put(struct digest_stream *s, const void *data, size_t len)
+{
+	return EVP_DigestUpdate((EVP_MD_CTX *)s, data, len) == 1 ? 0 : -EIO;
+}
+
+int digest_stream_end(struct digest_stream *s, uint8_t out[DIGEST_SIZE])
+{
+	int r = !out || EVP_DigestFinal_ex((EVP_MD_CTX *)s, out, NULL) == 1 ? 0 : -EIO;
+
+	EVP_MD_CTX_free((EVP_MD_CTX *)s);
+	return r;
+}
+
 int digest_tag(const struct tag_key *key, uint64_t index, const void *data, size_t len, uint8_t out[TAG_SIZE])
 {
 	EVP_CIPHER_CTX *ctx = EVP_CIPHER_CTX_new();

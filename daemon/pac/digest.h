@@ -39,6 +39,15 @@ int digest_begin(void);
 /* SHA-256 of a buffer. 0, or -EIO when libcrypto fails. */
 int digest_bytes(const void *data, size_t len, uint8_t out[DIGEST_SIZE]);
 
+/*
+ * The same of what comes piece by piece. NULL when libcrypto fails; put: 0 or -EIO; end: 0 or -EIO, and it is
+ * gone (out may be NULL: given up).
+ */
+struct digest_stream;
+struct digest_stream *digest_stream_new(void);
+int digest_stream_put(struct digest_stream *s, const void *data, size_t len);
+int digest_stream_end(struct digest_stream *s, uint8_t out[DIGEST_SIZE]);
+
 /* Tag of chunk number index. 0, or -EIO when libcrypto fails. */
 int digest_tag(const struct tag_key *key, uint64_t index, const void *data, size_t len,
 	       uint8_t out[TAG_SIZE]);

@@ -21,7 +21,8 @@ static int take_areas(const struct job_request *q, struct plan_read *to, struct 
 		if (r < 0)
 			return r;
 		to->offset = from->offset;
-		to->size = from->size;
+		to->measure = from->size == JOB_READ_AUTO;
+		to->size = to->measure ? 0 : from->size;
 	}
 	return 0;
 }

@@ -409,12 +409,18 @@ static void runner_free(struct runner *r)
 	free(r);
 }
 
-/* It ended before its time for a reason that is not the phone's: what runs there is as it was. */
-static bool ours(enum error_id error)
-{
-	enum error_fault fault = error_entry(error)->fault;
+#define READ_REFUSED 0x84 /* the plain "no" of a loader, which goes on (device-behaviour 17: F50 to F52) */
 
-	return fault == FAULT_CALLER || fault == FAULT_PACKAGE || fault == FAULT_STATION;
+/*
+ * It ended before its time for a reason that is not the phone's, or with a read that the phone has answered
+ * with no: what runs there is as it was.
+ */
+static bool ours(const struct failure *why)
+{
+	enum error_fault fault = error_entry(why->error)->fault;
+
+	return (why->error == ERR_READ_FAILED && why->code == READ_REFUSED) || fault == FAULT_CALLER ||
+	       fault == FAULT_PACKAGE || fault == FAULT_STATION;
 }
 
 /* What a job has left running there, and is not to go by itself. */
@@ -458,7 +464,7 @@ static void finish(struct runner *r)
 
 		/* whom a rule did not want was not in the middle of anything */
 		note(r, !res->pass && !armed_skips(res->failure.error) &&
-				(plan_destroys(job->plan) || !ours(res->failure.error)));
+				(plan_destroys(job->plan) || !ours(&res->failure)));
 		leaving |= res->pass && job->plan->options.end != END_STAY;
 	}
 	write_note(r);

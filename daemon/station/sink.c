@@ -17,6 +17,7 @@
 
 #define LOOK_MSEC  200	/* how often a full pipe looks whether it is still wanted */
 #define PIPE_PIECE 4096 /* what a pipe that polls as writable takes without waiting */
+#define HOLE	   4096 /* zeros are looked for in pieces of a file system's block */
 
 enum sink_kind_of { TARGET_FILE, TARGET_PIPE, TARGET_SOCKET };
 
@@ -25,6 +26,10 @@ struct sink {
 	enum sink_kind_of kind;
 	EVP_MD_CTX *md;
 	uint64_t bytes;
+	/* a file whose zeros are left out, see look_for_room(); where the next byte goes, zeros not written
+	 */
+	bool looked, holes;
+	uint64_t at, zeros;
 	char sum[2 * DIGEST_SIZE + 1];
 	atomic_bool whole; /* bytes and sum do not change any more */
 };
@@ -163,12 +168,88 @@ static int wait_for_room(struct sinks *s, const struct sink *k, uint64_t until, 
 	}
 }
 
-static ssize_t put(const struct sink *k, const uint8_t *p, size_t len)
+/*
+ * Zeros become holes where there is nothing yet: behind the end of a file that is not only appended to. What
+ * lies there already would show through.
+ */
+static void look_for_room(struct sink *k)
+{
+	int flags = fcntl(k->fd, F_GETFL);
+	struct stat st;
+	off_t at;
+
+	k->looked = true;
+	if (k->kind != TARGET_FILE || flags < 0 || (flags & O_APPEND))
+		return;
+	at = lseek(k->fd, 0, SEEK_CUR);
+	if (at < 0 || fstat(k->fd, &st) < 0 || at < st.st_size)
+		return;
+	k->at = (uint64_t)at;
+	k->holes = true;
+}
+
+static bool all_zero(const uint8_t *p, size_t len)
+{
+	return !*p && (len == 1 || !memcmp(p, p + 1, len - 1));
+}
+
+/* What of it is all zero, or all not, in the file's blocks. */
+static size_t same_kind(const struct sink *k, const uint8_t *p, size_t len, bool *zero)
+{
+	size_t n = 0, part;
+	bool is;
+
+	do {
+		part = MIN(len - n, HOLE - (size_t)((k->at + n) % HOLE));
+		is = all_zero(p + n, part);
+		if (!n)
+			*zero = is;
+		if (is != *zero)
+			break;
+		n += part;
+	} while (n < len);
+	return n;
+}
+
+static ssize_t put_file(struct sink *k, const uint8_t *p, size_t len)
+{
+	size_t n = len;
+	bool zero;
+	ssize_t r;
+
+	if (!k->holes)
+		return write(k->fd, p, len);
+	n = same_kind(k, p, len, &zero);
+	if (zero) {
+		k->zeros += n;
+		k->at += n;
+		return (ssize_t)n;
+	}
+	if (k->zeros && lseek(k->fd, (off_t)k->at, SEEK_SET) < 0)
+		return -1;
+	k->zeros = 0;
+	r = write(k->fd, p, n);
+	if (r > 0)
+		k->at += (size_t)r;
+	return r;
+}
+
+/* A file that ends with zeros gets its size; whoever shares the descriptor finds it at the end. */
+static int end_file(const struct sink *k)
+{
+	if (!k->zeros)
+		return 0;
+	if (ftruncate(k->fd, (off_t)k->at) < 0 && pwrite(k->fd, "", 1, (off_t)k->at - 1) != 1)
+		return -errno;
+	return lseek(k->fd, (off_t)k->at, SEEK_SET) < 0 ? -errno : 0;
+}
+
+static ssize_t put(struct sink *k, const uint8_t *p, size_t len)
 {
 	switch (k->kind) {
 	case TARGET_SOCKET: return send(k->fd, p, len, MSG_DONTWAIT | MSG_NOSIGNAL);
 	case TARGET_PIPE: return write(k->fd, p, MIN(len, (size_t)PIPE_PIECE));
-	default: return write(k->fd, p, len);
+	default: return put_file(k, p, len);
 	}
 }
 
@@ -181,6 +262,8 @@ int sinks_write(struct sinks *s, uint32_t index, const void *bytes, size_t len, 
 
 	if (!k || k->fd < 0)
 		return failure_set(why, ERR_INTERNAL, "no descriptor %u", index);
+	if (!k->looked)
+		look_for_room(k);
 	while (len) {
 		int r = k->kind == TARGET_FILE ? 0 : wait_for_room(s, k, until, why);
 		ssize_t n;
@@ -206,9 +289,13 @@ int sinks_finish(struct sinks *s, uint32_t index, struct failure *why)
 {
 	struct sink *k = index < s->count ? &s->sink[index] : NULL;
 	uint8_t sum[DIGEST_SIZE];
+	int r;
 
 	if (!k || k->fd < 0)
 		return failure_set(why, ERR_INTERNAL, "no descriptor %u", index);
+	r = end_file(k);
+	if (r < 0)
+		return broken(-r, why);
 	/* some file systems know no sync */
 	if (k->kind == TARGET_FILE && fsync(k->fd) < 0 && errno != EINVAL && errno != EROFS)
 		return broken(errno, why);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
  * Where a read job puts what it reads: descriptors of the caller, one for each area. A file, a pipe or a
- * socket that is open for writing; bytes go out whole and in their order, and are hashed on their way.
+ * socket that is open for writing; bytes go out whole and in their order, and are hashed on their way. In a
+ * file zeros behind its end become holes; size and sum are those of the whole.
  *
  * Counted: the job holds them, and a thread that is left behind in a write that never returns. Taken and
  * looked at on the loop, written on the job's writer thread; what is told of one is fixed once it is closed.

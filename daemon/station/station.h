@@ -382,10 +382,11 @@ struct job_read {
 	const char *target; /* name of a partition; or "0x80000003": a flash address, or a number that stands
 			       for one */
 	uint64_t offset;    /* first byte of it */
-	uint64_t size;	    /* bytes; 0: to its end */
+	uint64_t size;	    /* bytes; 0: to its end; JOB_READ_AUTO: as its signed header (DHTB) tells */
 	int fd;		    /* a file, a pipe or a socket, open for writing */
 };
 #define JOB_READS_MAX 64
+#define JOB_READ_AUTO UINT64_MAX
 
 /* One area to be erased. */
 struct job_erase {

@@ -324,6 +324,7 @@ static void full_disk(struct rig *rig)
 	rig_package(rig, &pack, "sc9863a", 7, 4096);
 	snprintf(dir, sizeof(dir), "%s/small", rig->dir);
 	CHECK(mkdir(dir, 0700) == 0 && mount("tmpfs", dir, "tmpfs", 0, "size=256k") == 0);
+	CHECK(lay(p, "logo", 1 << 20, 3)); /* zeros take no room */
 	CHECK(rig_up(rig, NULL) && rig_plug(rig, p));
 	CHECK(ctl(rig, 60000, "read --loader %s --output %s/logo logo", pack.path, dir) ==
 	      ctl_code("TargetFailed"));

@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* A backup while it is made: what is wanted of the phone, and what of it is in the folder. */
+#ifndef FDLD_CLIENT_BACKUP_H
+#define FDLD_CLIENT_BACKUP_H
+
+#include "client/client.h"
+#include "client/manifest.h"
+#include "client/read.h"
+
+#define BACKUP_NAMES_MAX 64
+
+struct backup {
+	struct client *c;
+	const char *path; /* of the folder, to show */
+	int dir;
+	const char *slot;      /* object path */
+	char device[128];      /* object path of the phone */
+	struct read_wish wish; /* for further jobs: the loader that runs there, this phone and no other */
+	struct manifest m;
+	struct plan_read want[PLAN_READS_MAX]; /* still to be read */
+	size_t wants;
+	int worst;	   /* exit code of a partition that could not be read */
+	size_t read, kept; /* files */
+	uint64_t bytes;	   /* read */
+};
+
+/*
+ * Reads what is wanted, some partitions a job; each that is whole gets its name, and the manifest says so
+ * before the next job. What the phone refuses to give is noted there, and the rest goes on. An exit code,
+ * told.
+ */
+int backup_read(struct backup *b);
+/* The first bytes of one partition into memory. An exit code, told. */
+int backup_peek(struct backup *b, const char *partition, void *bytes, size_t len);
+
+#endif
