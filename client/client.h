@@ -204,14 +204,16 @@ struct verb {
 	const char *more;		/* another usage line's arguments, or NULL */
 	const struct verb_opt *options; /* ends with {0}; NULL: none of its own */
 	enum operand operand;
-	const char *beside; /* the verb on whose line fdlctl --help names it; NULL: a line of its own */
+	const char *const *words; /* that can be the first operand; for completion, NULL: none */
+	const char *beside;	  /* the verb on whose line fdlctl --help names it; NULL: a line of its own */
 	int (*run)(struct client *c, int argc, char **argv);
 };
 
 extern const struct verb verb_list, verb_info, verb_flash, verb_jobs, verb_attach, verb_cancel, verb_monitor,
 	verb_slots, verb_slot, verb_top, verb_history, verb_nv, verb_config, verb_errors, verb_image,
 	verb_rules, verb_arm, verb_disarm, verb_bind, verb_release, verb_refuse, verb_loader, verb_read,
-	verb_partitions, verb_reset, verb_kick, verb_read_flash, verb_backup;
+	verb_partitions, verb_reset, verb_kick, verb_read_flash, verb_backup, verb_mode, verb_active,
+	verb_verity;
 /* All of them, in the order of the help; NULL ends the list. */
 extern const struct verb *const verbs[];
 const struct verb *verb_find(const char *name); /* NULL: none */

@@ -308,6 +308,7 @@ static void offer_condition(const char *key, const char *prefix)
 
 static void offer_values(struct line *l, const struct verb_opt *o, const char *prefix, const char *typed)
 {
+	static const char *const ends[] = { "normal", "recovery", "fastboot", "power-off", NULL };
 	static const char *const results[] = { "pass", "fail", "skipped", "cancelled", "interrupted", NULL };
 	const char *word;
 
@@ -329,6 +330,9 @@ static void offer_values(struct line *l, const struct verb_opt *o, const char *p
 		offer_rules(l, prefix);
 	else if (l->verb == &verb_rules)
 		offer_condition(o->name, prefix);
+	else if (!strcmp(o->name, "to") && l->verb == &verb_reset)
+		for (size_t i = 0; ends[i]; i++)
+			offer(prefix, ends[i], "");
 	else if (!strcmp(o->name, "result"))
 		for (size_t i = 0; results[i]; i++)
 			offer(prefix, results[i], "");
@@ -351,6 +355,8 @@ static void offer_words(const char *const *words)
 
 static void offer_operands(struct line *l)
 {
+	if (l->verb->words && !l->before)
+		offer_words(l->verb->words);
 	switch (l->verb->operand) {
 	case OPERAND_FILE:
 		if (!l->operands)

@@ -251,5 +251,6 @@ const struct verb verb_monitor = {
 	.summary = N_("print events as they happen"),
 	.about = N_(
 		"Prints what comes, changes and goes, one line each (JSON lines with --json), until interrupted."),
+	.beside = "top",
 	.run = monitor,
 };

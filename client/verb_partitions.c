@@ -227,7 +227,7 @@ const struct verb verb_partitions = {
 	.about = N_(
 		"Prints the phone's partition table and how it was found: gpt, list, or probed name by name."),
 	.options = options,
-	.operand = OPERAND_SLOT,
+	.operand = OPERAND_PLACES,
 	.beside = "list",
 	.run = run,
 };

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * read: areas of a phone's storage into files or down a pipe; reset: ends what is kept running on a phone.
+ * read: areas of a phone's storage into files or down a pipe.
  * A file gets its name when all of it is there, and never before.
  */
 #include <ctype.h>
@@ -19,7 +19,7 @@
 #include "common/names.h"
 #include "common/util.h"
 
-enum { OPT_SLOT = 1, OPT_OUTPUT, OPT_LOADER, OPT_END, OPT_REPLACE, OPT_FORCE, OPT_WAIT, OPT_OFF };
+enum { OPT_SLOT = 1, OPT_OUTPUT, OPT_LOADER, OPT_END, OPT_REPLACE, OPT_FORCE, OPT_WAIT };
 
 static const struct verb_opt read_options[] = {
 	{ "slot", OPT_SLOT, N_("SLOT"), N_("this port; without it the only one with a phone"), false },
@@ -415,14 +415,6 @@ const struct verb verb_read = {
 	.run = run_read,
 };
 
-/* ---- reset ---- */
-
-static const struct verb_opt reset_options[] = {
-	{ "power-off", OPT_OFF, NULL, N_("switch it off instead"), false },
-	{ "slot", OPT_SLOT, N_("SLOT"), N_("the same as SLOT without the option"), false },
-	{ 0 },
-};
-
 int read_release(struct client *c, const char *slot, bool off)
 {
 	_cleanup_(sd_bus_message_unrefp) sd_bus_message *m = NULL;
@@ -441,39 +433,3 @@ int read_release(struct client *c, const char *slot, bool off)
 	rc = ask_path(c, m, r, &job);
 	return rc ? rc : follow_jobs(c, (const char *const[]){ job }, 1, true);
 }
-
-static int run_reset(struct client *c, int argc, char **argv)
-{
-	_cleanup_free_ char *slot = NULL;
-	const char *name = NULL;
-	bool off = false;
-	int opt, rc;
-
-	while ((opt = verb_next(c, &verb_reset, argc, argv, &rc)) != -1)
-		switch (opt) {
-		case -2: return rc;
-		case OPT_OFF: off = true; break;
-		case OPT_SLOT: name = optarg; break;
-		default: break;
-		}
-	if (argc - optind > (name ? 0 : 1))
-		return client_usage(N_("reset: one slot at a time"));
-	if (!name && optind < argc)
-		name = argv[optind];
-	rc = mirror_load(c);
-	if (!rc)
-		rc = name ? ask_slot(c, name, &slot) : ask_only_slot(c, "reset", &slot);
-	return rc ? rc : read_release(c, slot, off);
-}
-
-const struct verb verb_reset = {
-	.name = "reset",
-	.args = N_("[SLOT]"),
-	.summary = N_("restart a phone that is kept in its loader"),
-	.about = N_(
-		"Ends what an earlier command has left running on the phone: it is restarted, or switched off."),
-	.options = reset_options,
-	.operand = OPERAND_SLOT,
-	.beside = "cancel",
-	.run = run_reset,
-};

@@ -50,6 +50,8 @@ static const struct row {
 	{ FDLD_IFACE_SLOT, "Read", ACTION_READ_PHONE, demand_read, slot_read },
 	{ FDLD_IFACE_SLOT, "Erase", ACTION_FLASH, demand_erase, slot_erase },
 	{ FDLD_IFACE_SLOT, "ReadTable", ACTION_READ_PHONE, demand_read_table, slot_read_table },
+	{ FDLD_IFACE_SLOT, "SetMarks", ACTION_FLASH, demand_marks, slot_set_marks },
+	{ FDLD_IFACE_SLOT, "ReadMarks", ACTION_READ_PHONE, demand_marks, slot_read_marks },
 	{ FDLD_IFACE_SLOT, "Reset", ACTION_READ_PHONE, demand_release_phone, slot_reset_phone },
 	{ FDLD_IFACE_SLOT, "Kick", ACTION_CONTROL_PORT, demand_kick, slot_call_kick },
 	{ FDLD_IFACE_SLOT, "Bind", ACTION_FLASH, demand_bind, slot_call_bind },

@@ -217,6 +217,7 @@ int demand_arm(struct call *call, struct demand *demand);
 int demand_read(struct call *call, struct demand *demand);
 int demand_erase(struct call *call, struct demand *demand);
 int demand_read_table(struct call *call, struct demand *demand);
+int demand_marks(struct call *call, struct demand *demand);
 int demand_release_phone(struct call *call, struct demand *demand);
 int demand_kick(struct call *call, struct demand *demand);
 int demand_slot(struct call *call, struct demand *demand);
@@ -289,6 +290,8 @@ int slot_flash_image(struct call *call);
 int slot_read(struct call *call);
 int slot_erase(struct call *call);
 int slot_read_table(struct call *call);
+int slot_set_marks(struct call *call);
+int slot_read_marks(struct call *call);
 int slot_reset_phone(struct call *call);
 int slot_call_bind(struct call *call);
 int slot_call_kick(struct call *call);
@@ -329,6 +332,7 @@ int loader_call_remove(struct call *call);
 #define OPTION_ARM     16384u	  /* of Manager.Arm */
 #define OPTION_SINGLE  262144u	  /* of what changes single things */
 #define OPTION_ERASE   524288u	  /* of Slot.Erase */
+#define OPTION_MARKS   1048576u	  /* of Slot.SetMarks */
 
 struct options {
 	struct job_options job;
@@ -347,6 +351,7 @@ struct options {
 	bool power_off, user_data;
 	const char *kick; /* NULL: not given; the message's */
 	struct kick_request kicks;
+	struct job_set_marks marks; /* texts are the message's */
 };
 /*
  * Reads the a{sv} that comes next. Unknown, repeated, wrongly typed, or not among the allowed groups:
@@ -429,6 +434,8 @@ void work_free_all(struct bus *bus); /* after the station */
 void job_answer_waits(struct bus *bus, struct object *o);
 void job_drop_waits(struct bus *bus, struct object *o, const struct client *client); /* NULL: all */
 int job_append_result(struct bus *bus, void *handle, sd_bus_message *m);
+
+int marks_append(struct job *job, sd_bus_message *m); /* of a Result; marks.c */
 
 /* ---- questions that a disk answers (history.c) ------------------------------------ */
 void history_free_all(struct bus *bus); /* after the station */

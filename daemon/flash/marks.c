@@ -20,20 +20,21 @@
 
 /* slot metadata behind it: suffix, magic, version, two bytes of bit fields, one row of two bytes a slot,
  * CRC-32 */
-#define CONTROL_AT   2048u
-#define CONTROL_LEN  32u
-#define SUFFIX_AT    0u
-#define MAGIC_AT     4u
-#define MAGIC	     0x42414342u
-#define COUNT_AT     9u
-#define SLOTS_AT     12u
-#define CRC_AT	     28u
-#define PRIORITY_MAX 15u
-#define TRIES	     6u /* what Android gives a slot that is made active */
+#define CONTROL_AT    2048u
+#define CONTROL_LEN   32u
+#define SUFFIX_AT     0u
+#define MAGIC_AT      4u
+#define MAGIC	      0x42414342u
+#define COUNT_AT      9u
+#define SLOTS_AT      12u
+#define CRC_AT	      28u
+#define PRIORITY_MAX  15u
+#define TRIES	      6u /* what Android gives a slot that is made active */
 
-#define VBMETA_MAGIC "AVB0"
-#define FLAGS_AT     120u
-#define VERITY_OFF   1u /* hash trees are not looked at */
+#define VBMETA_MAGIC  "AVB0"
+#define VBMETA_HEADER 256u
+#define FLAGS_AT      120u
+#define VERITY_OFF    1u /* hash trees are not looked at */
 
 static uint32_t crc32_of(const uint8_t *p, size_t len)
 {
@@ -46,6 +47,14 @@ static uint32_t crc32_of(const uint8_t *p, size_t len)
 	}
 	return ~crc;
 }
+
+const struct mark_area mark_areas[MARK_AREAS] = {
+	[MARK_AREA_MISC] = { "misc", 0, CONTROL_AT + CONTROL_LEN },
+	[MARK_AREA_VBMETA] = { "vbmeta", 0, VBMETA_HEADER },
+	[MARK_AREA_VBMETA_A] = { "vbmeta_a", 0, VBMETA_HEADER },
+	[MARK_AREA_VBMETA_B] = { "vbmeta_b", 0, VBMETA_HEADER },
+	[MARK_AREA_FIRST] = { "miscdata", MARK_FIRST_AT, 4 },
+};
 
 const char *mark_target(const struct mark *m)
 {
@@ -68,7 +77,7 @@ static int apply_boot(int value, uint8_t *bytes, size_t len, struct failure *why
 	if (value < BOOT_NORMAL || value > BOOT_WIPE_DATA)
 		return failure_set(why, ERR_INVALID_ARGS, "no such start: %d", value);
 	if (len < MESSAGE_LEN)
-		return failure_set(why, ERR_UNSUPPORTED, "misc has %zu bytes, too few for a boot message",
+		return failure_set(why, ERR_MARK_UNUSABLE, "misc has %zu bytes, too few for a boot message",
 				   len);
 	memset(bytes + COMMAND_AT, 0, COMMAND_LEN);
 	memset(bytes + STATUS_AT, 0, STATUS_LEN);
@@ -99,6 +108,41 @@ int mark_show_boot(const uint8_t *misc, size_t len, struct mark_boot *out)
 	show_text(misc + COMMAND_AT, COMMAND_LEN, out->command, sizeof(out->command));
 	show_text(misc + RECOVERY_AT, RECOVERY_LEN, out->arguments, sizeof(out->arguments));
 	return 0;
+}
+
+int mark_boot_of(const struct mark_boot *boot)
+{
+	if (!boot->command[0])
+		return BOOT_NORMAL;
+	if (!strcmp(boot->command, "boot-fastboot"))
+		return BOOT_FASTBOOT;
+	if (strcmp(boot->command, "boot-recovery") != 0)
+		return -1;
+	if (strstr(boot->arguments, "--wipe_data"))
+		return BOOT_WIPE_DATA;
+	if (strstr(boot->arguments, "--fastboot"))
+		return BOOT_FASTBOOT;
+	/* an update, a language: recovery has been given more to do */
+	return !boot->arguments[0] || !strcmp(boot->arguments, "recovery") ? BOOT_RECOVERY : -1;
+}
+
+const char *mark_boot_name(int boot)
+{
+	static const char *const names[] = {
+		[BOOT_NORMAL] = "normal",
+		[BOOT_RECOVERY] = "recovery",
+		[BOOT_FASTBOOT] = "fastboot",
+		[BOOT_WIPE_DATA] = "factory-reset",
+	};
+
+	return boot >= 0 && (size_t)boot < ARRAY_SIZE(names) ? names[boot] : "other";
+}
+
+int mark_show_first(const uint8_t *bytes, size_t len)
+{
+	uint32_t value = len < 4 ? 0 : get_le32(bytes);
+
+	return value >> 8 == MARK_FIRST_MAGIC >> 8 ? (int)(value & 255) : -ENODATA;
 }
 
 /* ---- slots ---- */
@@ -157,9 +201,9 @@ static int apply_slot(int value, uint8_t *bytes, size_t len, struct failure *why
 		return failure_set(why, ERR_INVALID_ARGS, "a slot is 'a' or 'b'");
 	r = mark_show_slots(bytes, len, &now);
 	if (r == -EBADMSG)
-		return failure_set(why, ERR_UNSUPPORTED, "the slot metadata in misc has a wrong checksum");
+		return failure_set(why, ERR_MARK_UNUSABLE, "the slot metadata in misc has a wrong checksum");
 	if (r)
-		return failure_set(why, ERR_UNSUPPORTED,
+		return failure_set(why, ERR_MARK_UNUSABLE,
 				   "there is no slot metadata in misc: this phone has one slot");
 	now.slot[wanted] = (struct mark_slot_state){ .priority = PRIORITY_MAX, .tries = TRIES };
 	if (now.slot[!wanted].priority >= PRIORITY_MAX)
@@ -177,7 +221,7 @@ static int apply_slot(int value, uint8_t *bytes, size_t len, struct failure *why
 
 int mark_show_verity(const uint8_t *vbmeta, size_t len, bool *on)
 {
-	if (len < 256 || memcmp(vbmeta, VBMETA_MAGIC, 4) != 0)
+	if (len < VBMETA_HEADER || memcmp(vbmeta, VBMETA_MAGIC, 4) != 0)
 		return -ENODATA;
 	*on = !(get_be32(vbmeta + FLAGS_AT) & VERITY_OFF);
 	return 0;
@@ -204,7 +248,7 @@ static int apply_verity(int value, uint8_t *bytes, size_t len, struct failure *w
 	if (value != 0 && value != 1)
 		return failure_set(why, ERR_INVALID_ARGS, "verity is off (0) or on (1)");
 	if (mark_show_verity(bytes, len, &on))
-		return failure_set(why, ERR_UNSUPPORTED,
+		return failure_set(why, ERR_MARK_UNUSABLE,
 				   "this is no vbmeta: there is nothing to be switched");
 	flags = get_be32(bytes + FLAGS_AT);
 	put_be32(bytes + FLAGS_AT, value ? flags & ~VERITY_OFF : flags | VERITY_OFF);

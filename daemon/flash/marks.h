@@ -24,7 +24,11 @@ enum mark_kind {
 	 * keeps it in miscdata (MARK_FIRST_AT). Alone in its plan.
 	 */
 	MARK_FIRST_MODE,
-	MARK_VERITY, /* dm-verity: value 0 off, 1 on; in vbmeta (vbmeta_a and vbmeta_b, one mark each) */
+	/*
+	 * dm-verity: value 0 off, 1 on; in vbmeta. Without a target: in each of vbmeta, vbmeta_a and vbmeta_b
+	 * that the phone has.
+	 */
+	MARK_VERITY,
 };
 
 enum boot_mark {
@@ -47,9 +51,9 @@ struct mark {
 const char *mark_target(const struct mark *m);
 
 /*
- * Changes the whole content of the partition, checksums included. 0; InvalidArgs: no such value; Unsupported:
- * what would be changed is not there or not valid (no slot metadata, a wrong checksum, no vbmeta): nothing
- * was changed.
+ * Changes the whole content of the partition, checksums included. 0; InvalidArgs: no such value;
+ * MarkUnusable: what would be changed is not there or not valid (no slot metadata, a wrong checksum, no
+ * vbmeta): nothing was changed.
  */
 int mark_apply(const struct mark *m, uint8_t *bytes, size_t len, struct failure *why);
 
@@ -71,5 +75,24 @@ int mark_show_boot(const uint8_t *misc, size_t len, struct mark_boot *out); /* 0
 int mark_show_slots(const uint8_t *misc, size_t len,
 		    struct mark_slots *out);			   /* 0; -ENODATA; -EBADMSG: checksum */
 int mark_show_verity(const uint8_t *vbmeta, size_t len, bool *on); /* 0; -ENODATA: no vbmeta */
+int mark_show_first(const uint8_t *bytes, size_t len); /* the four at MARK_FIRST_AT: 0 to 255; -ENODATA */
+/* What the message amounts to: enum boot_mark, or -1: something else. */
+int mark_boot_of(const struct mark_boot *boot);
+const char *mark_boot_name(int boot); /* "normal", "recovery", "fastboot", "factory-reset", "other": stable */
+
+/* Where marks stand: what has to be read to show them all. A phone need not have each of these places. */
+enum {
+	MARK_AREA_MISC,
+	MARK_AREA_VBMETA,
+	MARK_AREA_VBMETA_A,
+	MARK_AREA_VBMETA_B,
+	MARK_AREA_FIRST,
+	MARK_AREAS
+};
+struct mark_area {
+	const char *name;      /* partition */
+	uint32_t offset, size; /* bytes */
+};
+extern const struct mark_area mark_areas[MARK_AREAS];
 
 #endif

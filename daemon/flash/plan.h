@@ -92,7 +92,7 @@ enum guard {
 	GUARD_TABLE_DIFFERS, /* repartition */
 	GUARD_STORAGE_EMMC,  /* one of two SPL */
 	GUARD_STORAGE_UFS,
-	GUARD_IN_TABLE,	    /* only when the phone's (coming) table lists the partition, e.g. uboot */
+	GUARD_IN_TABLE, /* only when the phone's (coming) table lists the partition, e.g. uboot, vbmeta_a */
 	GUARD_BACKUP_VALID, /* only when the backup it restores is there */
 };
 
@@ -107,7 +107,7 @@ enum boundary { BOUNDARY_NOW, BOUNDARY_ENTRY, BOUNDARY_BOUND };
  */
 enum plan_unknown { UNKNOWN_NONE, UNKNOWN_UID, UNKNOWN_LIST_OR_UID };
 
-#define PLAN_MARKS_MAX 4
+#define PLAN_MARKS_MAX 8
 #define PLAN_STEPS_MAX 256
 #define PLAN_SKIPS_MAX 2
 
@@ -294,11 +294,16 @@ int plan_compile_table(const struct pac *pac, const struct plan_options *options
  * A plan that changes marks and nothing else: each partition concerned is read whole, kept durably, changed,
  * written back and compared. With BOOT marks options->end decides when they take effect. Of the options end,
  * force_loaders and raw count. Refusals: InvalidArgs (none, too many, a phone without names), loaders as
- * above; when the phone was read: PartitionMissing (with slots: vbmeta_a, vbmeta_b), BackupFailed,
- * Unsupported (mark_apply()).
+ * above; when the phone was read: PartitionMissing, BackupFailed, MarkUnusable (mark_apply()).
  */
 int plan_compile_marks(const struct pac *pac, const struct plan_options *options, const struct mark *marks,
 		       uint32_t count, struct plan **out, struct failure *why);
+/*
+ * A plan that reads what marks there are: sink number i has mark_areas[i], or nothing where the phone has no
+ * such place. Otherwise as plan_compile_read(); TableUnreadable when nothing tells which places there are.
+ */
+int plan_compile_show_marks(const struct pac *pac, const struct plan_options *options, struct plan **out,
+			    struct failure *why);
 /*
  * A plan that only ends what runs on the phone: of a loader that is there already, and without a package; a
  * phone in its boot ROM is refused with NothingKept. end: reset or power off. plan_free().

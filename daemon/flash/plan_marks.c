@@ -51,7 +51,7 @@ static int add_first_mode(struct plan *p, const struct mark *m, uint32_t count, 
 	return 0;
 }
 
-static int add_change(struct plan *p, const char *name, struct failure *why)
+static int add_change(struct plan *p, const char *name, enum guard guard, struct failure *why)
 {
 	struct builder b = { .p = p, .why = why };
 	struct plan_backup *k;
@@ -67,10 +67,35 @@ static int add_change(struct plan *p, const char *name, struct failure *why)
 	if (!s)
 		return plan_full(why);
 	s->destructive = s->by_name = true;
+	s->guard = guard;
 	s->boundary = BOUNDARY_ENTRY;
 	s->backup = (int32_t)(p->backup_count - 1);
 	snprintf(s->target, sizeof(s->target), "%s", name);
 	return plan_add_verify(p, p->step_count - 1, false) ? 0 : plan_full(why);
+}
+
+static int add_mark(struct plan *p, const struct mark *m, const char *target, enum guard guard,
+		    struct failure *why)
+{
+	struct mark *to = &p->mark[p->mark_count];
+
+	if (p->mark_count == PLAN_MARKS_MAX)
+		return failure_set(why, ERR_INVALID_ARGS, "more than %d marks", PLAN_MARKS_MAX);
+	*to = *m;
+	snprintf(to->target, sizeof(to->target), "%s", target);
+	p->mark_count++;
+	return add_change(p, target, guard, why);
+}
+
+/* A phone has one of them, or two for its slots, or all three; verity is off for good when it is off in each.
+ */
+static int add_verity(struct plan *p, const struct mark *m, struct failure *why)
+{
+	int rc = 0;
+
+	for (int i = MARK_AREA_VBMETA; i <= MARK_AREA_VBMETA_B && !rc; i++)
+		rc = add_mark(p, m, mark_areas[i].name, GUARD_IN_TABLE, why);
+	return rc;
 }
 
 int plan_compile_marks(const struct pac *pac, const struct plan_options *options, const struct mark *marks,
@@ -88,11 +113,34 @@ int plan_compile_marks(const struct pac *pac, const struct plan_options *options
 	if (!rc)
 		rc = check(p, marks, count, why);
 	for (uint32_t i = 0; i < count && !rc; i++) {
-		p->mark[p->mark_count] = marks[i];
-		snprintf(p->mark[p->mark_count++].target, sizeof(p->mark[0].target), "%s",
-			 mark_target(&marks[i]));
-		rc = marks[i].kind == MARK_FIRST_MODE ? add_first_mode(p, &marks[i], count, why)
-						      : add_change(p, mark_target(&marks[i]), why);
+		const struct mark *m = &marks[i];
+
+		if (m->kind == MARK_FIRST_MODE) {
+			p->mark[p->mark_count++] = *m;
+			rc = add_first_mode(p, m, count, why);
+		} else if (m->kind == MARK_VERITY && !m->target[0]) {
+			rc = add_verity(p, m, why);
+		} else {
+			rc = add_mark(p, m, mark_target(m), GUARD_ALWAYS, why);
+		}
 	}
 	return plan_finish(p, rc, out, why);
+}
+
+int plan_compile_show_marks(const struct pac *pac, const struct plan_options *options, struct plan **out,
+			    struct failure *why)
+{
+	struct plan_read reads[MARK_AREAS] = { 0 };
+	int rc;
+
+	for (uint32_t i = 0; i < MARK_AREAS; i++) {
+		snprintf(reads[i].target, sizeof(reads[i].target), "%s", mark_areas[i].name);
+		reads[i].offset = mark_areas[i].offset;
+		reads[i].size = mark_areas[i].size;
+	}
+	rc = plan_compile_read(pac, options, reads, MARK_AREAS, out, why);
+	for (uint32_t i = 0; !rc && i < (*out)->step_count; i++)
+		if ((*out)->step[i].op == OP_READ)
+			(*out)->step[i].guard = GUARD_IN_TABLE;
+	return rc;
 }

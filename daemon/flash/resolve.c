@@ -226,6 +226,14 @@ static int decide(struct resolver *r, struct plan_step *s, bool repartition, boo
 		rc = decide_restore(r, s, drop);
 	else if (s->op == OP_CHANGE)
 		rc = decide_change(r, s);
+	if (s->op == OP_READ && s->guard == GUARD_IN_TABLE) {
+		if (!r->facts->table.count)
+			return resolver_refuse(r, s, ERR_TABLE_UNREADABLE,
+					       "which partitions this phone has could not be found");
+		*drop = !table_find(&r->facts->table, s->target);
+		if (*drop)
+			return 0;
+	}
 	if (s->op == OP_READ) {
 		rc = plan_fit_read(r->to, r->facts, s, r->why);
 		if (rc && r->why)
@@ -344,6 +352,21 @@ static int check_addressing(struct resolver *r)
 			   "this phone's storage is addressed by the names of its partitions");
 }
 
+/* Of places that one phone has and another has not, one at least. */
+static int check_changes(struct resolver *r)
+{
+	const struct plan_step *first = NULL;
+
+	for (uint32_t i = 0; i < r->from->step_count; i++)
+		if (!first && r->from->step[i].op == OP_CHANGE && r->from->step[i].guard == GUARD_IN_TABLE)
+			first = &r->from->step[i];
+	for (uint32_t i = 0; first && i < r->to->step_count; i++)
+		if (r->to->step[i].op == OP_CHANGE &&
+		    !strncmp(r->to->step[i].target, first->target, strlen(first->target)))
+			return 0;
+	return first ? plan_absent(&r->facts->table, first->target, r->why) : 0;
+}
+
 static int resolve(struct resolver *r)
 {
 	bool repartition = false;
@@ -368,6 +391,8 @@ static int resolve(struct resolver *r)
 	if (repartition && r->differs[0])
 		plan_doubt(r->to, "the table is written: %s", r->differs);
 	rc = put_steps(r, repartition);
+	if (!rc)
+		rc = check_changes(r);
 	if (!rc)
 		plan_total(r->to);
 	return rc;

@@ -256,6 +256,10 @@ int resolver_fit(struct resolver *r, const struct plan_step *s, bool *drop)
 			return 0;
 		}
 	}
+	if (!row && guarded && s->op == OP_CHANGE) {
+		*drop = true;
+		return 0;
+	}
 	/* a package says what may be there; whoever erases one thing means it */
 	if (!row && guarded && s->op == OP_ERASE && r->from->options.own == OWN_PACKAGE) {
 		plan_doubt(r->to, "%s is not in the table, so it is not erased", s->target);

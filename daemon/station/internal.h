@@ -255,6 +255,7 @@ struct job {
 	struct image *image;	   /* NULL: it needs none */
 	struct sinks *sinks;	   /* of a read */
 	struct flash_table *table; /* that it has read; NULL: none */
+	struct peek *peek;	   /* it shows marks; NULL: it does not */
 	struct plan *plan;	   /* NULL after the end */
 	struct slot **places;	   /* where it may run; count 0: anywhere */
 	uint32_t place_count;
@@ -324,6 +325,7 @@ struct job_wish {
 	uint32_t mark_count; /* then it only sets these */
 	struct sinks *sinks; /* a reference, taken over */
 	bool table;	     /* it only reads the table */
+	struct peek *peek;   /* it only shows marks; taken over */
 	bool release;	     /* it only ends what runs on the phone */
 };
 /* May be asked for now? Draining, LimitsExceeded, DeviceChanged, SlotBusy, SlotEmpty, NoSuchImage, ... */
@@ -362,6 +364,11 @@ void job_learned(struct job *job, const struct session *session);
 const char *storage_word(enum storage_kind kind); /* "emmc"; "" unknown */
 /* The time to keep results has changed from the one to the other. */
 void job_keep(struct station *st, uint64_t was_usec, uint64_t is_usec);
+
+/* job_marks.c */
+struct peek;
+void peek_free(struct peek *peek);
+void job_take_marks(struct job *job); /* it has read them */
 
 /* gate.c */
 void gate_close(struct job *job); /* it waits to be released from now on */

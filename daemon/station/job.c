@@ -24,6 +24,7 @@ struct asking {
 	struct mark mark[PLAN_MARKS_MAX];
 	uint32_t mark_count;
 	bool table;   /* only reads that */
+	bool show;    /* only shows marks */
 	bool release; /* only ends what runs there */
 	struct plan *plan;
 	struct failure why;
@@ -88,6 +89,7 @@ static void job_free(struct job *job)
 	plan_free(job->plan);
 	rules_unref(job->rules);
 	sinks_unref(job->sinks);
+	peek_free(job->peek);
 	job_record_clear(&job->record);
 	free(job->places);
 	free(job->step_usec);
@@ -160,6 +162,8 @@ static void ask_run(void *arg)
 		a->result = plan_compile_end(a->options.end, &a->plan, &a->why);
 	else if (a->table)
 		a->result = plan_compile_table(package_pac(a->package), &a->options, &a->plan, &a->why);
+	else if (a->show)
+		a->result = plan_compile_show_marks(package_pac(a->package), &a->options, &a->plan, &a->why);
 	else if (a->read_count)
 		a->result = plan_compile_read(package_pac(a->package), &a->options, a->reads, a->read_count,
 					      &a->plan, &a->why);
@@ -387,9 +391,11 @@ int job_ask(struct station *st, const struct job_wish *wish, station_job_fn done
 		free(a);
 		free(wish->reads);
 		sinks_unref(wish->sinks);
+		peek_free(wish->peek);
 		return r < 0 ? r : failure_set(why, ERR_INTERNAL, "out of memory");
 	}
 	job->sinks = wish->sinks;
+	job->peek = wish->peek;
 	a->job = job;
 	a->st = st;
 	a->options = wish->options;
@@ -401,6 +407,7 @@ int job_ask(struct station *st, const struct job_wish *wish, station_job_fn done
 	if (a->mark_count)
 		memcpy(a->mark, wish->marks, a->mark_count * sizeof(*a->mark));
 	a->table = wish->table;
+	a->show = wish->peek != NULL;
 	a->release = wish->release;
 	a->image = q->image;
 	if (q->image)

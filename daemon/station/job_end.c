@@ -274,8 +274,10 @@ void job_end_session(struct job *job, const struct session *session, const struc
 			       : "unchanged");
 	kv_copy(r->nv, sizeof(r->nv), res->nv);
 	take_facts(r, res->facts);
-	if (res->pass)
+	if (res->pass) {
 		take_table(job, res->facts);
+		job_take_marks(job);
+	}
 	job_time_step(job);
 	take_entries(job, res);
 	if (body && !body->crc_ok)

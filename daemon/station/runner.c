@@ -423,6 +423,22 @@ static bool ours(const struct failure *why)
 	       fault == FAULT_PACKAGE || fault == FAULT_STATION;
 }
 
+/*
+ * What runs there may have been left in the middle of something. A phone that is to stay is in order when the
+ * job was refused before it changed anything: between two commands, by what it has learned.
+ */
+static bool unclear(const struct runner *r, const struct session_result *res)
+{
+	const struct plan *plan = r->job->plan;
+
+	/* whom a rule did not want was not in the middle of anything */
+	if (res->pass || armed_skips(res->failure.error))
+		return false;
+	if (plan->options.end != END_STAY)
+		return plan_destroys(plan) || !ours(&res->failure);
+	return res->changed || (!ours(&res->failure) && session_progress(r->session)->stage != STAGE_CHECK);
+}
+
 /* What a job has left running there, and is not to go by itself. */
 static bool stays(const struct runner *r)
 {
@@ -462,9 +478,7 @@ static void finish(struct runner *r)
 	if (r->started) {
 		const struct session_result *res = session_result(r->session);
 
-		/* whom a rule did not want was not in the middle of anything */
-		note(r, !res->pass && !armed_skips(res->failure.error) &&
-				(plan_destroys(job->plan) || !ours(&res->failure)));
+		note(r, unclear(r, res));
 		leaving |= res->pass && job->plan->options.end != END_STAY;
 	}
 	write_note(r);

@@ -457,6 +457,24 @@ int station_read_table(struct station *st, const struct job_request *request, st
  */
 int station_erase(struct station *st, const struct job_request *request, station_job_fn done, void *user,
 		  struct failure *why);
+/* What is to be set of how a phone starts. */
+struct job_set_marks {
+	const char *start;  /* what is started next: "normal", "recovery", "fastboot"; NULL or "": as it is */
+	const char *active; /* the slot that is tried first: "a", "b"; likewise */
+	bool verity_given, verity;
+	bool mode_given; /* the mode of the first start, by the loader's own command; alone */
+	uint32_t mode;	 /* 0 to 255 */
+};
+/*
+ * Sets them: what stands there is read, kept, changed, written back and compared. Of the options `end`
+ * (default: stay) and `force_loaders` count. As station_read(); besides InvalidArgs (nothing, or no such
+ * value). As the job's error MarkUnusable: what would be changed is not there, or its checksum is wrong.
+ */
+int station_set_marks(struct station *st, const struct job_request *request, const struct job_set_marks *set,
+		      station_job_fn done, void *user, struct failure *why);
+/* Reads them: the job (kind "marks") has them in job_marks() when it has succeeded. Nothing is changed. */
+int station_read_marks(struct station *st, const struct job_request *request, station_job_fn done, void *user,
+		       struct failure *why);
 /* Restarts the phone of request->slot (power_off: switches it off) out of the loader in which a job has left
  * it. As station_flash(); of the request slot, caller, expect_device and wait count. */
 int station_release(struct station *st, const struct job_request *request, bool power_off,
@@ -469,7 +487,8 @@ bool image_loses_own(const struct image *image, const struct job_options *option
 
 struct job_view {
 	uint64_t number;
-	const char *kind;  /* "flash", "dry-run", "read", "table", "erase", "reset", "power-off" */
+	const char *kind;  /* "flash", "dry-run", "read", "table", "marks", "erase", "mark", "reset",
+			      "power-off" */
 	const char *state; /* "waiting-for-device", "queued", "running", "succeeded", "failed", "skipped",
 			      "cancelled", "interrupted" */
 	bool ended;
@@ -545,6 +564,29 @@ struct job_partition {
 };
 void job_table(const struct job *job, struct job_table *table);
 bool job_partition(const struct job *job, uint32_t index, struct job_partition *partition);
+
+/* Of a job that has shown them: how the phone starts. */
+struct job_mark_slot {
+	uint32_t priority, tries; /* 0 to 15; 0 to 7 */
+	bool successful, corrupted;
+};
+struct job_marks {
+	bool told; /* false: this job has read none */
+	const char
+		*start; /* "normal", "recovery", "fastboot", "factory-reset", "other"; "": no place for it */
+	const char *command, *arguments; /* as they stand there */
+	const char *slots;		 /* "none", "valid", "damaged": its checksum is wrong */
+	const char *active, *started;	 /* "a", "b": tried first, started last; "": none, not told */
+	struct job_mark_slot slot[2];	 /* of valid ones */
+	struct {
+		const char *partition;
+		bool on;
+	} verity[3];
+	uint32_t verity_count;
+	int mode; /* of the first start, 0 to 255; -1: none is set */
+};
+void job_marks(const struct job *job, struct job_marks *marks);
+
 const char *job_note(const struct job *job, uint32_t index); /* "" past the end */
 struct job_entry {
 	const char *entry, *op, *verdict; /* "not-run", "acknowledged", "verified", "failed" */

@@ -397,7 +397,7 @@ static void marks(const char *profile)
 	j.mark[0] = (struct mark){ .kind = MARK_SLOT, .value = 'a' };
 	w.kept_name = NULL;
 	ran = work_run(&w, &j);
-	ok(work_refused(&w, ran, &j, ERR_UNSUPPORTED), profile,
+	ok(work_refused(&w, ran, &j, ERR_MARK_UNUSABLE), profile,
 	   "a wrong checksum is not made right by guessing", work_told(&j));
 	work_done(&j);
 	work_end(&w);

@@ -88,7 +88,7 @@ static void the_next_start(void **state)
 	assert_memory_equal(misc, "boot-recovery\0", 14);
 	assert_memory_equal(misc + 64, "recovery\n--wipe_data\n\0", 22);
 	assert_int_equal(apply(MARK_BOOT, 9, misc, sizeof(misc)), ERR_INVALID_ARGS);
-	assert_int_equal(apply(MARK_BOOT, BOOT_NORMAL, misc, 2047), ERR_UNSUPPORTED);
+	assert_int_equal(apply(MARK_BOOT, BOOT_NORMAL, misc, 2047), ERR_MARK_UNUSABLE);
 	assert_int_equal(mark_show_boot(misc, 2047, &b), -ENODATA);
 	/* hostile and erased content is shown as text without steering anything */
 	memset(misc, 0xff, sizeof(misc));
@@ -138,12 +138,12 @@ static void slots_that_are_none(void **state)
 	struct mark_slots s;
 
 	(void)state;
-	assert_int_equal(apply(MARK_SLOT, 'a', misc, sizeof(misc)), ERR_UNSUPPORTED);
+	assert_int_equal(apply(MARK_SLOT, 'a', misc, sizeof(misc)), ERR_MARK_UNUSABLE);
 	slots_make(misc);
 	misc[2048 + 12] ^= 1;
 	memcpy(was, misc, sizeof(was));
 	assert_int_equal(mark_show_slots(misc, sizeof(misc), &s), -EBADMSG);
-	assert_int_equal(apply(MARK_SLOT, 'b', misc, sizeof(misc)), ERR_UNSUPPORTED);
+	assert_int_equal(apply(MARK_SLOT, 'b', misc, sizeof(misc)), ERR_MARK_UNUSABLE);
 	only(was, misc, 0, 0);
 	slots_make(misc);
 	assert_int_equal(mark_show_slots(misc, 2079, &s), -ENODATA);
@@ -182,7 +182,7 @@ static void verity_and_its_hash(void **state)
 	assert_memory_equal(image, was, SIZE);
 	assert_int_equal(apply(MARK_VERITY, 2, image, len), ERR_INVALID_ARGS);
 	image[0] = 'a';
-	assert_int_equal(apply(MARK_VERITY, 0, image, len), ERR_UNSUPPORTED);
+	assert_int_equal(apply(MARK_VERITY, 0, image, len), ERR_MARK_UNUSABLE);
 	assert_int_equal(mark_show_verity(image, 255, &on), -ENODATA);
 	free(image);
 	free(again);
