@@ -418,6 +418,10 @@ int work_begin(struct call *call, struct work_place *place, unsigned int allowed
 /* Removes the object's image from the store, or reads all of it again, and answers when that is done. */
 /* Job.Release: answers when the job may begin. */
 int work_release(struct call *call);
+/* There is room for one more: of those below, before anything is changed. 0, or LimitsExceeded. */
+int work_room(const struct call *call, struct failure *why);
+/* Slots (0: all) were changed: answers when that is on the disk, or with StoreFailed. */
+int work_slots_stored(struct call *call, struct slot *const *slots, uint32_t count);
 int work_on_stored(struct call *call, bool verify);
 int work_kick(struct call *call); /* answers when the phone is in download mode */
 /* Of this user: jobs asked for and not there yet, or packages being opened. */

@@ -269,13 +269,17 @@ static int arm_or_disarm(struct call *call, bool arm)
 
 	if (r >= 0)
 		r = options_read(call->bus, call->m, arm ? OPTION_ARM : 0, &options, &why);
+	if (r >= 0)
+		r = work_room(call, &why);
 	if (r >= 0 && arm)
 		r = station_arm(st, slots, count, &options.arm, &why);
 	else if (r >= 0)
 		station_disarm(st, slots, count);
+	/* who is told that a port is armed counts on it over a restart, too */
+	r = r < 0 ? reply_failure(call->error, &why) : work_slots_stored(call, slots, count);
 	free(slots);
 	options_free(&options);
-	return r < 0 ? reply_failure(call->error, &why) : sd_bus_reply_method_return(call->m, "");
+	return r;
 }
 
 int manager_arm(struct call *call)

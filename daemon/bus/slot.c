@@ -242,6 +242,14 @@ int slot_flash_image(struct call *call)
 	return work_begin(call, &place, OPTION_FLASH | OPTION_EXPECT);
 }
 
+/* The answer comes when it is on the disk. */
+static int changed(struct call *call, int r, const struct failure *why)
+{
+	struct slot *slot = call->object->handle;
+
+	return r < 0 ? reply_failure(call->error, why) : work_slots_stored(call, &slot, 1);
+}
+
 int slot_call_bind(struct call *call)
 {
 	struct failure why = { 0 };
@@ -249,9 +257,11 @@ int slot_call_bind(struct call *call)
 	int r = options_read(call->bus, call->m, OPTION_BIND | OPTION_RUN, &options, &why);
 
 	if (r >= 0)
+		r = work_room(call, &why);
+	if (r >= 0)
 		r = slot_bind(call->object->handle, &options.bind, &why);
 	options_free(&options);
-	return r < 0 ? reply_failure(call->error, &why) : sd_bus_reply_method_return(call->m, "");
+	return changed(call, r, &why);
 }
 
 int slot_call_kick(struct call *call)
@@ -268,11 +278,13 @@ int slot_configure(struct call *call)
 	if (r >= 0 && options.kick)
 		r = slot_kick_check(options.kick, &why);
 	if (r >= 0)
+		r = work_room(call, &why);
+	if (r >= 0)
 		r = slot_set(call->object->handle, options.label, options.note, options.loader, &why);
 	if (r >= 0 && options.kick)
 		slot_kick_by(call->object->handle, options.kick);
 	options_free(&options);
-	return r < 0 ? reply_failure(call->error, &why) : sd_bus_reply_method_return(call->m, "");
+	return changed(call, r, &why);
 }
 
 /* Also of a caller who needs nobody's leave: an option nobody knows is refused. */
@@ -283,10 +295,11 @@ static int without_options(struct call *call, void (*fn)(struct slot *slot))
 	int r = options_read(call->bus, call->m, 0, &options, &why);
 
 	options_free(&options);
-	if (r < 0)
-		return reply_failure(call->error, &why);
-	fn(call->object->handle);
-	return sd_bus_reply_method_return(call->m, "");
+	if (r >= 0)
+		r = work_room(call, &why);
+	if (r >= 0)
+		fn(call->object->handle);
+	return changed(call, r, &why);
 }
 
 int slot_reset_counters(struct call *call)

@@ -340,6 +340,33 @@ static void on_stored(void *user, const struct failure *why)
 	work_free(work);
 }
 
+int work_room(const struct call *call, struct failure *why)
+{
+	if (call->client->work_count < BUS_CLIENT_WORK_MAX &&
+	    client_sum(call->client, offsetof(struct client, work_count)) <
+		    station_settings(call->bus->station)->user_calls)
+		return 0;
+	return failure_set(why, ERR_LIMITS_EXCEEDED, "%u calls are being worked on",
+			   call->client->work_count);
+}
+
+int work_slots_stored(struct call *call, struct slot *const *slots, uint32_t count)
+{
+	struct work_place place = { .fd = -1 };
+	struct failure why = { 0 };
+	struct work *work = work_new(call, &place);
+	int r;
+
+	if (!work)
+		return -ENOMEM;
+	r = slots_stored(call->bus->station, slots, count, on_stored, work, &why);
+	if (r < 0)
+		refuse(work, &why);
+	else if (!r)
+		on_stored(work, NULL);
+	return 1;
+}
+
 int work_release(struct call *call)
 {
 	struct work_place place = { .fd = -1, .import = true };

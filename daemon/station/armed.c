@@ -20,26 +20,33 @@
 /* ---- coming and going ---- */
 
 /* An earlier run of the service was in the middle of a job with this very phone. */
-static bool left_in_a_job(const struct device *d)
+static const struct job *left_in_a_job(const struct device *d)
 {
 	const struct slot *slot = d->slot;
+	const struct job *found = NULL;
 
 	if (!slot->note_known || !slot->note.dirty)
-		return false;
+		return NULL;
 	for (const struct job *j = d->st->jobs; j; j = j->next)
 		if (j->slot == slot && !j->old && !strcmp(j->record.result, "interrupted"))
-			return true;
-	return false;
+			found = j;
+	return found;
 }
 
 void armed_arrived(struct device *d)
 {
+	const struct job *cut = left_in_a_job(d);
 	struct slot *slot = d->slot;
 
 	d->arm.came = loop_now();
 	d->arm.fresh = d->seen && slot->book.arm.armed;
 	d->arm.passed = armed_same_phone(slot->left_passed, slot->left_at, d->arm.came, d->st->set.away_usec);
-	d->arm.crashed = left_in_a_job(d);
+	d->arm.crashed = cut != NULL;
+	if (cut && !strcmp(cut->record.leaves, "needs-flash")) {
+		/* what was bound to it still is */
+		bound_of(&cut->record, &d->arm.bound);
+		d->arm.bound_taken = true;
+	}
 	armed_unit_arrived(d);
 }
 
@@ -308,38 +315,48 @@ bool armed_at_once(const struct job *job)
 	       !job->gate_until;
 }
 
-void armed_take_bound(struct slot *slot)
+void armed_bound_to(const struct slot *slot, struct slot_bound *b)
 {
-	struct slot_arm *arm = &slot->book.arm;
-	struct slot_bound *b = &slot->device->arm.bound;
+	const struct slot_arm *arm = &slot->book.arm;
+	const struct device *d = slot->device;
 
-	if (slot->device->arm.bound_taken)
+	*b = d && d->arm.bound_taken ? d->arm.bound : arm->next;
+	if (d && d->arm.bound_taken)
 		return;
-	slot->device->arm.bound_taken = true;
-	*b = arm->next;
 	if (!*b->work_order)
 		memcpy(b->work_order, arm->run.work_order, sizeof(b->work_order));
 	if (!*b->operator)
 		memcpy(b->operator, arm->run.operator, sizeof(b->operator));
+}
+
+bool armed_take_bound(struct slot *slot)
+{
+	struct slot_arm *arm = &slot->book.arm;
+	struct device *d = slot->device;
+
+	if (d->arm.bound_taken)
+		return false;
+	armed_bound_to(slot, &d->arm.bound);
+	d->arm.bound_taken = true;
 	if (!bound_any(&arm->next))
-		return;
-	slot->device->arm.next = arm->next;
+		return false;
+	d->arm.next = arm->next;
 	memset(&arm->next, 0, sizeof(arm->next));
-	slot_save(slot);
 	slot_told(slot);
+	return true;
 }
 
 void armed_bound(struct job *job)
 {
 	struct device *d = job->device;
-	struct job_record *r = &job->record;
+	bool taken;
 
-	if (!d || job->dry_run || strcmp(r->kind, "flash") != 0)
+	if (!d || job->dry_run || strcmp(job->record.kind, "flash") != 0)
 		return;
-	armed_take_bound(job->slot);
-	memcpy(r->work_order, d->arm.bound.work_order, sizeof(r->work_order));
-	memcpy(r->operator, d->arm.bound.operator, sizeof(r->operator));
-	memcpy(r->serial, d->arm.bound.serial, sizeof(r->serial));
+	taken = armed_take_bound(job->slot);
+	bound_note(&job->record, &d->arm.bound);
+	if (taken)
+		bound_keep(job);
 }
 
 static void note_end(struct device *d, const struct job *job)

@@ -18,8 +18,17 @@ void armed_bound(struct job *job);
 bool armed_at_once(const struct job *job);
 /* A phone that runs in this armed slot is to be brought into download mode. */
 bool armed_wants(const struct slot *slot);
-/* What was bound to the slot's next phone is this one's from now on. */
-void armed_take_bound(struct slot *slot);
+/* What belongs to the phone that is there, or would to one that comes now. */
+void armed_bound_to(const struct slot *slot, struct slot_bound *bound);
+/* What was bound to the slot's next phone is this one's from now on. True: the slot's file is to be written,
+ * after the job's. */
+bool armed_take_bound(struct slot *slot);
+void bound_of(const struct job_record *record, struct slot_bound *bound);
+/* gate.c: into a job's record; and from there to the disk, behind the loop's back, then the slot's file. */
+void bound_note(struct job_record *record, const struct slot_bound *bound);
+void bound_keep(struct job *job);
+/* A job of an earlier run was cut off: what was bound to its phone is given back if nothing came of it. */
+void bound_interrupted(struct slot *slot, const struct job_record *record);
 /* A job has come to its end, its record is complete, its phone may still be there. */
 void armed_over(struct job *job);
 /* Begins with what may begin. Idempotent: whenever anything came, went or changed. */

@@ -48,6 +48,20 @@ static void take_bound(struct slot_bound *b, const struct bind_request *q)
 		kv_copy(b->serial, sizeof(b->serial), q->serial);
 }
 
+void bound_note(struct job_record *r, const struct slot_bound *b)
+{
+	memcpy(r->work_order, b->work_order, sizeof(r->work_order));
+	memcpy(r->operator, b->operator, sizeof(r->operator));
+	memcpy(r->serial, b->serial, sizeof(r->serial));
+}
+
+void bound_of(const struct job_record *r, struct slot_bound *b)
+{
+	memcpy(b->work_order, r->work_order, sizeof(b->work_order));
+	memcpy(b->operator, r->operator, sizeof(b->operator));
+	memcpy(b->serial, r->serial, sizeof(b->serial));
+}
+
 int slot_bind(struct slot *slot, const struct bind_request *q, struct failure *why)
 {
 	struct slot_arm *arm = &slot->book.arm;
@@ -62,6 +76,88 @@ int slot_bind(struct slot *slot, const struct bind_request *q, struct failure *w
 	slot_save(slot);
 	slot_told(slot);
 	return 0;
+}
+
+struct keeping {
+	struct slot *slot; /* looked at on the loop only; slots live as long as the station */
+	struct records *records;
+	uint64_t number;
+	char *text;
+	size_t len;
+	int result;
+};
+
+static void keep_run(void *arg)
+{
+	struct keeping *k = arg;
+
+	k->result = records_write(k->records, k->number, "request", k->text, k->len, NULL);
+}
+
+static void keep_done(void *arg, int status)
+{
+	struct keeping *k = arg;
+
+	k->slot->st->writing--;
+	/* on the one file or on the other: it is lost with neither */
+	if (status >= 0 && k->result >= 0)
+		slot_save(k->slot);
+	station_poke(k->slot->st);
+}
+
+static void keep_release(void *arg)
+{
+	struct keeping *k = arg;
+
+	records_unref(k->records);
+	free(k->text);
+	free(k);
+}
+
+void bound_keep(struct job *job)
+{
+	struct keeping *k = calloc(1, sizeof(*k));
+	struct worker_call call = { .run = keep_run, .done = keep_done, .release = keep_release, .arg = k };
+
+	if (!k)
+		return;
+	k->slot = job->slot;
+	k->records = records_ref(job->st->records);
+	k->number = job->number;
+	if (records_request_text(&job->record, &k->text, &k->len) < 0 ||
+	    worker_submit(job->st->files, &call, NULL) < 0) {
+		keep_release(k);
+		return;
+	}
+	job->st->writing++;
+}
+
+static bool same_bound(const struct slot_bound *a, const struct slot_bound *b)
+{
+	return !strcmp(a->work_order, b->work_order) && !strcmp(a->operator, b->operator) &&
+	       !strcmp(a->serial, b->serial);
+}
+
+void bound_interrupted(struct slot *slot, const struct job_record *r)
+{
+	struct slot_arm *arm = &slot->book.arm;
+	struct slot_bound b = { 0 };
+
+	bound_of(r, &b);
+	/* what belongs to all of them is said of all of them */
+	if (!strcmp(b.work_order, arm->run.work_order))
+		*b.work_order = '\0';
+	if (!strcmp(b.operator, arm->run.operator))
+		*b.operator= '\0';
+	if (!bound_any(&b))
+		return;
+	if (!strcmp(r->leaves, "unchanged") && !bound_any(&arm->next))
+		arm->next = b;
+	else if (strcmp(r->leaves, "unchanged") != 0 && same_bound(&arm->next, &b))
+		memset(&arm->next, 0, sizeof(arm->next));
+	else
+		return;
+	slot_save(slot);
 }
 
 /* ---- the gate ---- */
@@ -105,10 +201,20 @@ static int check_gated(const struct job *job, struct failure *why)
 			   job->number);
 }
 
-/* With another image the plan is another one. */
-struct replanning {
+/* ---- released ---- */
+
+/*
+ * What was said is on the disk before the phone hears a byte and before anybody is told: a job that is cut
+ * off after that still knows whose it was. With another image the plan is another one.
+ */
+struct releasing {
 	struct job *job; /* lives on while it is releasing; looked at on the loop only */
-	struct package *package;
+	struct records *records;
+	uint64_t number;
+	struct slot_bound bound;
+	char *text; /* of the job's request as it will be */
+	size_t len;
+	struct package *package; /* NULL: the image stays */
 	struct image *image;
 	struct plan_options options;
 	struct plan *plan;
@@ -118,33 +224,31 @@ struct replanning {
 	void *user;
 };
 
-static void plan_run(void *arg)
+static void release_run(void *arg)
 {
-	struct replanning *p = arg;
+	struct releasing *p = arg;
 
-	p->result = plan_compile(package_pac(p->package), &p->options, &p->plan, &p->why);
+	if (p->package)
+		p->result = plan_compile(package_pac(p->package), &p->options, &p->plan, &p->why);
+	if (!p->result)
+		p->result = records_write(p->records, p->number, "request", p->text, p->len, &p->why);
 }
 
-static void plan_release(void *arg)
+static void release_free(void *arg)
 {
-	struct replanning *p = arg;
+	struct releasing *p = arg;
 
 	plan_free(p->plan);
 	package_unref(p->package);
+	records_unref(p->records);
+	free(p->text);
 	free(p);
 }
 
-static void take_image(struct job *job, struct image *image, struct plan *plan)
+static void note_image(struct job_record *r, const struct image *image)
 {
 	const struct pac_header *h = pac_header(package_pac(image->package));
-	struct job_record *r = &job->record;
 
-	image_release(job->image);
-	job->image = image;
-	plan_free(job->plan);
-	job->plan = plan;
-	job_take_plan(job, plan, false);
-	job->pace.total = plan->bytes_to_send + plan->bytes_to_verify;
 	kv_copy(r->image_name, sizeof(r->image_name), image->name);
 	kv_copy(r->product, sizeof(r->product), h->product);
 	kv_copy(r->firmware, sizeof(r->firmware), h->product_version);
@@ -153,10 +257,22 @@ static void take_image(struct job *job, struct image *image, struct plan *plan)
 	kv_copy(r->fdl2, sizeof(r->fdl2), package_loader(image->package, 2));
 }
 
-static void plan_done(void *arg, int status)
+static void take_image(struct job *job, struct image *image, struct plan *plan)
 {
-	struct replanning *p = arg;
+	image_release(job->image);
+	job->image = image;
+	plan_free(job->plan);
+	job->plan = plan;
+	job_take_plan(job, plan, false);
+	job->pace.total = plan->bytes_to_send + plan->bytes_to_verify;
+	note_image(&job->record, image);
+}
+
+static void release_done(void *arg, int status)
+{
+	struct releasing *p = arg;
 	struct job *job = p->job;
+	struct device *d = job->slot->device;
 	bool waits = job->state == JOB_GATED;
 
 	job->st->asking--;
@@ -167,65 +283,65 @@ static void plan_done(void *arg, int status)
 		p->result = failure_set(&p->why, ERR_INVALID_ARGS, "job %" PRIu64 " has ended meanwhile",
 					job->number);
 	if (p->result < 0) {
-		image_release(p->image);
+		if (p->image)
+			image_release(p->image);
 		p->done(p->user, &p->why);
 	} else {
-		take_image(job, p->image, TAKE_PTR(p->plan));
+		if (p->image)
+			take_image(job, p->image, TAKE_PTR(p->plan));
+		if (d) {
+			armed_take_bound(job->slot);
+			d->arm.bound = p->bound;
+			slot_save(job->slot); /* it is on the job's record now */
+		}
+		bound_note(&job->record, &p->bound);
 		open_gate(job);
 		p->done(p->user, NULL);
 	}
 	station_poke(job->st);
 }
 
-static int replan(struct job *job, struct image *image, station_done_fn done, void *user, struct failure *why)
-{
-	struct replanning *p = calloc(1, sizeof(*p));
-	struct worker_call call = { .run = plan_run, .done = plan_done, .release = plan_release, .arg = p };
-	int r;
-
-	if (!p)
-		return failure_set(why, ERR_INTERNAL, "out of memory");
-	*p = (struct replanning){ .job = job,
-				  .package = package_ref(image->package),
-				  .image = image,
-				  .options = job->plan->options,
-				  .done = done,
-				  .user = user };
-	p->options.accept_bad_crc = image->accept_bad_crc;
-	r = worker_submit(job->st->files, &call, NULL);
-	if (r < 0) {
-		plan_release(p);
-		return failure_set(why, ERR_INTERNAL, "%s", strerror(-r));
-	}
-	image_hold(image);
-	job->releasing = true;
-	job->st->asking++;
-	return 0;
-}
-
 int job_release(struct job *job, const struct bind_request *q, struct image *image, station_done_fn done,
 		void *user, struct failure *why)
 {
-	struct device *d = job->slot ? job->slot->device : NULL;
+	struct worker_call call = { .run = release_run, .done = release_done, .release = release_free };
+	struct job_record record;
+	struct releasing *p;
 	int r = check_gated(job, why);
 
 	if (!r)
 		r = check_bound(q, why);
 	if (r < 0)
 		return r;
-	if (image && image != job->image) {
-		r = replan(job, image, done, user, why);
-		if (r < 0)
-			return r;
+	p = call.arg = calloc(1, sizeof(*p));
+	if (!p)
+		return failure_set(why, ERR_INTERNAL, "out of memory");
+	*p = (struct releasing){ .job = job,
+				 .records = records_ref(job->st->records),
+				 .number = job->number,
+				 .image = image != job->image ? image : NULL,
+				 .options = job->plan->options,
+				 .done = done,
+				 .user = user };
+	armed_bound_to(job->slot, &p->bound);
+	take_bound(&p->bound, q);
+	record = job->record;
+	bound_note(&record, &p->bound);
+	if (p->image) {
+		p->package = package_ref(image->package);
+		p->options.accept_bad_crc = image->accept_bad_crc;
+		note_image(&record, image);
 	}
-	if (d) {
-		armed_take_bound(job->slot);
-		take_bound(&d->arm.bound, q);
+	if (records_request_text(&record, &p->text, &p->len) < 0 ||
+	    worker_submit(job->st->files, &call, NULL) < 0) {
+		release_free(p);
+		return failure_set(why, ERR_INTERNAL, "out of memory");
 	}
-	if (job->releasing)
-		return 1;
-	open_gate(job);
-	return 0;
+	if (p->image)
+		image_hold(p->image);
+	job->releasing = true;
+	job->st->asking++;
+	return 1;
 }
 
 int job_refuse(struct job *job, const char *reason, struct failure *why)

@@ -101,8 +101,10 @@ struct slot {
 	struct port_note note;
 	bool note_known; /* note is of the device that is here */
 	struct slot_book book;
-	bool saving, save_again, save_failed; /* its file */
-	bool forgotten;			      /* nothing of it is on disk, or is to be */
+	bool saving, save_again, save_failed;  /* its file */
+	int save_error;			       /* of the last try to write it; 0: none */
+	struct slot_wait *waits, *waits_again; /* slotkeep.c */
+	bool forgotten;			       /* nothing of it is on disk, or is to be */
 	/* armed.c */
 	bool arming;		     /* a job for the phone in it is on its way */
 	bool left_passed;	     /* the phone that was here last had passed */
@@ -166,6 +168,7 @@ int slot_load_all(struct station *st); /* start-up: the places that are known. 0
 bool slot_text_plain(const char *text, size_t room);		    /* fits, with the NUL, on one line */
 void slot_save(struct slot *slot);				    /* its file, behind the loop's back */
 void slot_counted(struct slot *slot, const struct job_record *job); /* a job of this place has ended */
+void slot_unwait(struct slot *slot);				    /* nobody is told any more */
 bool slot_suspect(const struct slot *slot);
 
 /* kick.c */

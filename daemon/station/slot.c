@@ -66,6 +66,7 @@ void slot_free_all(struct station *st)
 
 		st->slots = s->next;
 		kick_free(s);
+		slot_unwait(s);
 		free(s);
 	}
 }

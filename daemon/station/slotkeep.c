@@ -35,6 +35,125 @@ static void save_release(void *arg)
 	free(s);
 }
 
+/* ---- who waits for it to be on the disk ---- */
+
+/* One question, about one slot or more. */
+struct slot_promise {
+	uint32_t open; /* waits */
+	struct failure why;
+	station_done_fn done;
+	void *user;
+};
+
+/* Its part of a slot: in waits while what it is about is being written, in waits_again while that is yet to
+ * come. */
+struct slot_wait {
+	struct slot_wait *next;
+	struct slot_promise *promise;
+};
+
+static void wait_end(struct slot_wait *w, bool told)
+{
+	struct slot_promise *p = w->promise;
+
+	free(w);
+	if (--p->open)
+		return;
+	if (told)
+		p->done(p->user, p->why.error == ERR_NONE ? NULL : &p->why);
+	free(p);
+}
+
+static int wait_add(struct slot *slot, struct slot_promise *p)
+{
+	struct slot_wait *w = calloc(1, sizeof(*w)),
+			 **list = slot->save_again ? &slot->waits_again : &slot->waits;
+
+	if (!w)
+		return -ENOMEM;
+	w->promise = p;
+	w->next = *list;
+	*list = w;
+	p->open++;
+	return 0;
+}
+
+static int unstored(const struct slot *slot, int err, struct failure *why)
+{
+	return failure_set(why, ERR_STORE_FAILED, "slot/%s: %s; it is in force until the service ends",
+			   slot->id, strerror(-err));
+}
+
+void slot_unwait(struct slot *slot)
+{
+	for (struct slot_wait *w; (w = slot->waits);) {
+		slot->waits = w->next;
+		wait_end(w, false);
+	}
+	for (struct slot_wait *w; (w = slot->waits_again);) {
+		slot->waits_again = w->next;
+		wait_end(w, false);
+	}
+}
+
+/* The last try to write it may have failed: then this is another one. */
+static int wait_for(struct slot *slot, struct slot_promise *p, struct failure *why)
+{
+	if (!slot->saving && slot->save_error)
+		slot_save(slot);
+	if (!slot->saving)
+		return slot->save_error ? unstored(slot, slot->save_error, why) : 0;
+	return wait_add(slot, p) < 0 ? failure_set(why, ERR_INTERNAL, "out of memory") : 0;
+}
+
+int slots_stored(struct station *st, struct slot *const *slots, uint32_t count, station_done_fn done,
+		 void *user, struct failure *why)
+{
+	struct slot_promise *p = calloc(1, sizeof(*p));
+	struct failure own = { 0 };
+	int r = 0;
+
+	if (!p)
+		return failure_set(why, ERR_INTERNAL, "out of memory");
+	p->done = done;
+	p->user = user;
+	for (uint32_t i = 0; i < count && !r; i++)
+		r = wait_for(slots[i], p, &own);
+	for (struct slot *s = st->slots; s && !count && !r; s = s->next)
+		r = wait_for(s, p, &own);
+	if (p->open) { /* the answer comes when the last of them is over */
+		if (r < 0)
+			p->why = own;
+		return 1;
+	}
+	free(p);
+	if (r < 0)
+		*why = own;
+	return r;
+}
+
+/* What was written, and with what end; those behind it wait for what is written now. */
+static void tell_waits(struct slot *slot, int err)
+{
+	struct slot_wait *list = TAKE_PTR(slot->waits), **end = &list;
+
+	slot->waits = TAKE_PTR(slot->waits_again);
+	if (err < 0 && slot->saving) { /* that has all of it, too */
+		while (*end)
+			end = &(*end)->next;
+		*end = slot->waits;
+		slot->waits = TAKE_PTR(list);
+	}
+	while (list) {
+		struct slot_wait *w = list;
+
+		list = w->next;
+		if (err < 0)
+			(void)unstored(slot, err, &w->promise->why);
+		wait_end(w, true);
+	}
+}
+
 static void save_done(void *arg, int status)
 {
 	struct saving *s = arg;
@@ -47,8 +166,13 @@ static void save_done(void *arg, int status)
 		journal_line(LOG_WARNING, "counters and label of %s could not be stored: %s", slot->id,
 			     strerror(-err));
 	slot->save_failed = err < 0;
+	slot->save_error = err < 0 ? err : 0;
 	if (slot->save_again)
 		slot_save(slot);
+	/* who comes now waits for what was just begun, not for what is over */
+	tell_waits(slot, err);
+	if (!slot->saving && slot->waits)
+		tell_waits(slot, slot->save_error ? slot->save_error : -EIO);
 	station_poke(slot->st);
 }
 
@@ -61,6 +185,7 @@ void slot_save(struct slot *slot)
 	slot->save_again = slot->saving;
 	if (slot->saving)
 		return;
+	slot->save_error = -ENOMEM; /* until it is under way */
 	s = calloc(1, sizeof(*s));
 	if (!s)
 		return;
@@ -73,6 +198,7 @@ void slot_save(struct slot *slot)
 		save_release(s);
 		return;
 	}
+	slot->save_error = 0;
 	slot->saving = true;
 	slot->st->writing++;
 }

@@ -120,8 +120,10 @@ static void interrupted(struct scan *s, struct job_record *r, struct failure *wh
 	r->finished_at = s->now;
 	s->st->counts.jobs_interrupted++;
 	slot = *r->slot ? slot_get(s->st, r->slot) : NULL;
-	if (slot)
+	if (slot) {
 		armed_unit_interrupted(slot, r);
+		bound_interrupted(slot, r);
+	}
 	history_ended(s->st->history, r->number);
 	(void)records_write_result(s->st->records, r, why);
 }

@@ -193,6 +193,14 @@ int slot_bind(struct slot *slot, const struct bind_request *request, struct fail
 void slot_reset(struct slot *slot); /* counters begin again */
 /* Label, note and counters go; without a phone the place is gone too when the service starts next. */
 void slot_forget(struct slot *slot);
+typedef void (*station_done_fn)(void *user, const struct failure *why); /* NULL: it is done */
+/*
+ * Whether all that was said of these slots until now (armed, bound, named) is on the disk; count 0: of all.
+ * 0: it is; 1: done() is called once, never from within, when it is (NULL), or with StoreFailed: it is in
+ * force, and gone when the service ends. Negative errno with *why: the same, known at once.
+ */
+int slots_stored(struct station *st, struct slot *const *slots, uint32_t count, station_done_fn done,
+		 void *user, struct failure *why);
 /* Walks all: NULL for the first, NULL at the end. The same for the others below, by rising number. */
 struct slot *station_next_slot(const struct station *st, const struct slot *after);
 
@@ -329,7 +337,6 @@ int station_import_loader(struct station *st, const struct loader_source *source
 int station_loader(struct station *st, const struct slot *slot, const char *named, struct image **image,
 		   struct failure *why);
 
-typedef void (*station_done_fn)(void *user, const struct failure *why); /* NULL: it is done */
 /*
  * Takes an image out of the store. 0: done() is called once, never from within; image_removed() comes before
  * it. Negative errno with *why (NoSuchImage: not stored; ImageInUse), done() is not called.

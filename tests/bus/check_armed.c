@@ -9,77 +9,10 @@
 
 #include "tests/bus/conf.h"
 #include "tests/bus/ctl.h"
+#include "tests/bus/line.h"
 #include "tests/bus/rig.h"
 
-#define RULES "/etc/fdld/rules.d/10-line.conf"
 #define QUICK "[armed]\naway-time=60s\nunit-away-time=0s\nsettle-time=100ms\n"
-
-/* A rig that is up, with a package in the store under this name, and rules. */
-static bool line_up(struct rig *rig, struct rig_package *pack, const char *settings, const char *rules)
-{
-	rig_package(rig, pack, "sc9863a", 6, 4096);
-	conf_put(rig, ETC, settings);
-	conf_put(rig, RULES, rules);
-	return rig_up(rig, NULL) && ctl(rig, 30000, "image import %s --name line.pac", pack->path) == 0;
-}
-
-static const char *why_not(struct rig *rig, const struct rig_phone *p)
-{
-	return rig_get(rig, p->slot, SLOT, "ArmedWhy");
-}
-
-static bool says(struct rig *rig, const struct rig_phone *p, const char *word)
-{
-	if (rig_expect(rig, 20000, p->slot, SLOT, "ArmedWhy", word))
-		return true;
-	tap_note("ArmedWhy is '%s', %s", why_not(rig, p), rig_get(rig, p->slot, SLOT, "ArmedDetail"));
-	return false;
-}
-
-/* So many phones have passed in its slot. */
-static bool passes(struct rig *rig, const struct rig_phone *p, const char *count)
-{
-	if (rig_expect(rig, 60000, p->slot, SLOT, "Passes", count))
-		return true;
-	tap_note("%s passes, %s attempts, state %s, '%s' %s", rig_get(rig, p->slot, SLOT, "Passes"),
-		 rig_get(rig, p->slot, SLOT, "Attempts"), rig_get(rig, p->slot, SLOT, "State"),
-		 why_not(rig, p), rig_get(rig, p->slot, SLOT, "ArmedDetail"));
-	return false;
-}
-
-static bool failures(struct rig *rig, const struct rig_phone *p, const char *count)
-{
-	return rig_expect(rig, 60000, p->slot, SLOT, "Failures", count);
-}
-
-/* The slot becomes known: a phone was there once. */
-static bool known(struct rig *rig, struct rig_phone *p)
-{
-	if (!rig_plug(rig, p))
-		return false;
-	bed_phone_unplug(p->bp, true);
-	return rig_expect(rig, 10000, p->slot, SLOT, "State", "empty");
-}
-
-/* Files of places are written behind the service's back. */
-static bool on_disk(struct rig *rig, const char *line)
-{
-	char command[200];
-
-	snprintf(command, sizeof(command), "grep -qrx '%s' %s/slot", line, rig->state);
-	for (int i = 0; i < 200; i++) {
-		if (system(command) == 0)
-			return true;
-		rig_sleep(rig, 50);
-	}
-	return false;
-}
-
-static void unplugged(struct rig *rig, struct rig_phone *p)
-{
-	bed_phone_unplug(p->bp, true);
-	rig_expect(rig, 10000, p->slot, SLOT, "State", "empty");
-}
 
 static void begins_by_itself(struct rig *rig)
 {
@@ -88,22 +21,22 @@ static void begins_by_itself(struct rig *rig)
 	char wrong[128];
 
 	CHECK(line_up(rig, &pack, QUICK, "[all]\nimage=line.pac\n"));
-	CHECK(known(rig, p) && rig_plug(rig, q));
+	CHECK(line_known(rig, p) && rig_plug(rig, q));
 	CHECK(ctl(rig, 10000, "arm") == 2);
 	CHECK(ctl(rig, 10000, "arm --all") == 0);
 	CHECK(!strcmp(rig_get(rig, p->slot, SLOT, "Armed"), "true"));
 	CHECK(rig_num(rig, p->slot, SLOT, "ArmedSince") > 0);
 	CHECK(conf_logged(rig, "was armed"));
 	/* who was there already is left alone */
-	CHECK(says(rig, q, "not-fresh"));
+	CHECK(line_says(rig, q, "not-fresh"));
 	CHECK(!bed_count(bed_phone_dev(q->bp))->submits);
 	bed_phone_plug(p->bp, true);
-	CHECK(passes(rig, p, "1"));
+	CHECK(line_passes(rig, p, "1"));
 	CHECK(rig_compare(p->phone, &pack, wrong, sizeof(wrong)) >= 8 && !wrong[0]);
 	CHECK(!bed_count(bed_phone_dev(q->bp))->submits);
 	/* unless asked for */
 	CHECK(ctl(rig, 10000, "arm --present %s", q->id) == 0);
-	CHECK(passes(rig, q, "1"));
+	CHECK(line_passes(rig, q, "1"));
 	CHECK(ctl(rig, 10000, "disarm 1-1") == 0);
 	CHECK(!strcmp(rig_get(rig, p->slot, SLOT, "Armed"), "false"));
 	CHECK(!strcmp(rig_get(rig, q->slot, SLOT, "Armed"), "true"));
@@ -119,150 +52,29 @@ static void passed_is_left_alone(struct rig *rig)
 	struct rig_package pack;
 
 	CHECK(line_up(rig, &pack, QUICK, "[all]\nimage=line.pac\n"));
-	CHECK(known(rig, p) && ctl(rig, 10000, "arm %s", p->id) == 0);
+	CHECK(line_known(rig, p) && ctl(rig, 10000, "arm %s", p->id) == 0);
 	bed_phone_plug(p->bp, true);
-	CHECK(passes(rig, p, "1"));
+	CHECK(line_passes(rig, p, "1"));
 	bed_phone_unplug(p->bp, true);
 	CHECK(rig_expect(rig, 10000, p->slot, SLOT, "State", "empty"));
 	bed_phone_plug(p->bp, true);
-	CHECK(says(rig, p, "passed"));
+	CHECK(line_says(rig, p, "passed"));
 	/* a bounce more is no way around it */
 	bed_phone_unplug(p->bp, true);
 	CHECK(rig_expect(rig, 10000, p->slot, SLOT, "State", "empty"));
 	bed_phone_plug(p->bp, true);
-	CHECK(says(rig, p, "passed"));
+	CHECK(line_says(rig, p, "passed"));
 	CHECK(rig_num(rig, p->slot, SLOT, "Attempts") == 1);
 	/* asked for */
 	CHECK(ctl(rig, 10000, "arm --present %s", p->id) == 0);
-	CHECK(passes(rig, p, "2"));
+	CHECK(line_passes(rig, p, "2"));
 	/* away for long enough */
 	CHECK(conf_set(rig, "[armed]\naway-time=200ms\nunit-away-time=0s\n"));
 	bed_phone_unplug(p->bp, true);
 	CHECK(rig_expect(rig, 10000, p->slot, SLOT, "State", "empty"));
 	rig_sleep(rig, 400);
 	bed_phone_plug(p->bp, true);
-	CHECK(passes(rig, p, "3"));
-	rig_package_free(&pack);
-}
-
-/* The phone in it was left alone by the latest job, and both place and job say so. */
-static bool skipped(struct rig *rig, const struct rig_phone *p, const char *attempts)
-{
-	bool said = says(rig, p, "passed") &&
-		    !strcmp(rig_get(rig, p->slot, SLOT, "ArmedDetail"), "AlreadyPassed") &&
-		    !strcmp(rig_get(rig, p->slot, SLOT, "Attempts"), attempts);
-
-	/* the place knows before the result is on the disk */
-	for (int i = 0; said && i < 200; i++) {
-		if (ctl(rig, 10000, "--json history --limit 1") == 0 &&
-		    !strcmp(ctl_str(0, "result"), "skipped"))
-			return !strcmp(ctl_str(0, "error"), "AlreadyPassed") &&
-			       !strcmp(ctl_str(0, "leaves"), "unchanged");
-		rig_sleep(rig, 50);
-	}
-	tap_note("%s attempts, '%s', %s", rig_get(rig, p->slot, SLOT, "Attempts"),
-		 rig_get(rig, p->slot, SLOT, "ArmedDetail"), ctl_out);
-	return false;
-}
-
-#define KNOWN "[armed]\naway-time=0s\nsettle-time=0s\nunit-away-time=infinity\n"
-
-/* A phone that passed and cannot start comes back again and again, with any time in between. */
-static void passed_is_known(struct rig *rig)
-{
-	struct rig_phone *p = rig_phone(rig, "sc9863a", "1", NULL);
-	struct phone *other = rig_spare(rig, "sc9863a", &(struct phone_setup){ .seed = 77 });
-	struct rig_package pack;
-	uint64_t erases;
-
-	CHECK(line_up(rig, &pack, KNOWN, "[all]\nimage=line.pac\n"));
-	CHECK(known(rig, p) && ctl(rig, 10000, "arm %s", p->id) == 0);
-	bed_phone_plug(p->bp, true);
-	CHECK(passes(rig, p, "1"));
-	unplugged(rig, p);
-	CHECK(ctl(rig, 10000, "bind %s --serial S2", p->id) == 0);
-	erases = phone_counters(p->phone)->erases;
-	bed_phone_plug(p->bp, true);
-	CHECK(skipped(rig, p, "1") && phone_counters(p->phone)->erases == erases);
-	CHECK(!strcmp(rig_get(rig, p->slot, SLOT, "Failures"), "0"));
-	CHECK(conf_logged(rig, "has left the phone on 1-1 alone: AlreadyPassed"));
-	CHECK(ctl(rig, 10000, "history --result skipped") == 0 && strstr(ctl_out, "AlreadyPassed"));
-	CHECK(ctl(rig, 10000, "history --result fail") == 0 && !strstr(ctl_out, "AlreadyPassed"));
-	/* over a crash of the service; what was bound to the next phone still is */
-	unplugged(rig, p);
-	CHECK(on_disk(rig, "next_serial=S2"));
-	CHECK(rig_down(rig, SIGKILL, 5000) == 256 + SIGKILL);
-	rig_disconnect(rig);
-	CHECK(rig_up(rig, NULL));
-	bed_phone_plug(p->bp, true);
-	CHECK(skipped(rig, p, "1") && phone_counters(p->phone)->erases == erases);
-	/* asked for */
-	CHECK(ctl(rig, 10000, "arm --present %s", p->id) == 0);
-	CHECK(passes(rig, p, "2"));
-	CHECK(ctl(rig, 10000, "--json history --limit 1") == 0 && !strcmp(ctl_str(0, "serial"), "S2"));
-	/* another one was there since */
-	unplugged(rig, p);
-	bed_phone_swap(p->bp, other, true);
-	bed_phone_plug(p->bp, true);
-	CHECK(passes(rig, p, "3"));
-	unplugged(rig, p);
-	bed_phone_swap(p->bp, p->phone, true);
-	bed_phone_plug(p->bp, true);
-	CHECK(passes(rig, p, "4"));
-	/* away for long enough */
-	unplugged(rig, p);
-	CHECK(conf_set(rig, "[armed]\naway-time=0s\nunit-away-time=200ms\n"));
-	rig_sleep(rig, 500);
-	bed_phone_plug(p->bp, true);
-	CHECK(passes(rig, p, "5"));
-	rig_package_free(&pack);
-}
-
-/* It has passed, and then somebody has broken off another job in the middle: that is no pass any more. */
-static void passed_and_then_changed(struct rig *rig)
-{
-	struct phone_setup nobody = { .faults = "no-uid" };
-	struct rig_phone *p = rig_phone(rig, "sc9863a", "1", NULL),
-			 *q = rig_phone(rig, "sc9863a", "2", &nobody);
-	struct rig_package pack;
-	char job[128];
-
-	CHECK(line_up(rig, &pack, KNOWN, "[all]\nimage=line.pac\n"));
-	CHECK(known(rig, p) && known(rig, q) && ctl(rig, 10000, "arm --all") == 0);
-	bed_phone_plug(p->bp, true);
-	CHECK(passes(rig, p, "1"));
-	unplugged(rig, p);
-	CHECK(phone_set_faults(p->phone, "refuse at end * of boot with 0xa2", NULL));
-	bed_phone_plug(p->bp, true);
-	CHECK(skipped(rig, p, "1"));
-	CHECK(ctl(rig, 10000, "arm --present %s", p->id) == 0);
-	CHECK(failures(rig, p, "1"));
-	unplugged(rig, p);
-	CHECK(phone_set_faults(p->phone, "", NULL));
-	bed_phone_plug(p->bp, true);
-	CHECK(passes(rig, p, "2"));
-	/* the same by the end of the service */
-	unplugged(rig, p);
-	CHECK(phone_set_faults(p->phone, "late 30s at midst 1 of boot", NULL));
-	bed_phone_plug(p->bp, true);
-	CHECK(skipped(rig, p, "3"));
-	CHECK(ctl(rig, 10000, "arm --present %s", p->id) == 0);
-	CHECK(rig_expect(rig, 20000, p->slot, SLOT, "State", "busy"));
-	snprintf(job, sizeof(job), "%s", rig_get(rig, p->slot, SLOT, "Job"));
-	CHECK(rig_expect(rig, 60000, job, JOB, "Entry", "boot"));
-	CHECK(rig_down(rig, SIGKILL, 5000) == 256 + SIGKILL);
-	rig_disconnect(rig);
-	bed_phone_unplug(p->bp, false);
-	CHECK(phone_set_faults(p->phone, "", NULL));
-	CHECK(rig_up(rig, NULL));
-	bed_phone_plug(p->bp, true);
-	CHECK(passes(rig, p, "3"));
-	/* who does not say who it is, is known by the time alone */
-	for (int i = 1; i <= 2; i++) {
-		bed_phone_plug(q->bp, true);
-		CHECK(passes(rig, q, i == 1 ? "1" : "2"));
-		unplugged(rig, q);
-	}
+	CHECK(line_passes(rig, p, "3"));
 	rig_package_free(&pack);
 }
 
@@ -274,17 +86,17 @@ static void tries_are_counted(struct rig *rig)
 	struct rig_package pack;
 
 	CHECK(line_up(rig, &pack, QUICK, "[all]\nimage=line.pac\nretries=2\nstop-after=unlimited\n"));
-	CHECK(known(rig, p) && ctl(rig, 10000, "arm --all") == 0);
+	CHECK(line_known(rig, p) && ctl(rig, 10000, "arm --all") == 0);
 	bed_phone_plug(p->bp, true);
-	CHECK(failures(rig, p, "3"));
-	CHECK(says(rig, p, "tried"));
+	CHECK(line_failures(rig, p, "3"));
+	CHECK(line_says(rig, p, "tried"));
 	tap_note("%s", rig_get(rig, p->slot, SLOT, "ArmedDetail"));
 	CHECK(ctl(rig, 10000, "--json history") == 0 && strstr(ctl_out, "try 3 of 3 with this phone"));
 	CHECK(strstr(ctl_out, "try 2 of 3"));
 	/* replugged it is a new phone: its place does not know better */
 	bed_phone_unplug(p->bp, true);
 	CHECK(rig_expect(rig, 10000, p->slot, SLOT, "State", "empty"));
-	CHECK(!strcmp(why_not(rig, p), ""));
+	CHECK(!strcmp(line_why_not(rig, p), ""));
 	rig_package_free(&pack);
 }
 
@@ -306,10 +118,10 @@ static void one_slot_stops(struct rig *rig)
 	struct rig_package pack;
 
 	CHECK(line_up(rig, &pack, "[armed]\nsettle-time=0s\n", "[all]\nimage=line.pac\nstop-after=2\n"));
-	CHECK(known(rig, p) && known(rig, q) && ctl(rig, 10000, "arm --all") == 0);
+	CHECK(line_known(rig, p) && line_known(rig, q) && ctl(rig, 10000, "arm --all") == 0);
 	for (int i = 0; i < 2; i++) {
 		bed_phone_plug(p->bp, true);
-		CHECK(failures(rig, p, i ? "2" : "1"));
+		CHECK(line_failures(rig, p, i ? "2" : "1"));
 		bed_phone_unplug(p->bp, true);
 		CHECK(rig_expect(rig, 10000, p->slot, SLOT, "State", "empty"));
 	}
@@ -317,7 +129,7 @@ static void one_slot_stops(struct rig *rig)
 	CHECK(!strcmp(rig_get(rig, q->slot, SLOT, "Armed"), "true"));
 	CHECK(conf_logged(rig, "was disarmed: 2 phones in a row"));
 	/* it stays so over a crash, and a phone is left alone */
-	CHECK(on_disk(rig, "stopped=2 phones.*"));
+	CHECK(line_on_disk(rig, "stopped=2 phones.*"));
 	CHECK(rig_down(rig, SIGKILL, 5000) == 256 + SIGKILL);
 	rig_disconnect(rig);
 	CHECK(rig_up(rig, NULL));
@@ -327,7 +139,7 @@ static void one_slot_stops(struct rig *rig)
 	CHECK(!bed_count(bed_phone_dev(p->bp))->submits);
 	/* until it is armed again */
 	bed_phone_plug(q->bp, true);
-	CHECK(passes(rig, q, "1"));
+	CHECK(line_passes(rig, q, "1"));
 	CHECK(ctl(rig, 10000, "arm %s", p->id) == 0);
 	CHECK(!strcmp(rig_get(rig, p->slot, SLOT, "Armed"), "true"));
 	CHECK(!strcmp(rig_get(rig, p->slot, SLOT, "DisarmedWhy"), ""));
@@ -348,10 +160,10 @@ static void an_image_stops(struct rig *rig)
 	CHECK(line_up(rig, &pack, "[armed]\nstop-slots=2\n",
 		      "[other]\nslot=*3\nimage=other.pac\n[all]\nimage=line.pac\n"));
 	CHECK(ctl(rig, 30000, "image import %s --name other.pac", pack2.path) == 0);
-	CHECK(known(rig, p) && known(rig, q) && known(rig, other) && known(rig, unused));
+	CHECK(line_known(rig, p) && line_known(rig, q) && line_known(rig, other) && line_known(rig, unused));
 	CHECK(ctl(rig, 10000, "arm --all") == 0);
 	bed_phone_plug(p->bp, true);
-	CHECK(failures(rig, p, "1"));
+	CHECK(line_failures(rig, p, "1"));
 	CHECK(!strcmp(rig_get(rig, p->slot, SLOT, "Armed"), "true"));
 	bed_phone_plug(q->bp, true);
 	CHECK(stopped(rig, q, "line.pac") && stopped(rig, p, "line.pac") && stopped(rig, unused, "line.pac"));
@@ -366,37 +178,37 @@ static void what_is_missing_is_said(struct rig *rig)
 	struct rig_package pack;
 
 	CHECK(line_up(rig, &pack, QUICK, "[far]\nslot=*-9\nimage=line.pac\n"));
-	CHECK(known(rig, p));
+	CHECK(line_known(rig, p));
 	CHECK(ctl(rig, 10000, "arm %s", p->id) == ctl_code("NoRule"));
 	CHECK(ctl(rig, 10000, "arm --all") == ctl_code("NoRule"));
 	CHECK(ctl(rig, 10000, "arm --rule nobody %s", p->id) == ctl_code("NoRule"));
-	conf_put(rig, RULES, "[all]\nimage=nowhere.pac\n");
+	conf_put(rig, LINE_RULES, "[all]\nimage=nowhere.pac\n");
 	CHECK(conf_reload(rig));
 	CHECK(ctl(rig, 10000, "arm %s", p->id) == ctl_code("NoSuchImage"));
 	CHECK(!strcmp(rig_get(rig, p->slot, SLOT, "Armed"), "false"));
-	conf_put(rig, RULES, "[all]\nimage=line.pac\n");
+	conf_put(rig, LINE_RULES, "[all]\nimage=line.pac\n");
 	CHECK(conf_reload(rig));
 	CHECK(ctl(rig, 10000, "arm %s", p->id) == 0);
 	/* the image goes while the slot is armed; it is said, and it begins when the image is back */
 	CHECK(ctl(rig, 10000, "image remove line.pac") == 0);
 	bed_phone_plug(p->bp, true);
-	CHECK(says(rig, p, "refused"));
+	CHECK(line_says(rig, p, "refused"));
 	CHECK(strstr(rig_get(rig, p->slot, SLOT, "ArmedDetail"), "NoSuchImage"));
 	CHECK(!bed_count(bed_phone_dev(p->bp))->submits);
 	CHECK(ctl(rig, 30000, "image import %s --name line.pac", pack.path) == 0);
-	CHECK(passes(rig, p, "1"));
+	CHECK(line_passes(rig, p, "1"));
 	/* a rule file with an error changes nothing */
-	conf_put(rig, RULES, "[all]\nimage=line.pac\nnonsense=1\n");
+	conf_put(rig, LINE_RULES, "[all]\nimage=line.pac\nnonsense=1\n");
 	CHECK(!conf_reload(rig));
 	bed_phone_unplug(p->bp, true);
 	CHECK(rig_expect(rig, 10000, p->slot, SLOT, "State", "empty"));
 	CHECK(ctl(rig, 10000, "slots") == 0);
 	CHECK(!strcmp(rig_get(rig, p->slot, SLOT, "Armed"), "true"));
 	/* rules that are gone are said, too */
-	conf_put(rig, RULES, "");
+	conf_put(rig, LINE_RULES, "");
 	CHECK(conf_reload(rig) && conf_set(rig, "[armed]\naway-time=0s\n"));
 	bed_phone_plug(p->bp, true);
-	CHECK(says(rig, p, "no-rule"));
+	CHECK(line_says(rig, p, "no-rule"));
 	rig_package_free(&pack);
 }
 
@@ -407,13 +219,13 @@ static void a_plug_that_bounces(struct rig *rig)
 	struct rig_package pack;
 
 	CHECK(line_up(rig, &pack, "[armed]\nsettle-time=60s\n", "[all]\nimage=line.pac\n"));
-	CHECK(known(rig, p) && ctl(rig, 10000, "arm --all") == 0);
+	CHECK(line_known(rig, p) && ctl(rig, 10000, "arm --all") == 0);
 	bed_phone_plug(p->bp, true);
-	CHECK(says(rig, p, "unsteady"));
+	CHECK(line_says(rig, p, "unsteady"));
 	CHECK(!bed_count(bed_phone_dev(p->bp))->submits);
 	CHECK(ctl(rig, 10000, "list") == 0 && strstr(ctl_out, "it has to stay for a while first"));
 	CHECK(conf_set(rig, "[armed]\nsettle-time=1s\n"));
-	CHECK(passes(rig, p, "1"));
+	CHECK(line_passes(rig, p, "1"));
 	rig_package_free(&pack);
 }
 
@@ -431,7 +243,7 @@ static bool gated(struct rig *rig, const struct rig_phone *p, char *path, size_t
 			return true;
 		rig_sleep(rig, 50);
 	}
-	tap_note("no job waits: %s %s", why_not(rig, p), rig_get(rig, p->slot, SLOT, "ArmedDetail"));
+	tap_note("no job waits: %s %s", line_why_not(rig, p), rig_get(rig, p->slot, SLOT, "ArmedDetail"));
 	return false;
 }
 
@@ -446,7 +258,7 @@ static void the_gate(struct rig *rig)
 	CHECK(line_up(rig, &pack, "[armed]\naway-time=0s\nunit-away-time=0s\nsettle-time=0s\n",
 		      "[all]\nimage=line.pac\ngate=client\ngate-timeout=60s\n"));
 	CHECK(ctl(rig, 30000, "image import %s --name other.pac", pack2.path) == 0);
-	CHECK(known(rig, p) && ctl(rig, 10000, "arm --all") == 0);
+	CHECK(line_known(rig, p) && ctl(rig, 10000, "arm --all") == 0);
 	/* refused */
 	bed_phone_plug(p->bp, true);
 	CHECK(gated(rig, p, job, sizeof(job)));
@@ -458,10 +270,10 @@ static void the_gate(struct rig *rig)
 	CHECK(!bed_count(bed_phone_dev(p->bp))->submits);
 	CHECK(ctl(rig, 10000, "release %llu", (unsigned long long)id) == ctl_code("InvalidArgs"));
 	/* it leaves while it waits: nothing to be released any more */
-	unplugged(rig, p);
+	line_unplugged(rig, p);
 	bed_phone_plug(p->bp, true);
 	CHECK(gated(rig, p, job, sizeof(job)));
-	unplugged(rig, p);
+	line_unplugged(rig, p);
 	CHECK(!strcmp(rig_wait(rig, job, 20000), ERR("DeviceChanged")));
 	/* released, with another image, and what it belongs to; whoever did that goes away at once */
 	bed_phone_plug(p->bp, true);
@@ -477,54 +289,14 @@ static void the_gate(struct rig *rig)
 	CHECK(ctl(rig, 10000, "--json history") == 0 && strstr(ctl_out, "\"serial\":\"S1\"") &&
 	      strstr(ctl_out, "\"work_order\":\"W7\"") && strstr(ctl_out, "\"operator\":\"Ann\""));
 	/* nobody comes */
-	conf_put(rig, RULES, "[all]\nimage=line.pac\ngate=client\ngate-timeout=1s\n");
+	conf_put(rig, LINE_RULES, "[all]\nimage=line.pac\ngate=client\ngate-timeout=1s\n");
 	CHECK(conf_reload(rig));
-	unplugged(rig, p);
+	line_unplugged(rig, p);
 	bed_phone_plug(p->bp, true);
 	CHECK(gated(rig, p, job, sizeof(job)) || !strcmp(rig_get(rig, job, JOB, "State"), "failed"));
 	CHECK(!strcmp(rig_wait(rig, job, 20000), ERR("ReleaseExpired")));
 	rig_package_free(&pack);
 	rig_package_free(&pack2);
-}
-
-static void what_is_bound(struct rig *rig)
-{
-	struct rig_phone *p = rig_phone(rig, "sc9863a", "1", NULL);
-	struct rig_package pack;
-	char text[80];
-
-	CHECK(line_up(rig, &pack, "[armed]\naway-time=0s\nunit-away-time=0s\nsettle-time=0s\n",
-		      "[all]\nimage=line.pac\n"));
-	CHECK(known(rig, p) && ctl(rig, 10000, "arm --all") == 0);
-	CHECK(ctl(rig, 10000, "bind %s --run --work-order W1 --operator Ann", p->id) == 0);
-	CHECK(ctl(rig, 10000, "bind %s --serial S1", p->id) == 0);
-	CHECK(ctl(rig, 10000, "bind %s --run --serial S9", p->id) == ctl_code("InvalidArgs"));
-	memset(text, 'x', sizeof(text));
-	text[64] = '\0';
-	CHECK(ctl(rig, 10000, "bind %s --serial %s", p->id, text) == ctl_code("InvalidArgs"));
-	CHECK(ctl(rig, 10000, "bind %s --serial \"$(printf 'a\\nb')\"", p->id) == ctl_code("InvalidArgs"));
-	/* nothing came of the first: it goes to the next */
-	CHECK(phone_set_faults(p->phone, "refuse at connect *", NULL));
-	bed_phone_plug(p->bp, true);
-	CHECK(failures(rig, p, "1"));
-	unplugged(rig, p);
-	CHECK(phone_set_faults(p->phone, "", NULL));
-	CHECK(on_disk(rig, "next_serial=S1"));
-	/* over a crash */
-	CHECK(rig_down(rig, SIGKILL, 5000) == 256 + SIGKILL);
-	rig_disconnect(rig);
-	CHECK(rig_up(rig, NULL));
-	CHECK(!strcmp(rig_get(rig, p->slot, SLOT, "Armed"), "true"));
-	bed_phone_plug(p->bp, true);
-	CHECK(passes(rig, p, "1"));
-	unplugged(rig, p);
-	bed_phone_plug(p->bp, true);
-	CHECK(passes(rig, p, "2"));
-	CHECK(ctl(rig, 10000, "--json history") == 0);
-	CHECK(!strcmp(ctl_str(2, "serial"), "S1") && !strcmp(ctl_str(1, "serial"), "S1") &&
-	      !strcmp(ctl_str(0, "serial"), ""));
-	CHECK(!strcmp(ctl_str(0, "work_order"), "W1") && !strcmp(ctl_str(1, "work_order"), "W1"));
-	rig_package_free(&pack);
 }
 
 /* One of three is read back, the first included, and each result says what it rests on. */
@@ -536,7 +308,7 @@ static void samples(struct rig *rig)
 
 	CHECK(line_up(rig, &pack, "[armed]\naway-time=0s\nunit-away-time=0s\nsettle-time=0s\n",
 		      "[all]\nimage=line.pac\nlevel=sampled\nsample=3\n"));
-	CHECK(known(rig, p) && ctl(rig, 10000, "arm --all") == 0);
+	CHECK(line_known(rig, p) && ctl(rig, 10000, "arm --all") == 0);
 	for (int i = 1; i <= 9; i++) {
 		char count[8];
 
@@ -547,8 +319,8 @@ static void samples(struct rig *rig)
 		}
 		snprintf(count, sizeof(count), "%d", i);
 		bed_phone_plug(p->bp, true);
-		CHECK(passes(rig, p, count));
-		unplugged(rig, p);
+		CHECK(line_passes(rig, p, count));
+		line_unplugged(rig, p);
 	}
 	CHECK(ctl(rig, 10000, "--json history") == 0);
 	for (int i = 0; i < 9; i++) {
@@ -571,7 +343,7 @@ static void without_history(struct rig *rig)
 
 	CHECK(line_up(rig, &pack, "[armed]\naway-time=0s\nunit-away-time=0s\nsettle-time=0s\n",
 		      "[all]\nimage=line.pac\n"));
-	CHECK(known(rig, p) && ctl(rig, 10000, "arm --all") == 0);
+	CHECK(line_known(rig, p) && ctl(rig, 10000, "arm --all") == 0);
 	CHECK(rig_down(rig, SIGTERM, 10000) == 0);
 	rig_disconnect(rig);
 	/* a folder stands where the database is to be, and where it would be moved aside */
@@ -582,10 +354,10 @@ static void without_history(struct rig *rig)
 	CHECK(rig_up(rig, NULL));
 	CHECK(rig_expect(rig, 20000, ROOT, MANAGER, "HistoryState", "failed"));
 	bed_phone_plug(p->bp, true);
-	CHECK(says(rig, p, "no-history"));
+	CHECK(line_says(rig, p, "no-history"));
 	CHECK(!bed_count(bed_phone_dev(p->bp))->submits);
 	CHECK(conf_set(rig, "[armed]\nwithout-history=on\n"));
-	CHECK(passes(rig, p, "1"));
+	CHECK(line_passes(rig, p, "1"));
 	rig_package_free(&pack);
 }
 
@@ -598,16 +370,16 @@ static void after_a_crash(struct rig *rig)
 	char job[128];
 
 	CHECK(line_up(rig, &pack, QUICK, "[all]\nimage=line.pac\n"));
-	CHECK(known(rig, p) && ctl(rig, 10000, "arm --all") == 0);
+	CHECK(line_known(rig, p) && ctl(rig, 10000, "arm --all") == 0);
 	bed_phone_plug(p->bp, true);
 	CHECK(rig_expect(rig, 20000, p->slot, SLOT, "State", "busy"));
 	snprintf(job, sizeof(job), "%s", rig_get(rig, p->slot, SLOT, "Job"));
-	CHECK(rig_expect(rig, 60000, job, JOB, "Entry", "boot") && on_disk(rig, "armed=.*"));
+	CHECK(rig_expect(rig, 60000, job, JOB, "Entry", "boot") && line_on_disk(rig, "armed=.*"));
 	CHECK(rig_down(rig, SIGKILL, 5000) == 256 + SIGKILL);
 	rig_disconnect(rig);
 	CHECK(rig_up(rig, NULL));
-	CHECK(says(rig, p, "crashed"));
-	conf_put(rig, RULES, "[all]\nimage=line.pac\nafter-crash=yes\n");
+	CHECK(line_says(rig, p, "crashed"));
+	conf_put(rig, LINE_RULES, "[all]\nimage=line.pac\nafter-crash=yes\n");
 	CHECK(conf_reload(rig));
 	CHECK(rig_expect(rig, 30000, p->slot, SLOT, "Attempts", "1"));
 	rig_package_free(&pack);
@@ -627,15 +399,15 @@ static void first_byte(struct rig *rig)
 		uint64_t usec;
 
 		if (i < 2)
-			CHECK(known(rig, p) && ctl(rig, 10000, "arm %s", p->id) == 0);
+			CHECK(line_known(rig, p) && ctl(rig, 10000, "arm %s", p->id) == 0);
 		bed_phone_plug(p->bp, true);
 		snprintf(count, sizeof(count), "%d", i / 2 + 1);
-		CHECK(passes(rig, p, count));
+		CHECK(line_passes(rig, p, count));
 		snprintf(device, sizeof(device), "%s", rig_get(rig, p->slot, SLOT, "Device"));
 		usec = rig_num(rig, device, DEVICE, "FirstTransferUsec");
 		CHECK(usec && usec < UINT64_C(600000000));
 		tap_note("first byte after %.1f ms", (double)usec / 1000);
-		unplugged(rig, p);
+		line_unplugged(rig, p);
 	}
 	rig_package_free(&pack);
 }
@@ -644,11 +416,8 @@ static const struct rig_test tests[] = {
 	{ "a phone that comes is flashed by itself", begins_by_itself },
 	{ "the first byte", first_byte },
 	{ "who has passed is left alone until it was away or asked for", passed_is_left_alone },
-	{ "who has passed is known by its identity", passed_is_known },
-	{ "who has passed and was then changed is not spared", passed_and_then_changed },
 	{ "a plug that bounces", a_plug_that_bounces },
 	{ "the gate: refused, left, released, expired", the_gate },
-	{ "what is bound to phones", what_is_bound },
 	{ "level sampled", samples },
 	{ "a history that cannot be written", without_history },
 	{ "after a crash the rule decides", after_a_crash },
