@@ -11,7 +11,7 @@
 #include "flash/plan_build.h"
 
 #define MEASURE_MAX   (64u << 20) /* bytes that a signed header is believed */
-#define NAME_MAX_SENT 31 /* a phone copies names into 32 bytes (bsl-protocol 7) */
+#define NAME_MAX_SENT 31	  /* a phone copies names into 32 bytes (bsl-protocol 7) */
 
 static bool sendable_name(const char *name)
 {

@@ -3,7 +3,7 @@
  * A package that is put together here: a header, a file table and an XML of our own around bytes that lie
  * elsewhere. Whatever is written to a phone is a package, be it one image for one partition, and goes through
  * the one parser, plan, gate and verification. Nothing is copied: a read of the package is a read of its
- *part.
+ * part.
  *
  *	struct made_part part[] = {
  *		{ .id = "FDL", .type = "FDL", .address = 0x5000, .source = &fdl1 },
@@ -16,8 +16,8 @@
  *	pac_open(made_source(made), &(struct pac_options){ .made = true }, &pac, &why);
  *
  * The order of the parts is the order of the XML, which is the order of the work (the planner moves nothing
- *but what it moves for any package). Layout as in pac-and-flow 1: header, table, the parts' bytes in order,
- *the XML last.
+ * but what it moves for any package). Layout as in pac-and-flow 1: header, table, the parts' bytes in order,
+ * the XML last.
  */
 #ifndef FDLD_PAC_MADE_H
 #define FDLD_PAC_MADE_H

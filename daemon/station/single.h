@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
  * Single work on a phone that is no package: one partition written, areas erased, a table, marks. What is to
- *be done is put together here entry by entry; with the loaders of a pair it becomes a package (pac/made.h),
- *that becomes an image nobody else sees, and that image is worked on by a job like any other.
+ * be done is put together here entry by entry; with the loaders of a pair it becomes a package (pac/made.h),
+ * that becomes an image nobody else sees, and that image is worked on by a job like any other.
  *
  *	struct single *s = single_new("erase", "misc, logo");
  *	single_add(s, &(struct made_part){ .id = "misc", .type = "EraseFlash2", .partition = "misc" });
  *	r = single_ask(st, request, s, &options, done, user, why);
  *
  * The pair is chosen as for a read (job_loader()), and is what stays known of the phone when it is kept in
- *its loader: the package goes with its job.
+ * its loader: the package goes with its job.
  */
 #ifndef FDLD_STATION_SINGLE_H
 #define FDLD_STATION_SINGLE_H

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
  * Makes packages for tests, written from the format's side (pac-and-flow 1 to 3, 6) and sharing nothing with
- *the reader: whole smartphone packages from a scheme and a seed, with images that hurt (flag bytes, zero
- *runs, odd sizes, sparse, signed, NV), and broken ones. Everything is reproducible from the spec. Memory that
- *is handed out is the caller's: free(). Out of memory aborts.
+ * the reader: whole smartphone packages from a scheme and a seed, with images that hurt (flag bytes, zero
+ * runs, odd sizes, sparse, signed, NV), and broken ones. Everything is reproducible from the spec. What
+ * is handed out is the caller's: free(). Out of memory aborts.
  *
  *	struct compose_spec spec = { .family = "sc9863a", .seed = 7 };
  *	uint8_t *pac; size_t len;
