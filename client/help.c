@@ -35,15 +35,15 @@ static const char *arguments(const struct verb *v)
 	return *v->args ? _(v->args) : "";
 }
 
-/* "image, loader import FILE": the screen has not lines enough for all verbs. */
+/* "image, loader": the screen has not lines enough for all verbs, nor columns for what each takes. */
 static const char *line_of(const struct verb *v, char *buf, size_t size)
 {
-	size_t at = (size_t)snprintf(buf, size, "%s", v->name);
+	size_t at = (size_t)snprintf(buf, size, "%s", v->name), alone = at;
 
 	for (size_t i = 0; verbs[i] && at < size; i++)
 		if (verbs[i]->beside && !strcmp(verbs[i]->beside, v->name))
 			at += (size_t)snprintf(buf + at, size - at, ", %s", verbs[i]->name);
-	if (at < size)
+	if (at == alone && at < size)
 		snprintf(buf + at, size - at, " %s", arguments(v));
 	return buf;
 }

@@ -22,6 +22,9 @@ const char *package_word(const char *option, size_t index);
 /* Prints the plan with its guards. Returns an exit code. */
 int package_print_plan(struct client *c, const struct package_wish *wish);
 
+/* The plan of a job, as the phone has decided it. An exit code, told. */
+int package_print_decided(struct client *c, const char *job);
+
 /* A remark of a plan, for a person: its key=value behind the words, and no doubt where it only tells. */
 void package_remark(const char *remark);
 

@@ -287,7 +287,7 @@ static int config(struct client *c, int argc, char **argv)
 const struct verb verb_config = {
 	.name = "config",
 	.args = N_("[KEY | reload]"),
-	.summary = N_("settings in force, and where each was said"),
+	.summary = N_("settings in force, whence; what errors mean"),
 	.about = N_(
 		"Without KEY all settings, with KEY one of them: the value, and the line of the file that says so. 'check' reads the "
 		"files (all that the daemon would read, rules included, or these) without the daemon; 'reload' puts them in force. See "

@@ -267,7 +267,7 @@ static void say_started(const struct client *c, char *const *jobs, size_t count,
 	}
 }
 
-static int print_plan(struct client *c, const char *job)
+int package_print_decided(struct client *c, const char *job)
 {
 	_cleanup_(sd_bus_error_free) sd_bus_error error = SD_BUS_ERROR_NULL;
 	_cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
@@ -409,7 +409,7 @@ static int run(struct client *c, const char *file, const struct flash_options *o
 		for (size_t i = 0; o->detach && !c->json && i < n; i++)
 			printf(_("job %s\n"), clean(base_name(jobs[i])));
 		for (size_t i = 0; o->dry_run && !end && i < n; i++)
-			end = print_plan(c, jobs[i]);
+			end = package_print_decided(c, jobs[i]);
 		rc = MAX(rc, end);
 	}
 	for (size_t i = 0; i < SLOTS_MAX; i++) {

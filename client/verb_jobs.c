@@ -372,5 +372,6 @@ const struct verb verb_errors = {
 	.summary = N_("every error with exit code, cause and remedy"),
 	.about = N_("The one table of errors: exit status, whose part it is to act, cause and remedy."),
 	.operand = OPERAND_ERROR,
+	.beside = "config",
 	.run = errors,
 };

@@ -491,7 +491,7 @@ static int top(struct client *c, int argc, char **argv)
 const struct verb verb_top = {
 	.name = "top",
 	.args = "",
-	.summary = N_("the slots on the whole screen, until q"),
+	.summary = N_("the slots on the whole screen; what happens"),
 	.about = N_(
 		"A wall of all slots for whoever stands before them: what runs on each and how far it is, why it waits, PASS "
 		"and FAIL in large letters, counters and yield. Cells get smaller as slots get more. Keys: arrows or h j k l "

@@ -28,7 +28,7 @@ msgstr ""
 "Content-Type: text/plain; charset=UTF-8\n"
 "Content-Transfer-Encoding: 8bit\n"
 HEAD
-mapfile -t sources < <(grep '\.c$' po/POTFILES)
+mapfile -t sources < <(grep '\.[ch]$' po/POTFILES)
 mapfile -t policies < <(grep '\.policy$' po/POTFILES)
 for argument in 7 8; do
 	collect common/errors.def -- --language=C --keyword --keyword=ROW:"$argument"
