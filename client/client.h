@@ -191,6 +191,7 @@ enum operand {
 	OPERAND_BACKUP,
 	OPERAND_SLOT,
 	OPERAND_PLACES, /* one slot or several */
+	OPERAND_PORT,
 	OPERAND_IMAGE,
 	OPERAND_RULES,
 	OPERAND_LOADER,
@@ -212,8 +213,8 @@ struct verb {
 extern const struct verb verb_list, verb_info, verb_flash, verb_jobs, verb_attach, verb_cancel, verb_monitor,
 	verb_slots, verb_slot, verb_top, verb_history, verb_nv, verb_config, verb_errors, verb_image,
 	verb_rules, verb_arm, verb_disarm, verb_bind, verb_release, verb_refuse, verb_loader, verb_read,
-	verb_partitions, verb_reset, verb_kick, verb_read_flash, verb_backup, verb_erase, verb_erase_flash,
-	verb_mode, verb_active, verb_verity;
+	verb_partitions, verb_reset, verb_kick, verb_port, verb_read_flash, verb_backup, verb_erase,
+	verb_erase_flash, verb_mode, verb_active, verb_verity;
 /* All of them, in the order of the help; NULL ends the list. */
 extern const struct verb *const verbs[];
 const struct verb *verb_find(const char *name); /* NULL: none */

@@ -344,6 +344,7 @@ static void offer_values(struct line *l, const struct verb_opt *o, const char *p
 static const char *const image_words[] = { "import", "list", "show", "verify", "remove", NULL };
 static const char *const loader_words[] = { "import", "list", "show", "remove", "check", NULL };
 static const char *const slot_words[] = { "set", "rename", "reset-counters", "forget", "learn", NULL };
+static const char *const port_words[] = { "status", "reset", "on", "off", "power-cycle", NULL };
 
 static const char *const rules_words[] = { "list", "check", NULL };
 
@@ -394,6 +395,12 @@ static void offer_operands(struct line *l)
 		if (!l->before)
 			offer_words(slot_words);
 		else if (strcmp(l->operand[0], "learn"))
+			offer_slots(l, "", l->word[l->at]);
+		break;
+	case OPERAND_PORT:
+		if (!l->before)
+			offer_words(port_words);
+		else if (l->before == 1)
 			offer_slots(l, "", l->word[l->at]);
 		break;
 	case OPERAND_IMAGE:

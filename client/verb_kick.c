@@ -112,7 +112,7 @@ const struct verb verb_kick = {
 		"and waits until it is there. A phone that does not honour the request stays as it is. To have that done "
 		"whenever a job waits for a phone on a port: slot set --kick auto."),
 	.options = options,
-	.operand = OPERAND_SLOT,
+	.operand = OPERAND_PLACES,
 	.beside = "slot",
 	.run = run,
 };

@@ -54,6 +54,8 @@ static const struct row {
 	{ FDLD_IFACE_SLOT, "ReadMarks", ACTION_READ_PHONE, demand_marks, slot_read_marks },
 	{ FDLD_IFACE_SLOT, "Reset", ACTION_READ_PHONE, demand_release_phone, slot_reset_phone },
 	{ FDLD_IFACE_SLOT, "Kick", ACTION_CONTROL_PORT, demand_kick, slot_call_kick },
+	{ FDLD_IFACE_SLOT, "ResetPort", ACTION_CONTROL_PORT, demand_port, slot_reset_port },
+	{ FDLD_IFACE_SLOT, "PortPower", ACTION_CONTROL_PORT, demand_port, slot_port_power },
 	{ FDLD_IFACE_SLOT, "Bind", ACTION_FLASH, demand_bind, slot_call_bind },
 	{ FDLD_IFACE_SLOT, "Configure", ACTION_MANAGE_SLOTS, demand_slot, slot_configure },
 	{ FDLD_IFACE_SLOT, "ResetCounters", ACTION_MANAGE_SLOTS, demand_slot, slot_reset_counters },

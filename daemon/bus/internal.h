@@ -219,6 +219,7 @@ int demand_erase(struct call *call, struct demand *demand);
 int demand_read_table(struct call *call, struct demand *demand);
 int demand_marks(struct call *call, struct demand *demand);
 int demand_release_phone(struct call *call, struct demand *demand);
+int demand_port(struct call *call, struct demand *demand);
 int demand_kick(struct call *call, struct demand *demand);
 int demand_slot(struct call *call, struct demand *demand);
 int demand_whole(struct call *call, struct demand *demand); /* of the service: only options */
@@ -295,6 +296,8 @@ int slot_read_marks(struct call *call);
 int slot_reset_phone(struct call *call);
 int slot_call_bind(struct call *call);
 int slot_call_kick(struct call *call);
+int slot_reset_port(struct call *call);
+int slot_port_power(struct call *call);
 int slot_configure(struct call *call);
 int slot_reset_counters(struct call *call);
 int slot_call_forget(struct call *call);
@@ -324,6 +327,7 @@ int loader_call_remove(struct call *call);
 #define OPTION_HISTORY 2048u /* which jobs otherwise */
 #define OPTION_LABEL   4096u /* of Slot.Configure */
 
+#define OPTION_PORT    536870912u /* of Slot.PortPower */
 #define OPTION_KICK    268435456u /* of Slot.Kick */
 #define OPTION_FACTS   8192u	  /* of ExplainRules: a phone as if */
 #define OPTION_BIND    32768u	  /* of Slot.Bind and Job.Release */
@@ -352,6 +356,7 @@ struct options {
 	const char *kick; /* NULL: not given; the message's */
 	struct kick_request kicks;
 	struct job_set_marks marks; /* texts are the message's */
+	uint64_t off_usec;
 };
 /*
  * Reads the a{sv} that comes next. Unknown, repeated, wrongly typed, or not among the allowed groups:
@@ -424,6 +429,8 @@ int work_room(const struct call *call, struct failure *why);
 int work_slots_stored(struct call *call, struct slot *const *slots, uint32_t count);
 int work_on_stored(struct call *call, bool verify);
 int work_kick(struct call *call); /* answers when the phone is in download mode */
+/* action NULL: reset, else power. */
+int work_port(struct call *call, const char *action);
 /* Of this user: jobs asked for and not there yet, or packages being opened. */
 unsigned int work_pending(const struct bus *bus, uint32_t uid, bool flash);
 /* A duplicate of the descriptor that comes next. */

@@ -69,6 +69,7 @@ static const struct option {
 	{ "present", "b", OPTION_ARM, AT(arm.present), 0 },
 	{ "way", "s", OPTION_KICK, AT(kicks.way), 0 },
 	{ "interface", "u", OPTION_KICK, AT(kicks.interface), AT(kicks.interface_given) },
+	{ "off_usec", "t", OPTION_PORT, AT(off_usec), 0 },
 	{ "kick", "s", OPTION_LABEL, AT(kick), 0 },
 	{ "label", "s", OPTION_LABEL, AT(label), 0 },
 	{ "note", "s", OPTION_LABEL, AT(note), 0 },

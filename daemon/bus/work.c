@@ -447,6 +447,58 @@ int work_kick(struct call *call)
 	return 1;
 }
 
+static int append_port(sd_bus_message *m, const struct port_view *view)
+{
+	int powered = view->powered, connected = view->connected, r;
+
+	if ((r = sd_bus_message_open_container(m, 'a', "{sv}")) < 0 ||
+	    (r = reply_entry(m, "hub", 's', view->hub)) < 0 ||
+	    (r = reply_entry(m, "port", 'u', &view->port)) < 0 ||
+	    (r = reply_entry(m, "vendor", 'q', &view->vendor)) < 0 ||
+	    (r = reply_entry(m, "product", 'q', &view->product)) < 0 ||
+	    (r = reply_entry(m, "switching", 's', view->switching)) < 0 ||
+	    (r = reply_entry(m, "powered", 'b', &powered)) < 0 ||
+	    (r = reply_entry(m, "connected", 'b', &connected)) < 0)
+		return r;
+	return sd_bus_message_close_container(m);
+}
+
+static void on_port(void *user, const struct port_view *view, const struct failure *why)
+{
+	_cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
+	struct work *work = user;
+
+	if (!view) {
+		refuse(work, why);
+		return;
+	}
+	if (!work->orphaned && sd_bus_message_new_method_return(work->m, &reply) >= 0 &&
+	    append_port(reply, view) >= 0)
+		(void)sd_bus_send(NULL, reply, NULL);
+	work_free(work);
+}
+
+int work_port(struct call *call, const char *action)
+{
+	struct work_place place = { .fd = -1, .import = true };
+	struct failure why = { 0 };
+	struct work *work = work_new(call, &place);
+	int r;
+
+	if (!work)
+		return -ENOMEM;
+	r = work_limit(work, &why);
+	if (!r)
+		r = options_read(call->bus, call->m, action ? OPTION_PORT : 0, &work->options, &why);
+	if (r >= 0)
+		r = action ? station_port_power(call->object->handle, action, work->options.off_usec,
+						&work->caller, on_port, work, &why)
+			   : station_port_reset(call->object->handle, &work->caller, on_stored, work, &why);
+	if (r < 0)
+		refuse(work, &why);
+	return 1;
+}
+
 /* The option `loader` may be an image on the bus; any other name is the station's to find. */
 static int work_loader(struct work *work, struct failure *why)
 {

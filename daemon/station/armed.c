@@ -208,7 +208,7 @@ static void begin(struct slot *slot, const struct rule *rule)
 
 static bool taken(const struct slot *slot)
 {
-	if (slot->job || slot->arming)
+	if (slot->job || slot->arming || slot->errand)
 		return true;
 	for (const struct job *j = slot->st->jobs; j; j = j->next)
 		if (j->pinned && j->slot == slot && j->state <= JOB_QUEUED)

@@ -95,6 +95,7 @@ struct slot {
 	char port[64];
 	struct device *device;	/* in download mode */
 	struct device *runs;	/* a phone that runs, beside it; kick.c */
+	struct errand *errand;	/* something is being done to the port; port.c */
 	struct kick *kick;	/* it is being asked into download mode */
 	uint64_t kicked_serial; /* mark of the phone that was asked last; 0: the one since was not */
 	struct job *job;	/* that has it: from the moment it is bound until its pipe is closed */
@@ -178,6 +179,7 @@ void kick_arrived(struct slot *slot); /* a phone in download mode has come there
 void kick_look(struct station *st);   /* begins where that is wanted; idempotent */
 void kick_expire(struct station *st, uint64_t now, uint64_t *next);
 void kick_free(struct slot *slot);
+void errand_free(struct slot *slot); /* port.c */
 /* The watcher's events. */
 void device_arrived(void *user, const struct usb_arrival *arrival);
 void device_left(void *user, const struct usb_arrival *arrival);

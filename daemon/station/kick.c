@@ -259,9 +259,10 @@ int station_kick(struct slot *slot, const struct kick_request *q, station_device
 	if (q->expect_device_given && (!d || d->number != q->expect_device))
 		return failure_set(why, ERR_DEVICE_CHANGED, "%s: %s", slot->id,
 				   d ? "another phone is there" : "there is none");
-	if (slot->kick || slot->job)
+	if (slot->kick || slot->job || slot->errand)
 		return failure_set(why, ERR_SLOT_BUSY, "%s: %s", slot->id,
-				   slot->kick ? "its phone is being asked already" : "a job has it");
+				   slot->kick ? "its phone is being asked already"
+					      : "something else is going on there");
 	if (slot->device && slot->device->present)
 		return 1;
 	if (!slot->runs)
@@ -291,7 +292,8 @@ void kick_look(struct station *st)
 	for (struct slot *s = st->slots; s; s = s->next) {
 		struct failure why = { 0 };
 
-		if (!*s->book.kick || !s->runs || s->runs->kicked || s->kick || s->job || !wanted(s))
+		if (!*s->book.kick || !s->runs || s->runs->kicked || s->kick || s->job || s->errand ||
+		    !wanted(s))
 			continue;
 		s->runs->kicked = true;
 		if (begin(s, s->book.kick, -1, NULL, NULL, &why) < 0)

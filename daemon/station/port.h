@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
  * What can be done to a port rather than to a phone in download mode: a phone that runs is asked to start in
- * that mode. Belongs to station.h, whose rules for strings, handles and threads hold.
+ * that mode, a port is reset, its power is switched. Belongs to station.h, whose rules for strings, handles
+ * and threads hold.
  */
 #ifndef FDLD_STATION_PORT_H
 #define FDLD_STATION_PORT_H
@@ -34,5 +35,32 @@ int slot_kick_check(const char *way, struct failure *why);
  * place is armed; "off" or "": no more. Checked before.
  */
 void slot_kick_by(struct slot *slot, const char *way);
+
+/*
+ * Resets the port under the phone that is there, in whatever mode. It stays, and may answer again, or leaves
+ * and comes anew. Answers as the other calls: UsbAccess, UsbNodeWrong, UsbOpenTimeout, UsbIo; at once
+ * SlotEmpty, SlotBusy, Draining.
+ */
+int station_port_reset(struct slot *slot, const struct station_caller *caller, station_done_fn done,
+		       void *user, struct failure *why);
+
+struct port_view {
+	const char *hub; /* the kernel's name of it now: "1-4", "usb1" */
+	uint32_t port;	 /* its number there */
+	uint16_t vendor, product;
+	const char *switching; /* what the hub says it can switch: "each", "together", "none" */
+	bool powered, connected;
+};
+typedef void (*station_port_fn)(void *user, const struct port_view *view, const struct failure *why);
+#define PORT_OFF_USEC_MAX UINT64_C(60000000)
+/*
+ * action: "status", "on", "off", "cycle" (off for off_usec, 0: two seconds). 0: done() is called once, never
+ * from within, with the port as its hub says it is afterwards, or NULL and why (HubNotAllowed,
+ * HubNotSwitching, UsbNodeWrong, UsbOpenTimeout, UsbIo). Negative errno with *why: InvalidArgs, NoSuchSlot
+ * (no such port now), SlotBusy, Draining.
+ */
+int station_port_power(struct slot *slot, const char *action, uint64_t off_usec,
+		       const struct station_caller *caller, station_port_fn done, void *user,
+		       struct failure *why);
 
 #endif

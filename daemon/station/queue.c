@@ -166,7 +166,7 @@ uint64_t queue_again(const struct station *st)
 /* A phone that a job could be given. */
 static bool free_phone(const struct slot *s)
 {
-	return !s->job && s->device && s->device->present && !s->device->spent;
+	return !s->job && !s->errand && s->device && s->device->present && !s->device->spent;
 }
 
 static struct job *first_for(struct station *st, struct slot *slot)

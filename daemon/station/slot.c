@@ -67,6 +67,7 @@ void slot_free_all(struct station *st)
 		st->slots = s->next;
 		kick_free(s);
 		slot_unwait(s);
+		errand_free(s);
 		free(s);
 	}
 }

@@ -106,6 +106,13 @@ static int on_control(struct bed_dev *dev, const uint8_t setup[8], uint8_t *data
 			     (uint16_t)(setup[2] | setup[3] << 8), (uint16_t)(setup[4] | setup[5] << 8));
 }
 
+static void on_reset(struct bed_dev *dev)
+{
+	struct bed_phone *bp = bed_user(dev);
+
+	phone_bus_reset(bp->phone, phone_time(bp, bed_now()));
+}
+
 static uint64_t on_tick(struct bed_dev *dev, uint64_t now)
 {
 	struct bed_phone *bp = bed_user(dev);
@@ -127,6 +134,7 @@ static const struct bed_model phone_model = {
 	.out = on_out,
 	.in = on_in,
 	.control = on_control,
+	.reset = on_reset,
 	.tick = on_tick,
 };
 

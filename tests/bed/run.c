@@ -360,7 +360,8 @@ void bed_free(struct bed *bed)
 		kill(bed->proc[i].pid, SIGKILL);
 		bed_wait(bed, bed->proc[i].pid, 2000);
 	}
-	for (i = 0; i < bed->devs; i++) {
+	/* what hangs on a hub goes before the hub */
+	for (i = bed->devs; i-- > 0;) {
 		bed->dev[i]->replaced = true;
 		bed_unplug(bed->dev[i], false);
 	}

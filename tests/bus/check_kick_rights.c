@@ -35,6 +35,11 @@ static void port(struct rig *rig)
 	CHECK(!user_call(rig, s.user, 5000, NULL, s.phone->slot, SLOT, "Configure", "a{sv}", 1, "note", "s",
 			 "x"));
 	CHECK(asked(a, &s, MANAGE, "Configure"));
+	CHECK(!user_call(rig, s.user, 5000, NULL, s.phone->slot, SLOT, "ResetPort", "a{sv}", 0));
+	CHECK(asked(a, &s, CONTROL, "port reset"));
+	CHECK(!user_call(rig, s.user, 5000, NULL, s.phone->slot, SLOT, "PortPower", "sa{sv}", "off", 0));
+	CHECK(asked(a, &s, CONTROL, "port off"));
+	CHECK(phone_counters(s.phone->phone)->bus_resets == 0);
 	CHECK(!strcmp(rig_get(rig, s.phone->slot, SLOT, "KickBy"), ""));
 	/* with leave it goes its way: that phone is in download mode already */
 	a->mood = AUTHORITY_YES;

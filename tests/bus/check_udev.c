@@ -298,6 +298,32 @@ static void a_running_phone_gets_its_node(struct rig *rig)
 	CHECK(!strstr(out, "SYSTEMD_WANTS") && !strstr(out, "ID_MM_") && control_is(dev, "auto"));
 }
 
+/* The line for hubs: nothing as it comes; and once it is said, those hubs and no other device. */
+static void hubs_only_if_said(struct rig *rig)
+{
+	static uint8_t desc[256];
+	struct bed_dev *dev;
+
+	memcpy(desc, bed_unisoc_desc, bed_unisoc_desc_len);
+	memcpy(desc + 8, (const uint8_t[]){ 0xe3, 0x05, 0x10, 0x06 }, 4);
+	CHECK(install_rule(rig));
+	dev = plug(rig, desc);
+	put(bed_syspath(dev), "bDeviceClass", "09\n");
+	CHECK(udevadm(rig, "add", bed_syspath(dev)));
+	CHECK(!strstr(out, " GROUP "));
+	CHECK(sh(
+		rig,
+		"sed -n 's/^#\\(.*bDeviceClass.*\\)/\\1/p' udev/70-fdld.rules >/run/udev/rules.d/71-hubs.rules && "
+		"test -s /run/udev/rules.d/71-hubs.rules"));
+	CHECK(udevadm(rig, "add", bed_syspath(dev)));
+	CHECK(last_is("GROUP", GROUP_ID) && last_is("MODE", "0660"));
+	CHECK(!strstr(out, "TAGS=:fdld") && !strstr(out, "SYSTEMD_WANTS"));
+	put(bed_syspath(dev), "bDeviceClass", "00\n");
+	CHECK(udevadm(rig, "add", bed_syspath(dev)));
+	CHECK(!strstr(out, " GROUP "));
+	unlink("/run/udev/rules.d/71-hubs.rules");
+}
+
 static void neighbours_get_nothing(struct rig *rig)
 {
 	/* a modem of the vendor, and another vendor with the same product number */
@@ -352,14 +378,11 @@ static void the_daemon_finds_it(struct rig *rig)
 	{             \
 #x, x \
 	}
-static const struct rig_test tests[] = { T(a_phone_gets_all),
-					 T(a_port_made_of_it_is_left_alone),
-					 T(serial_drivers_let_go),
-					 T(modems_keep_their_driver),
-					 T(a_running_phone_gets_its_node),
-					 T(neighbours_get_nothing),
-					 T(nothing_is_set_when_it_leaves),
-					 T(the_daemon_finds_it) };
+static const struct rig_test tests[] = {
+	T(a_phone_gets_all),	     T(a_port_made_of_it_is_left_alone), T(serial_drivers_let_go),
+	T(modems_keep_their_driver), T(a_running_phone_gets_its_node),	 T(hubs_only_if_said),
+	T(neighbours_get_nothing),   T(nothing_is_set_when_it_leaves),	 T(the_daemon_finds_it)
+};
 
 int main(void)
 {

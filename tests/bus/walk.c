@@ -253,6 +253,8 @@ static bool call_it(struct wanderer *w, const struct walk_method *method)
 		return user_call(rig, user, 5000, NULL, p, i, n, t, fd, 0, 0);
 	if (!strcmp(t, "oa{sv}"))
 		return user_call(rig, user, 5000, NULL, p, i, n, t, w->image, 0);
+	if (!strcmp(t, "sa{sv}"))
+		return user_call(rig, user, 5000, NULL, p, i, n, t, "off", 0);
 	if (!strcmp(t, "s"))
 		return user_call(rig, user, 5000, NULL, p, i, n, t, "no");
 	if (!strcmp(t, "aoa{sv}"))

@@ -252,6 +252,19 @@ void phone_replug(struct phone *p, uint64_t now)
 	p->dma_length = p->rx_length = 0;
 }
 
+void phone_jam(struct phone *p)
+{
+	p->out_disarmed = true;
+}
+
+void phone_bus_reset(struct phone *p, uint64_t now)
+{
+	ph_advance(p, now);
+	p->armed_control = p->out_disarmed = p->in_frame = false;
+	p->dma_length = p->rx_length = 0;
+	p->counters.bus_resets++;
+}
+
 bool phone_present(const struct phone *p)
 {
 	return p->present;

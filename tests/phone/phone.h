@@ -112,6 +112,10 @@ void phone_unplug(struct phone *phone, uint64_t now);
 /* Cable out and in for a phone that runs on battery: enumerates again in the stage it is in. */
 void phone_replug(struct phone *phone, uint64_t now);
 bool phone_present(const struct phone *phone);
+/* Its USB gets stuck: it stays on the bus and takes nothing more until the bus is reset. */
+void phone_jam(struct phone *phone);
+/* The bus is reset: what was stuck in USB goes on, in the stage it is in. */
+void phone_bus_reset(struct phone *phone, uint64_t now);
 
 /* What a phone that runs makes of the request to start in download mode. All false: it takes everything and
  * does nothing. */
@@ -288,7 +292,7 @@ struct phone_counters {
 	unsigned refused;  /* FDL2 answered FE, whatever the reason */
 	unsigned check_errors;
 	unsigned naks; /* phone_out calls answered NAK */
-	unsigned plugs, detaches;
+	unsigned plugs, detaches, bus_resets;
 	unsigned starts, midsts, ends, erases, repartitions, reads; /* executed, FDL2 only */
 	unsigned second_starts; /* START of a name that already had one in this power cycle's FDL2 */
 };
