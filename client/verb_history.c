@@ -22,6 +22,9 @@ enum {
 	OPT_RESULT,
 	OPT_ERROR,
 	OPT_IMAGE,
+	OPT_RULE,
+	OPT_SERIAL,
+	OPT_ORDER,
 	OPT_LIMIT,
 	OPT_CSV,
 	OPT_FULL
@@ -37,6 +40,9 @@ static const struct verb_opt options[] = {
 	{ "result", OPT_RESULT, N_("RESULT"), N_("pass, fail, skipped, cancelled or interrupted"), false },
 	{ "error", OPT_ERROR, N_("NAME"), N_("failed with this error"), false },
 	{ "image", OPT_IMAGE, N_("IMAGE"), N_("name of the package, or 8 digits of its digest"), false },
+	{ "rule", OPT_RULE, N_("NAME"), N_("asked for by this rule"), false },
+	{ "serial", OPT_SERIAL, N_("TEXT"), N_("bound to this serial number"), false },
+	{ "work-order", OPT_ORDER, N_("TEXT"), N_("bound to this work order"), false },
 	{ "limit", OPT_LIMIT, N_("N"), N_("at most so many (100; with --json, --csv: all)"), false },
 	{ "csv", OPT_CSV, NULL, N_("for a spreadsheet"), false },
 	{ "full", OPT_FULL, NULL, N_("identities of phones in full"), false },
@@ -46,7 +52,7 @@ static const struct verb_opt options[] = {
 struct query {
 	struct client *c;
 	char *slot;
-	const char *unit, *result, *error, *image;
+	const char *unit, *result, *error, *image, *rule, *serial, *order;
 	uint64_t since, until, limit, shown;
 	bool csv, full;
 };
@@ -80,25 +86,16 @@ static const struct column {
 	const char *name;
 	char type; /* s text, n number, t time */
 } columns[] = {
-	{ "job", 'n' },		{ "kind", 's' },
-	{ "result", 's' },	{ "error", 's' },
-	{ "created_at", 't' },	{ "started_at", 't' },
-	{ "finished_at", 't' }, { "run_usec", 'n' },
-	{ "slot", 's' },	{ "unit", 's' },
-	{ "serial", 's' },	{ "work_order", 's' },
-	{ "operator", 's' },	{ "uid", 'n' },
-	{ "image", 's' },	{ "product", 's' },
-	{ "firmware", 's' },	{ "digest", 's' },
-	{ "fdl1", 's' },	{ "fdl2", 's' },
-	{ "storage", 's' },	{ "level", 's' },
-	{ "leaves", 's' },	{ "nv", 's' },
-	{ "bytes_sent", 'n' },	{ "bytes_compared", 'n' },
-	{ "bytes_read", 'n' },	{ "rate", 'n' },
-	{ "stage", 's' },	{ "step", 's' },
-	{ "entry", 's' },	{ "offset", 'n' },
-	{ "device_code", 'n' }, { "detail", 's' },
-	{ "notes", 's' },	{ "host", 's' },
-	{ "version", 's' },
+	{ "job", 'n' },	       { "kind", 's' },	      { "result", 's' },      { "error", 's' },
+	{ "created_at", 't' }, { "started_at", 't' }, { "finished_at", 't' }, { "run_usec", 'n' },
+	{ "slot", 's' },       { "unit", 's' },	      { "serial", 's' },      { "work_order", 's' },
+	{ "operator", 's' },   { "rule", 's' },	      { "sample", 's' },      { "uid", 'n' },
+	{ "image", 's' },      { "product", 's' },    { "firmware", 's' },    { "digest", 's' },
+	{ "fdl1", 's' },       { "fdl2", 's' },	      { "storage", 's' },     { "level", 's' },
+	{ "leaves", 's' },     { "nv", 's' },	      { "bytes_sent", 'n' },  { "bytes_compared", 'n' },
+	{ "bytes_read", 'n' }, { "rate", 'n' },	      { "stage", 's' },	      { "step", 's' },
+	{ "entry", 's' },      { "offset", 'n' },     { "device_code", 'n' }, { "detail", 's' },
+	{ "notes", 's' },      { "host", 's' },	      { "version", 's' },
 };
 
 /* Names come from packages: a spreadsheet must not take one for a formula. */
@@ -164,8 +161,10 @@ static int append(sd_bus_message *m, const struct query *q, uint64_t before)
 
 	if (r < 0 || (r = sheet_text(m, "slot", q->slot)) < 0 || (r = sheet_text(m, "unit", q->unit)) < 0 ||
 	    (r = sheet_text(m, "result", q->result)) < 0 || (r = sheet_text(m, "error", q->error)) < 0 ||
-	    (r = sheet_text(m, "image", q->image)) < 0 || (r = sheet_number(m, "since", q->since)) < 0 ||
-	    (r = sheet_number(m, "until", q->until)) < 0 || (r = sheet_number(m, "before", before)) < 0 ||
+	    (r = sheet_text(m, "image", q->image)) < 0 || (r = sheet_text(m, "rule", q->rule)) < 0 ||
+	    (r = sheet_text(m, "serial", q->serial)) < 0 || (r = sheet_text(m, "work_order", q->order)) < 0 ||
+	    (r = sheet_number(m, "since", q->since)) < 0 || (r = sheet_number(m, "until", q->until)) < 0 ||
+	    (r = sheet_number(m, "before", before)) < 0 ||
 	    (r = sheet_number(m, "limit", q->limit ? q->limit - q->shown : 0)) < 0 ||
 	    (r = sheet_flag(m, "steps", q->c->json)) < 0 || (r = sheet_flag(m, "full", q->full)) < 0)
 		return r;
@@ -330,6 +329,9 @@ static int take(struct query *q, int opt, const char *value)
 	switch (opt) {
 	case OPT_UNIT: q->unit = value; break;
 	case OPT_IMAGE: q->image = value; break;
+	case OPT_RULE: q->rule = value; break;
+	case OPT_SERIAL: q->serial = value; break;
+	case OPT_ORDER: q->order = value; break;
 	case OPT_CSV: q->csv = true; break;
 	case OPT_FULL: q->full = true; break;
 	case OPT_ERROR:

@@ -23,6 +23,7 @@ struct question {
 	struct history_store *store;
 	struct history_filter filter;
 	char slot[RECORD_SLOT_MAX], unit[65], result[16], error[48], image[256];
+	char rule[64], serial[64], work_order[64];
 	uint64_t *owed;
 	size_t owed_count;
 	struct station_sheet sheet; /* fd is owned */
@@ -99,6 +100,9 @@ static struct question *question_new(struct station *st, const struct history_fi
 	q->filter.result = copy(q->result, sizeof(q->result), filter->result);
 	q->filter.error = copy(q->error, sizeof(q->error), filter->error);
 	q->filter.image = copy(q->image, sizeof(q->image), filter->image);
+	q->filter.rule = copy(q->rule, sizeof(q->rule), filter->rule);
+	q->filter.serial = copy(q->serial, sizeof(q->serial), filter->serial);
+	q->filter.work_order = copy(q->work_order, sizeof(q->work_order), filter->work_order);
 	return q;
 }
 

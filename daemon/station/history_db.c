@@ -10,7 +10,7 @@
 #include "station/history_inner.h"
 
 #define APPLICATION 0x66646c64 /* "fdld", for file(1) */
-#define VERSION	    2
+#define VERSION	    3
 #define BUSY_MSEC   10000
 
 /* ---- columns ---- */
@@ -54,6 +54,8 @@ const struct history_column history_columns[] = {
 	TEXT(operator, operator),
 	TEXT(work_order, work_order),
 	TEXT(serial, serial),
+	TEXT(rule, rule),
+	TEXT(sample, sample),
 	TEXT(host, host),
 	TEXT(version, version),
 	NUM(created_at, created_at),
@@ -209,9 +211,10 @@ static int make_tables(struct history_db *db, struct failure *why)
 		");"
 		"CREATE TABLE entry(job INTEGER, n INTEGER, op TEXT, entry TEXT, verdict TEXT, bytes_sent INTEGER, "
 		"bytes_compared INTEGER, bytes_read INTEGER, sha256 TEXT, usec INTEGER, note TEXT, PRIMARY KEY(job, n)) WITHOUT ROWID;"
-		"CREATE TABLE note(name TEXT PRIMARY KEY, value INTEGER) WITHOUT ROWID;"
+		"CREATE TABLE IF NOT EXISTS note(name TEXT PRIMARY KEY, value INTEGER) WITHOUT ROWID;"
 		"CREATE INDEX job_slot ON job(slot, job); CREATE INDEX job_unit ON job(unit, job);"
 		"CREATE INDEX job_error ON job(error, job); CREATE INDEX job_finished ON job(finished_at);"
+		"CREATE INDEX job_serial ON job(serial, job) WHERE serial<>'';"
 		"CREATE INDEX job_backups ON job(unit, finished_at) WHERE backups>0;"
 		"PRAGMA user_version=%d;",
 		VERSION);
@@ -237,6 +240,24 @@ static int look_through(struct history_db *db, struct failure *why)
 	}
 	sqlite3_finalize(stmt);
 	return r;
+}
+
+/*
+ * Of an older version. Rows are made from the job folders and hold nothing that is not there, so they are
+ * made again rather than changed, in which what this version knows more of is filled in for old jobs too;
+ * what was noted about the history as a whole stays. The next step finds that rows are missing.
+ */
+static int renew(struct history_db *db, struct failure *why)
+{
+	int r = look_through(db, why);
+
+	if (!r)
+		r = history_db_begin(db, why);
+	if (!r)
+		r = history_db_exec(db, "DROP TABLE job; DROP TABLE entry;", why);
+	if (!r)
+		r = make_tables(db, why);
+	return r ? r : history_db_commit(db, why);
 }
 
 static int prepare_all(struct history_db *db, struct failure *why)
@@ -294,6 +315,8 @@ int history_db_open(const char *path, struct history_db *db, struct failure *why
 			r = make_tables(db, why);
 		if (!r)
 			r = history_db_commit(db, why);
+	} else if (!r && version && version < VERSION) {
+		r = renew(db, why);
 	} else if (!r && version != VERSION) {
 		failure_set(why, ERR_HISTORY_UNUSABLE, "of version %" PRIu64 ", not %d", version, VERSION);
 		r = -EBADMSG;

@@ -86,8 +86,8 @@ void history_json(FILE *out, const char *text)
 struct text {
 	char sql[2048], unit[65];
 	size_t len;
-	const char *bind[8];
-	int64_t number[8];
+	const char *bind[12];
+	int64_t number[12];
 	int binds;
 };
 
@@ -122,6 +122,12 @@ static void build(const struct history_filter *f, struct text *t)
 	if (given(f->image))
 		also(t, "(image=:image OR (length(:image)>=8 AND substr(digest,1,length(:image))=:image))",
 		     f->image, 0);
+	if (given(f->rule))
+		also(t, "rule=:rule", f->rule, 0);
+	if (given(f->serial))
+		also(t, "serial=:serial AND serial<>''", f->serial, 0);
+	if (given(f->work_order))
+		also(t, "work_order=:order", f->work_order, 0);
 	if (f->since)
 		also(t, "finished_at>=:since", NULL, f->since);
 	if (f->until)

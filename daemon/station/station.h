@@ -650,10 +650,11 @@ bool station_history_ok(const struct station *st);
 /* "" or NULL: any. Copied. */
 struct history_filter {
 	const char *slot;
-	const char *unit;      /* the first hexadecimal digits; without full at most 8 of them count */
-	const char *result;    /* "succeeded", ... */
-	const char *error;     /* as the error table names it */
-	const char *image;     /* its name, or the first 8 and more digits of its digest */
+	const char *unit;   /* the first hexadecimal digits; without full at most 8 of them count */
+	const char *result; /* "succeeded", ... */
+	const char *error;  /* as the error table names it */
+	const char *image;  /* its name, or the first 8 and more digits of its digest */
+	const char *rule, *serial, *work_order; /* as in its record */
 	uint64_t since, until; /* when it ended, usec since 1970; since counts, until does not. 0: any */
 	uint64_t before;       /* only jobs of a lower number: to go on. 0: all */
 	uint64_t limit;	       /* lines; 0: as many as go into one answer */

@@ -332,6 +332,11 @@ static void samples(struct rig *rig)
 	}
 	tap_note("%u taken, %u left", taken, left);
 	CHECK(taken == 3 && left == 6);
+	/* in the history */
+	CHECK(ctl(rig, 10000, "--json history --rule all") == 0 && !strcmp(ctl_str(8, "sample"), "taken"));
+	CHECK(ctl(rig, 10000, "history --rule al") == 0 && strstr(ctl_out, "No such jobs."));
+	CHECK(ctl(rig, 10000, "history --csv --limit 9") == 0 && strstr(ctl_out, ",\"all\",\"taken\",") &&
+	      strstr(ctl_out, ",\"all\",\"left\",") && strstr(ctl_out, ",rule,sample,"));
 	rig_package_free(&pack);
 }
 

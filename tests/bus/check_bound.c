@@ -48,6 +48,11 @@ static void what_is_bound(struct rig *rig)
 	CHECK(ctl(rig, 10000, "--json history") == 0);
 	CHECK(!strcmp(ctl_str(2, "serial"), "S1") && !strcmp(ctl_str(1, "serial"), "S1") &&
 	      !strcmp(ctl_str(0, "serial"), ""));
+	CHECK(ctl(rig, 10000, "--json history --serial S1 --work-order W1") == 0 &&
+	      !strcmp(ctl_str(1, "error"), "RomConnectFailed") && strchr(ctl_out, '\n') &&
+	      !strstr(ctl_out, "\"serial\":\"\""));
+	CHECK(ctl(rig, 10000, "history --serial S2") == 0 && strstr(ctl_out, "No such jobs."));
+	CHECK(ctl(rig, 10000, "--json history") == 0);
 	CHECK(!strcmp(ctl_str(0, "work_order"), "W1") && !strcmp(ctl_str(1, "work_order"), "W1"));
 	rig_package_free(&pack);
 }

@@ -126,6 +126,10 @@ static void end_job(struct place *p, uint64_t n, const struct made *m)
 				.digest = "00112233445566778899",
 				.fdl1 = "f1",
 				.fdl2 = "f2",
+				.rule = "line",
+				.sample = "taken",
+				.serial = "S1",
+				.work_order = "W1",
 				.host = "station",
 				.version = "0.1.0",
 				.uid = 1000,
@@ -303,6 +307,7 @@ static void test_everything_is_in_it(void **state)
 		"\"slot\":\"pci-usb-1\",\"unit\":\"aabbccdd\"", /* no more of it */
 		"\"image\":\"a \\\"name\\\" \\u0001 \xc3\xa4.pac\"",
 		"\"digest\":\"00112233445566778899\",\"fdl1\":\"f1\",\"fdl2\":\"f2\",\"uid\":1000",
+		"\"serial\":\"S1\",\"rule\":\"line\",\"sample\":\"taken\"",
 		"\"host\":\"station\",\"version\":\"0.1.0\"",
 		"\"run_usec\":2000000,\"bytes_sent\":4608,\"bytes_compared\":512,\"bytes_read\":0",
 		"\"notes\":\"first\\u000asecond\",\"rate\":2560,",
@@ -318,6 +323,96 @@ static void test_everything_is_in_it(void **state)
 	assert_null(strstr(p->said, "steps"));
 	assert_int_equal(differences(p, NULL), 0);
 	assert_int_equal(p->work.compared, 1);
+}
+
+static int change(struct place *p, const char *sql)
+{
+	struct history_db db;
+	int r = history_db_open(history_store_path(p->store), &db, &p->why);
+
+	if (!r)
+		r = history_db_exec(&db, sql, &p->why);
+	history_db_close(&db);
+	return r;
+}
+
+/* As version 2 made it, before rule and sample were in it; with a job that has a folder and one that has
+ * none. */
+static const char version2[] =
+	"PRAGMA application_id=1717857380; CREATE TABLE job(job INTEGER PRIMARY KEY, "
+	"kind TEXT, result TEXT, error TEXT, stage TEXT, step TEXT, entry TEXT, \"offset\" INTEGER, "
+	"device_code INTEGER, detail TEXT, level TEXT, leaves TEXT, nv TEXT, nv_owed INTEGER, "
+	"backups INTEGER, last_confirmed TEXT, slot TEXT, unit TEXT, storage TEXT, rom_version "
+	"TEXT, image TEXT, product TEXT, firmware TEXT, digest TEXT, fdl1 TEXT, fdl2 TEXT, uid "
+	"INTEGER, operator TEXT, work_order TEXT, serial TEXT, host TEXT, version TEXT, created_at "
+	"INTEGER, started_at INTEGER, finished_at INTEGER, run_usec INTEGER, bytes_sent INTEGER, "
+	"bytes_compared INTEGER, bytes_read INTEGER, notes TEXT"
+	"); CREATE TABLE entry(job INTEGER, n INTEGER, op TEXT, entry TEXT, verdict TEXT, bytes_sent INTEGER, "
+	"bytes_compared INTEGER, bytes_read INTEGER, sha256 TEXT, usec INTEGER, note TEXT, PRIMARY KEY(job, n)) "
+	"WITHOUT ROWID; CREATE TABLE note(name TEXT PRIMARY KEY, value INTEGER) WITHOUT ROWID;"
+	"CREATE INDEX job_slot ON job(slot, job); CREATE INDEX job_unit ON job(unit, job);"
+	"CREATE INDEX job_error ON job(error, job); CREATE INDEX job_finished ON job(finished_at);"
+	"CREATE INDEX job_backups ON job(unit, finished_at) WHERE backups>0; PRAGMA user_version=2;"
+	"INSERT INTO job(job, kind, result, slot) VALUES(1, 'flash', 'succeeded', 'pci-usb-1'), "
+	"(77, 'flash', 'failed', 'pci-usb-1'); INSERT INTO entry(job, n, op) VALUES(1, 0, 'write');"
+	"INSERT INTO note VALUES('kept', 4711);";
+
+static void make_old(struct place *p, const char *more)
+{
+	sqlite3 *sql;
+	char *why = NULL;
+
+	assert_int_equal(sqlite3_open(in(p, "history.db"), &sql), SQLITE_OK);
+	assert_int_equal(sqlite3_exec(sql, "PRAGMA journal_mode=WAL", NULL, NULL, NULL), SQLITE_OK);
+	if (sqlite3_exec(sql, version2, NULL, NULL, &why) != SQLITE_OK)
+		fail_msg("%s", why);
+	assert_int_equal(sqlite3_exec(sql, more, NULL, NULL, NULL), SQLITE_OK);
+	sqlite3_close(sql);
+}
+
+/* That of the daemon before this one: taken over, nothing is moved aside, and what it did not have is there.
+ */
+static void test_older_version(void **state)
+{
+	struct place *p = *state;
+	struct history_db db;
+	uint64_t kept = 0;
+
+	job(p, &PASS);
+	job(p, &FAIL);
+	make_old(p, "");
+	/* who reads meanwhile is told so */
+	assert_int_equal(ask(p, &(struct history_filter){ 0 }, NULL), -EAGAIN);
+	catch_up(p);
+	assert_false(p->work.set_aside);
+	assert_false(there(p, "history.db.damaged"));
+	assert_int_equal(p->work.rows, 2);
+	assert_int_equal(count(p, (struct history_filter){ .rule = "line", .steps = true }), 2);
+	assert_non_null(strstr(p->said, "\"job\":1,\"kind\":\"flash\",\"result\":\"succeeded\""));
+	assert_non_null(strstr(p->said, "\"sample\":\"taken\""));
+	assert_non_null(strstr(p->said, "\"entry\":\"boot\",\"verdict\":\"acknowledged\""));
+	assert_int_equal(differences(p, NULL), 0);
+	assert_int_equal(history_db_open_read(history_store_path(p->store), &db, &p->why), 0);
+	assert_int_equal(history_db_note(&db, "kept", &kept, &p->why), 0);
+	assert_int_equal(kept, 4711);
+	history_db_close(&db);
+	/* and is one of ours from then on */
+	again(p);
+	catch_up(p);
+	assert_false(p->work.set_aside);
+	assert_int_equal(p->work.rows, 2);
+}
+
+/* An old one that is damaged, or not ours at all, is moved aside as any other. */
+static void test_older_and_damaged(void **state)
+{
+	struct place *p = *state;
+
+	job(p, &PASS);
+	make_old(p, "DROP TABLE entry");
+	catch_up(p);
+	assert_true(p->work.set_aside);
+	assert_int_equal(p->work.rows, 1);
 }
 
 static void test_filters(void **state)
@@ -351,6 +446,23 @@ static void test_filters(void **state)
 	assert_int_equal(count(p, (struct history_filter){ .image = "0011" }), 0);
 	assert_int_equal(count(p, (struct history_filter){ .image = "a \"name\" \x01 \xc3\xa4.pac" }), 3);
 	assert_int_equal(count(p, (struct history_filter){ .image = "' OR 1=1 --" }), 0);
+	assert_int_equal(
+		count(p, (struct history_filter){ .rule = "line", .serial = "S1", .work_order = "W1" }), 3);
+	assert_int_equal(count(p, (struct history_filter){ .rule = "li" }), 0);
+	assert_int_equal(count(p, (struct history_filter){ .serial = "S" }), 0);
+	assert_int_equal(count(p, (struct history_filter){ .work_order = "W2" }), 0);
+	assert_int_equal(count(p, (struct history_filter){ .slot = "pci-usb-1",
+							   .unit = "aa",
+							   .result = "failed",
+							   .error = "SignatureRefused",
+							   .image = "00112233",
+							   .rule = "line",
+							   .serial = "S1",
+							   .work_order = "W1",
+							   .since = NOW,
+							   .until = NOW + 1,
+							   .before = 3 }),
+			 1);
 	/* page by page: all of them, none twice */
 	assert_int_equal(ask(p, &(struct history_filter){ .limit = 2 }, &more), 0);
 	assert_int_equal(lines(p), 2);
@@ -408,17 +520,6 @@ static void test_anew_is_the_same(void **state)
 	assert_string_equal(before, after);
 	free(after);
 	free(before);
-}
-
-static int change(struct place *p, const char *sql)
-{
-	struct history_db db;
-	int r = history_db_open(history_store_path(p->store), &db, &p->why);
-
-	if (!r)
-		r = history_db_exec(&db, sql, &p->why);
-	history_db_close(&db);
-	return r;
 }
 
 static void test_every_difference_is_named(void **state)
@@ -832,6 +933,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		T(test_everything_is_in_it),
+		T(test_older_version),
+		T(test_older_and_damaged),
 		T(test_filters),
 		T(test_catches_up),
 		T(test_anew_is_the_same),
