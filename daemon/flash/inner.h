@@ -260,6 +260,13 @@ struct verify_state {
 	bool over;
 };
 
+#define ERASE_PLACES 64u
+
+struct blank_state {
+	struct reader r;
+	uint32_t at, places; /* pieces that are read */
+};
+
 struct readout_state {
 	struct reader r;
 	/* measured first: the signed header, what stands behind its payload; then the area */
@@ -406,6 +413,7 @@ struct session {
 		struct erase_state erase;
 		struct write_state write;
 		struct verify_state verify;
+		struct blank_state blank;
 		struct readout_state readout;
 		struct end_state end;
 		struct first_state first;
@@ -483,7 +491,7 @@ extern const struct step_kind step_connect, step_load_fdl1, step_exec_fdl1, step
 	step_load_fdl2, step_exec_fdl2, step_setup, step_uid, step_owed, step_table, step_backup,
 	step_resolve, step_gate, step_check, step_merge, step_intent, step_journal, step_erase_all,
 	step_erase, step_repartition, step_enable, step_write, step_write_nv, step_restore, step_change,
-	step_first_mode, step_verify, step_read, step_reset, step_power_off;
+	step_first_mode, step_verify, step_blank, step_read, step_reset, step_power_off;
 
 /* session_flow.c */
 const struct step_kind *flow_next(struct session *s);

@@ -50,6 +50,10 @@ struct plan_step *plan_add(struct plan *p, enum plan_op op);
 void plan_target_of(struct plan_step *s, const struct pac_item *item);
 /* Appends the comparison of step `of`; NULL when the plan is full. */
 struct plan_step *plan_add_verify(struct plan *p, uint32_t of, bool lk);
+/* Areas that were erased are read whole up to this size, bytes; larger ones in places. */
+#define ERASE_LOOK (4u << 20)
+/* The same for an erase, once the phone's table is known; NULL: the plan is full. */
+struct plan_step *plan_add_look(struct plan *p, uint32_t of, const struct flash_table *t);
 /* Recomputes the sums of bytes. */
 void plan_total(struct plan *p);
 /* Bytes an entry takes on the device. */

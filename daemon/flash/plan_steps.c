@@ -8,7 +8,9 @@
 #include "common/util.h"
 #include "flash/plan_build.h"
 
-#define FIRST_ID 0x80000000u
+#define FIRST_ID  0x80000000u
+#define LAST_ID	  0x90000000u
+#define BOOT_LOOK 0x4000u /* bytes of a boot area, whose size no table tells */
 
 void plan_doubt(struct plan *p, const char *fmt, ...)
 {
@@ -200,6 +202,52 @@ struct plan_step *plan_add_verify(struct plan *p, uint32_t of, bool lk)
 	return v;
 }
 
+/* "" with *size, or why nothing can be seen there. */
+static const char *seen_erased(const struct plan *p, uint32_t of, const struct flash_table *t, uint64_t *size)
+{
+	const struct plan_step *e = &p->step[of];
+	const struct table_entry *row = e->by_name ? table_find(t, e->target) : NULL;
+
+	*size = 0;
+	if (later(p, of))
+		return "written or erased again by a later entry";
+	if (e->by_name &&
+	    (rule_is_nv(e->target) || rule_is_nv_twin(e->target) || rule_is_runtime_nv(e->target)))
+		return "NV is given out by the phone only as long as it is valid";
+	if (e->by_name && !strcmp(e->target, "uboot_log"))
+		return "the phone writes its own log here";
+	if (!e->by_name && e->address > LAST_ID)
+		return "this number stands for work of the loader, not for a place";
+	if (e->by_name && rule_is_boot_area(e->target))
+		*size = BOOT_LOOK;
+	else if (row && t->unit_sure && row->size != UINT64_MAX)
+		*size = row->size;
+	else if (!e->by_name)
+		*size = e->size;
+	return *size ? "" : "how large it is could not be found";
+}
+
+struct plan_step *plan_add_look(struct plan *p, uint32_t of, const struct flash_table *t)
+{
+	struct plan_step *v = plan_add(p, OP_VERIFY);
+	const struct plan_step *e = &p->step[of];
+	uint64_t size;
+
+	if (!v)
+		return NULL;
+	v->of = (int32_t)of;
+	v->guard = e->guard;
+	v->by_name = e->by_name;
+	v->address = e->address;
+	memcpy(v->target, e->target, sizeof(v->target));
+	v->boundary = BOUNDARY_NOW;
+	snprintf(v->no_verify, sizeof(v->no_verify), "%s", seen_erased(p, of, t, &size));
+	v->size = size & ~UINT64_C(1);
+	if (v->size > ERASE_LOOK)
+		snprintf(v->no_verify, sizeof(v->no_verify), "looked at in places from its start to its end");
+	return v;
+}
+
 void plan_total(struct plan *p)
 {
 	p->bytes_to_send = p->fdl1.size + p->fdl2.size;
@@ -214,6 +262,10 @@ void plan_total(struct plan *p)
 			p->bytes_to_read += s->size;
 		if (s->op != OP_VERIFY || !s->size)
 			continue;
+		if (s->of >= 0 && p->step[s->of].op == OP_ERASE) {
+			p->bytes_to_verify += MIN(s->size, (uint64_t)ERASE_LOOK);
+			continue;
+		}
 		/* holes are not read: the file's length is the better estimate of a sparse image */
 		p->bytes_to_verify += item && item->image.kind == IMAGE_SPARSE &&
 						      p->step[s->of].op == OP_WRITE

@@ -285,6 +285,12 @@ static int put_steps(struct resolver *r, bool repartition)
 		     r->to->step[i].op == OP_CHANGE) &&
 		    !plan_add_verify(r->to, i, r->facts->lk))
 			rc = plan_full(r->why);
+	/* a package writes to most of what it erases; who erases one thing wants to know */
+	for (uint32_t i = 0; i < written && !rc && r->from->options.level == LEVEL_VERIFIED &&
+			     r->from->options.own != OWN_PACKAGE;
+	     i++)
+		if (r->to->step[i].op == OP_ERASE && !plan_add_look(r->to, i, &r->coming))
+			rc = plan_full(r->why);
 	for (uint32_t i = 0; i < r->from->step_count && !rc; i++)
 		if (is_end(&r->from->step[i]))
 			rc = put(r, &r->from->step[i]);

@@ -4,7 +4,7 @@
 
 #include "flash/inner.h"
 
-static const struct step_kind *step_of(const struct plan_step *p)
+static const struct step_kind *step_of(const struct session *s, const struct plan_step *p)
 {
 	switch (p->op) {
 	case OP_ERASE_ALL: return &step_erase_all;
@@ -16,7 +16,8 @@ static const struct step_kind *step_of(const struct plan_step *p)
 	case OP_CHANGE: return &step_change;
 	case OP_FIRST_MODE: return &step_first_mode;
 	case OP_ENABLE_WRITE: return &step_enable;
-	case OP_VERIFY: return &step_verify;
+	case OP_VERIFY:
+		return p->of >= 0 && s->resolved->step[p->of].op == OP_ERASE ? &step_blank : &step_verify;
 	case OP_READ: return &step_read;
 	case OP_RESET: return &step_reset;
 	case OP_POWER_OFF: return &step_power_off;
@@ -92,7 +93,7 @@ static const struct step_kind *run_next(struct session *s)
 		s->progress.changed = true;
 		s->result.changed = true;
 	}
-	return step_of(p);
+	return step_of(s, p);
 }
 
 /*

@@ -94,7 +94,8 @@ static void profile(struct rig *rig, const char *name, const char *one, const ch
 	CHECK(once == 2);
 	/* on the session that it has left; the pair is known of it */
 	CHECK(ctl(rig, 60000, "erase %s %s", one, two) == 0);
-	CHECK(strstr(ctl_out, "PASS") && strstr(ctl_out, "stays in its loader"));
+	CHECK(strstr(ctl_out, "PASS") && strstr(ctl_out, "verified") &&
+	      strstr(ctl_out, "stays in its loader"));
 	CHECK(erased(p, one) && erased(p, two) && there(p, other, 3));
 	CHECK(deeds(p->phone, PHONE_DEED_ERASE) == 2 && changes(p->phone) == 2);
 	CHECK(!strcmp(job(rig, 2, "Kind"), "erase") && !strcmp(job(rig, 2, "State"), "succeeded"));
@@ -307,6 +308,21 @@ static void erase_fails(struct rig *rig)
 	broken(rig, "fail-erase on logo", "EraseFailed", true);
 }
 
+/* Acknowledged, and not done: on this build of loader that partition is never erased. */
+static void lied(struct rig *rig)
+{
+	struct phone_setup setup = { .faults = "lie-erase on logo" };
+	struct rig_phone *p = rig_phone(rig, "sc9863a", "1", &setup);
+	struct rig_package pack;
+
+	rig_package(rig, &pack, "sc9863a", 7, 4096);
+	CHECK(rig_up(rig, NULL) && rig_plug(rig, p));
+	CHECK(lay(p, "misc", 1) && lay(p, "logo", 2));
+	CHECK(ctl(rig, 60000, "erase --loader %s misc logo", pack.path) == ctl_code("VerifyMismatch"));
+	CHECK(erased(p, "misc") && there(p, "logo", 2) && strstr(ctl_out, "not erased"));
+	rig_package_free(&pack);
+}
+
 /* A client that is killed takes nothing with it. */
 static void killed(struct rig *rig)
 {
@@ -367,6 +383,7 @@ int main(void)
 		{ "everything", everything },
 		{ "unplugged in the middle", unplugged },
 		{ "the phone fails to erase", erase_fails },
+		{ "acknowledged and not done", lied },
 		{ "the client is killed", killed },
 		{ "asked on a terminal", asked },
 	};

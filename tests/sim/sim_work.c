@@ -121,11 +121,11 @@ static void one_partition(const char *profile)
 	   "without loaders, and nothing is changed", work_told(&j));
 	work_done(&j);
 
-	j.options = (struct plan_options){ .own = OWN_REFUSE, .end = END_STAY };
+	j.options = (struct plan_options){ .own = OWN_REFUSE, .level = LEVEL_VERIFIED, .end = END_STAY };
 	put(&w, &j, "EraseIt", &p, NULL);
 	ran = work_run(&w, &j);
-	ok(work_passed(&w, ran, &j) && work_erased(&w, p.name), profile,
-	   "it is erased on the session that stayed", work_told(&j));
+	ok(work_passed(&w, ran, &j) && work_erased(&w, p.name) && j.o.verified_entries, profile,
+	   "it is erased on the session that stayed, and looked at", work_told(&j));
 	ok(phone_entries(w.phone) == loads, profile, "again without loaders", work_told(&j));
 	work_done(&j);
 
@@ -141,6 +141,40 @@ static void one_partition(const char *profile)
 	work_done(&j);
 	work_end(&w);
 	free(image);
+}
+
+/* An erase that the phone acknowledges and does not do: seen, and said not to have been done. */
+static void lies(const char *profile)
+{
+	static const char *const usual[] = { "logo", "modem", "boot", "ap", "kernel", "ps", NULL };
+	static uint8_t bytes[4096];
+	struct work_phone w;
+	struct work_job j = { 0 };
+	struct place p = { 0 };
+	bool ran;
+
+	if (!work_begin(&w, profile, 34, NULL, "lie-erase") || !find_place(&w, usual, &p)) {
+		ok(false, profile, "set up", "no phone");
+		return;
+	}
+	sim_bytes(78, bytes, sizeof(bytes));
+	phone_storage_write(w.phone, p.name, 0, bytes, sizeof(bytes));
+	j.options = (struct plan_options){ .own = OWN_REFUSE, .level = LEVEL_VERIFIED, .end = END_STAY };
+	put(&w, &j, "EraseIt", &p, NULL);
+	ran = work_run(&w, &j);
+	ok(ran && !j.o.pass && j.o.failure.error == ERR_VERIFY_MISMATCH &&
+		   work_holds(&w, p.name, 0, bytes, sizeof(bytes)),
+	   profile, "an erase that was not done is found out", work_told(&j));
+	work_done(&j);
+
+	/* who takes the phone's word for it gets it */
+	work_replug(&w);
+	j.options = (struct plan_options){ .own = OWN_REFUSE, .end = END_STAY };
+	put(&w, &j, "EraseIt", &p, NULL);
+	ran = work_run(&w, &j);
+	ok(work_passed(&w, ran, &j) && !j.o.verified_entries, profile, "unless nobody looks", work_told(&j));
+	work_done(&j);
+	work_end(&w);
 }
 
 /* ---- refusals ------------------------------------------------------------------------------------- */
@@ -346,6 +380,8 @@ int main(void)
 
 	for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++) {
 		one_partition(all[i]);
+		if (i < 6) /* of the others none is known to */
+			lies(all[i]);
 		measured(all[i]);
 		nv_alone(all[i]);
 	}
