@@ -204,6 +204,26 @@ static void slots(struct rig *rig)
 	rig_package_free(&pack);
 }
 
+/* Loaders out of a package that is found damaged elsewhere are not worked with. */
+static void damaged(struct rig *rig)
+{
+	struct rig_phone *p = rig_phone(rig, "sc9863a", "1", NULL);
+	struct rig_package pack;
+	char args[160];
+	FILE *f;
+	int c;
+
+	rig_package(rig, &pack, "sc9863a", 7, 4096);
+	CHECK(rig_up(rig, NULL) && rig_plug(rig, p));
+	CHECK(lay(p, "misc", 1));
+	f = fopen(pack.path, "r+");
+	CHECK(f && fseek(f, 0, SEEK_END) == 0 && fseek(f, ftell(f) / 2, SEEK_SET) == 0 &&
+	      (c = fgetc(f)) >= 0 && fseek(f, -1, SEEK_CUR) == 0 && fputc(c ^ 1, f) >= 0 && fclose(f) == 0);
+	snprintf(args, sizeof(args), "--loader %s misc", pack.path);
+	CHECK(refused(rig, p, "PackageBodyCrc", args) && there(p, "misc", 1));
+	rig_package_free(&pack);
+}
+
 /* ---- what is this phone's own ----------------------------------------------------------------- */
 
 static void own(struct rig *rig)
@@ -377,6 +397,7 @@ int main(void)
 		{ "sc8830, by numbers", sc8830 },
 		{ "names, areas and loaders that are refused", refusals },
 		{ "a phone with two slots has no 'boot'", slots },
+		{ "loaders of a damaged package", damaged },
 		{ "what is the phone's own is kept first, NV is owed", own },
 		{ "what cannot be kept is not erased", cannot_be_kept },
 		{ "user data, as a factory reset does", user_data },
