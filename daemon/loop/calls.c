@@ -289,13 +289,14 @@ void loop_calls_end(struct loop *loop)
 
 	loop->calls = NULL;
 	loop->calls_tail = &loop->calls;
-	clock_gettime(CLOCK_REALTIME, &until);
+	/* not by the clock that people set */
+	clock_gettime(CLOCK_MONOTONIC, &until);
 	until.tv_sec += THREADS_WAIT_SEC;
 	pthread_mutex_lock(&box->lock);
 	box->shut = true;
 	items = box->items;
 	box->items = NULL;
-	while (box->threads && pthread_cond_timedwait(&box->empty, &box->lock, &until) == 0)
+	while (box->threads && pthread_cond_clockwait(&box->empty, &box->lock, CLOCK_MONOTONIC, &until) == 0)
 		;
 	event_free(loop->box_event);
 	close(box->fd);
