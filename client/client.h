@@ -184,6 +184,7 @@ struct verb_opt {
 enum operand {
 	OPERAND_NONE,
 	OPERAND_FILE,
+	OPERAND_WRITE, /* PARTITION FILE and again */
 	OPERAND_JOB,
 	OPERAND_RUNNING,
 	OPERAND_ERROR,
@@ -214,7 +215,7 @@ extern const struct verb verb_list, verb_info, verb_flash, verb_jobs, verb_attac
 	verb_slots, verb_slot, verb_top, verb_history, verb_nv, verb_config, verb_errors, verb_image,
 	verb_rules, verb_arm, verb_disarm, verb_bind, verb_release, verb_refuse, verb_loader, verb_read,
 	verb_partitions, verb_reset, verb_kick, verb_port, verb_read_flash, verb_backup, verb_erase,
-	verb_erase_flash, verb_mode, verb_active, verb_verity;
+	verb_erase_flash, verb_mode, verb_active, verb_verity, verb_write, verb_write_flash;
 /* All of them, in the order of the help; NULL ends the list. */
 extern const struct verb *const verbs[];
 const struct verb *verb_find(const char *name); /* NULL: none */
@@ -238,8 +239,8 @@ void help_verb(const struct verb *verb);
  * "__complete INDEX WORD...": what can stand at word INDEX of this command line (the words behind "fdlctl",
  * counted from 0), for the shells' completion functions in client/completions. One candidate a line: value,
  * tab, what it is;
- * ":pac" asks for names of package files, ":dir" for those of folders. Always silent otherwise, always 0, and
- * quick: it starts no daemon and waits for none.
+ * ":pac" asks for names of package files, ":file" for those of any, ":dir" for those of folders. Always
+ * silent otherwise, always 0, and quick: it starts no daemon and waits for none.
  */
 int complete(struct client *c, int argc, char **argv);
 

@@ -18,6 +18,7 @@
 #include "common/names.h"
 #include "common/rules.h"
 #include "common/util.h"
+#include "flash/partition.h"
 
 #define PATIENCE_USEC 1500000
 
@@ -354,6 +355,15 @@ static void offer_words(const char *const *words)
 		offer("", *words, "");
 }
 
+/* Of no phone in particular: none is asked for this. */
+static void offer_partitions(void)
+{
+	const char *name;
+
+	for (size_t i = 0; (name = partition_known(i)); i++)
+		offer("", name, "");
+}
+
 static void offer_operands(struct line *l)
 {
 	if (l->verb->words && !l->before)
@@ -362,6 +372,12 @@ static void offer_operands(struct line *l)
 	case OPERAND_FILE:
 		if (!l->operands)
 			puts(":pac");
+		break;
+	case OPERAND_WRITE:
+		if (l->before % 2)
+			puts(":file");
+		else if (l->verb == &verb_write)
+			offer_partitions();
 		break;
 	case OPERAND_JOB:
 		if (l->before == 1 && !strcmp(l->operand[0], "trace"))

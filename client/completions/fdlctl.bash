@@ -46,6 +46,11 @@ _fdlctl() {
 			while read -r value; do
 				COMPREPLY+=("$value")
 			done < <(compgen -d -- "$cur")
+		elif [[ $value == :file ]]; then
+			compopt -o filenames 2>/dev/null
+			while read -r value; do
+				COMPREPLY+=("$value")
+			done < <(compgen -f -- "$cur")
 		elif [[ $value == "$cur"* ]]; then
 			COMPREPLY+=("${value#"$lead"}")
 		fi

@@ -24,6 +24,8 @@ function __fdlctl_complete
             __fish_complete_path "$current" | string match -ri '.*(?:/|\.pac)(?:\t.*)?$'
         else if test "$line" = :dir
             __fish_complete_directories "$current"
+        else if test "$line" = :file
+            __fish_complete_path "$current"
         else
             echo $line
         end

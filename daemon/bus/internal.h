@@ -216,6 +216,7 @@ int demand_go(struct call *call, struct demand *demand);
 int demand_arm(struct call *call, struct demand *demand);
 int demand_read(struct call *call, struct demand *demand);
 int demand_erase(struct call *call, struct demand *demand);
+int demand_write(struct call *call, struct demand *demand);
 int demand_read_table(struct call *call, struct demand *demand);
 int demand_marks(struct call *call, struct demand *demand);
 int demand_release_phone(struct call *call, struct demand *demand);
@@ -290,6 +291,7 @@ int slot_flash(struct call *call);
 int slot_flash_image(struct call *call);
 int slot_read(struct call *call);
 int slot_erase(struct call *call);
+int slot_write(struct call *call);
 int slot_read_table(struct call *call);
 int slot_set_marks(struct call *call);
 int slot_read_marks(struct call *call);
@@ -337,6 +339,7 @@ int loader_call_remove(struct call *call);
 #define OPTION_SINGLE  262144u	  /* of what changes single things */
 #define OPTION_ERASE   524288u	  /* of Slot.Erase */
 #define OPTION_MARKS   1048576u	  /* of Slot.SetMarks */
+#define OPTION_WRITE   2097152u	  /* of Slot.Write */
 
 struct options {
 	struct job_options job;

@@ -26,7 +26,7 @@ static const struct option {
 	{ "erase_all", "b", OPTION_FLASH, AT(job.erase_all), 0 },
 	{ "level", "s", OPTION_FLASH | OPTION_SINGLE, AT(job.level), 0 },
 	{ "end", "s", OPTION_FLASH | OPTION_READ | OPTION_SINGLE, AT(job.end), 0 },
-	{ "nv", "s", OPTION_FLASH, AT(job.nv), 0 },
+	{ "nv", "s", OPTION_FLASH | OPTION_WRITE, AT(job.nv), 0 },
 	{ "nv_from", "s", OPTION_FLASH, AT(job.nv_from), 0 },
 	{ "nv_not_this_phone", "b", OPTION_FLASH, AT(job.nv_not_this_phone), 0 },
 	{ "without_backup", "b", OPTION_FLASH | OPTION_SINGLE, AT(job.without_backup), 0 },

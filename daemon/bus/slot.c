@@ -167,6 +167,8 @@ static const sd_bus_vtable vtable[] = {
 				SD_BUS_RESULT("o", job), bus_method, SD_BUS_VTABLE_UNPRIVILEGED),
 	SD_BUS_METHOD_WITH_ARGS("Erase", SD_BUS_ARGS("a(st)", areas, "a{sv}", options),
 				SD_BUS_RESULT("o", job), bus_method, SD_BUS_VTABLE_UNPRIVILEGED),
+	SD_BUS_METHOD_WITH_ARGS("Write", SD_BUS_ARGS("a(shs)", files, "a{sv}", options),
+				SD_BUS_RESULT("o", job), bus_method, SD_BUS_VTABLE_UNPRIVILEGED),
 	SD_BUS_METHOD_WITH_ARGS("ReadTable", SD_BUS_ARGS("a{sv}", options), SD_BUS_RESULT("o", job),
 				bus_method, SD_BUS_VTABLE_UNPRIVILEGED),
 	SD_BUS_METHOD_WITH_ARGS("SetMarks", SD_BUS_ARGS("a{sv}", options), SD_BUS_RESULT("o", job),

@@ -242,6 +242,10 @@ bool plan_loses_own(const struct plan_options *options, const struct pac *pac);
 bool plan_name_usable(const char *name);
 /* A place of this name (empty: an address) holds data that only this one phone has, or may hold it. */
 bool plan_area_own(const char *name);
+/* What is written there is an NV image. name empty: the address says it. */
+bool plan_area_nv(const char *name, uint64_t address);
+/* What lies at this address is of one phone only. */
+bool plan_address_own(uint64_t address);
 
 #define PLAN_READS_MAX (TABLE_MAX + 2)
 

@@ -231,6 +231,11 @@ static int write_file(struct builder *b, size_t i)
 		s->guard = GUARD_STORAGE_UFS;
 	else if (!strcmp(s->target, "splloader") && has_word(item->file->id, "emmc"))
 		s->guard = GUARD_STORAGE_EMMC;
+	if (b->p->options.own != OWN_PACKAGE && partition_class(s->target) == PARTITION_BOOT_CHAIN)
+		plan_doubt(
+			b->p,
+			"%s is part of what starts the phone: an image that is none leaves only download mode",
+			s->target);
 	if (name_is_kept(s->target) || strstr(s->target, "calinv") || !strcmp(s->target, "persist"))
 		plan_doubt(b->p, "%s is written from the package: what is this phone's own in it is lost",
 			   s->target);

@@ -24,6 +24,16 @@ bool plan_area_own(const char *name)
 	return partition_class(name) == PARTITION_OWN || rule_is_nv_twin(name) || rule_is_runtime_nv(name);
 }
 
+bool plan_area_nv(const char *name, uint64_t address)
+{
+	return *name ? rule_is_nv(name) : rule_is_nv_address(address);
+}
+
+bool plan_address_own(uint64_t address)
+{
+	return partition_class_at(address) == PARTITION_OWN;
+}
+
 /* Its content is read from the phone before and comes back. */
 static bool is_kept(const struct plan_options *options, const struct pac_item *items, size_t count,
 		    const char *partition)

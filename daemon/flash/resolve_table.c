@@ -174,6 +174,7 @@ int resolver_table(struct resolver *r, bool *repartition)
 int plan_absent(const struct flash_table *t, const char *name, struct failure *why)
 {
 	char a[TABLE_NAME_MAX + 8], b[TABLE_NAME_MAX + 8], other[40];
+	const struct table_entry *near;
 	size_t n = strlen(name);
 
 	snprintf(a, sizeof(a), "%.36s_a", name);
@@ -193,6 +194,10 @@ int plan_absent(const struct flash_table *t, const char *name, struct failure *w
 		if (!strcasecmp(t->entry[i].name, name))
 			return failure_set(why, ERR_PARTITION_MISSING, "'%s' is not in the table, '%s' is",
 					   name, t->entry[i].name);
+	near = table_near(t, name);
+	if (near)
+		return failure_set(why, ERR_PARTITION_MISSING, "'%s' is not in the table; '%s' is", name,
+				   near->name);
 	return failure_set(why, ERR_PARTITION_MISSING, "'%s' is not in the table", name);
 }
 

@@ -35,6 +35,45 @@ const struct table_entry *table_find(const struct flash_table *t, const char *na
 	return NULL;
 }
 
+/* Letters to put in, take out or change to get from one to the other. */
+static unsigned distance(const char *a, const char *b)
+{
+	unsigned row[TABLE_NAME_MAX + 1], n = (unsigned)strlen(b);
+
+	for (unsigned k = 0; k <= n; k++)
+		row[k] = k;
+	for (unsigned i = 1; *a; a++, i++) {
+		unsigned before = row[0];
+
+		row[0] = i;
+		for (unsigned k = 1; k <= n; k++) {
+			unsigned change = before + (*a != b[k - 1]);
+
+			before = row[k];
+			row[k] = MIN(change, MIN(row[k], row[k - 1]) + 1);
+		}
+	}
+	return row[n];
+}
+
+const struct table_entry *table_near(const struct flash_table *t, const char *name)
+{
+	const struct table_entry *found = NULL;
+	unsigned best = strlen(name) < 4 ? 2 : 3; /* fewer letters than that */
+
+	if (strlen(name) >= TABLE_NAME_MAX)
+		return NULL;
+	for (uint32_t i = 0; i < t->count; i++) {
+		unsigned d = distance(name, t->entry[i].name);
+
+		if (d < best) {
+			best = d;
+			found = &t->entry[i];
+		}
+	}
+	return found;
+}
+
 /*
  * The device keeps the low byte of each unit only. A name that is empty, not printable ASCII or wider than a
  * byte can not be addressed with certainty, so the table it stands in is not one to work with.

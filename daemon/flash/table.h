@@ -42,6 +42,8 @@ struct flash_table {
 
 /* Entry by exact name, NULL if absent. */
 const struct table_entry *table_find(const struct flash_table *t, const char *name);
+/* What was probably meant: a name that differs in a letter or two; NULL: none does. */
+const struct table_entry *table_near(const struct flash_table *t, const char *name);
 
 /*
  * Parses the first `len` bytes of the user area (>= 34 sectors; 32 KiB suffice for 512-byte sectors,

@@ -3,11 +3,11 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "common/util.h"
 #include "station/internal.h"
 #include "station/kv.h"
+#include "station/package_inner.h"
 #include "station/single.h"
 
 /* On its way to a job: the package is being made. */
@@ -39,8 +39,7 @@ void single_free(struct single *s)
 		return;
 	for (uint32_t i = 0; i < s->parts; i++) {
 		free(s->part[i].bytes);
-		if (s->part[i].fd >= 0)
-			close(s->part[i].fd);
+		package_close(&s->part[i].fd, s->part[i].fd >= 0);
 	}
 	if (s->release)
 		s->release(s->arg);

@@ -23,7 +23,7 @@
 struct package;
 struct package_reader;
 
-/* One entry. The texts of `made` stand here; its source is set when the package is made. */
+/* One entry. The texts of `made` stand here. */
 struct single_part {
 	struct made_part made;
 	char id[64], type[24], partition[40], name[256];
@@ -31,7 +31,6 @@ struct single_part {
 	uint64_t size;
 	int fd; /* a descriptor, owned: all of the file behind it, whose size is looked up; -1: neither, it is
 		   an operation */
-	struct source source;
 };
 
 struct single {
@@ -73,9 +72,9 @@ int single_options(const struct job_options *in, const struct settings *set, str
 		   struct failure *why);
 
 /*
- * On a worker: the package, sealed. loaders: a reader of the pair's package, which remembers what it has read
+ * On a worker: the package. loaders: a reader of the pair's package, which remembers what it has read
  * that was not proved yet. 0 and *out (package_unref()), not parsed; PackageNoLoader, PackageReadFailed,
- * PackageChanged, InvalidArgs, Internal.
+ * PackageChanged, InvalidImage (a file: which, and why), InvalidArgs, Internal.
  */
 int single_package(struct single *s, struct package_reader *loaders, struct package **out,
 		   struct failure *why);

@@ -402,6 +402,14 @@ struct job_erase {
 };
 #define JOB_ERASES_MAX 64
 
+/* One file to be written. */
+struct job_write {
+	const char *target; /* as in job_read */
+	int fd;		    /* all of this file, open for reading only; -1 once it was taken */
+	const char *name;   /* of the file, to show; "" or NULL: none */
+};
+#define JOB_WRITES_MAX 64
+
 struct job_request {
 	struct image *image; /* NULL, of a read: */
 	const char *loader;  /* a pair of the store or else a stored package, by name or digest; NULL or "":
@@ -426,6 +434,9 @@ struct job_request {
 	const struct job_erase *erases;
 	uint32_t erase_count;
 	bool user_data;
+	/* station_write() only: */
+	struct job_write *writes;
+	uint32_t write_count;
 	bool wait_given;
 	uint64_t wait_usec; /* for a phone to come: 0 = not at all; without wait_given 600 s */
 };
@@ -482,6 +493,15 @@ int station_set_marks(struct station *st, const struct job_request *request, con
 /* Reads them: the job (kind "marks") has them in job_marks() when it has succeeded. Nothing is changed. */
 int station_read_marks(struct station *st, const struct job_request *request, station_job_fn done, void *user,
 		       struct failure *why);
+/*
+ * Writes files into places of the phone in request->slot, which is not NULL, in their order. Takes the
+ * descriptors, on success and on failure. An NV image is merged: what is the phone's own stays. What else is
+ * this phone's own is refused with PartitionUnique unless options.i_know was said, and then kept durably
+ * first. As station_read(), but that what is written is compared afterwards unless another level was asked
+ * for; besides InvalidImage and what the checks of a package and a plan may say.
+ */
+int station_write(struct station *st, const struct job_request *request, station_job_fn done, void *user,
+		  struct failure *why);
 /* Restarts the phone of request->slot (power_off: switches it off) out of the loader in which a job has left
  * it. As station_flash(); of the request slot, caller, expect_device and wait count. */
 int station_release(struct station *st, const struct job_request *request, bool power_off,
@@ -494,7 +514,7 @@ bool image_loses_own(const struct image *image, const struct job_options *option
 
 struct job_view {
 	uint64_t number;
-	const char *kind;  /* "flash", "dry-run", "read", "table", "marks", "erase", "mark", "reset",
+	const char *kind;  /* "flash", "dry-run", "read", "table", "marks", "erase", "write", "mark", "reset",
 			      "power-off" */
 	const char *state; /* "waiting-for-device", "queued", "running", "succeeded", "failed", "skipped",
 			      "cancelled", "interrupted" */

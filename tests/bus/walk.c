@@ -249,6 +249,8 @@ static bool call_it(struct wanderer *w, const struct walk_method *method)
 				 fd, 0);
 	if (!strcmp(t, "a(st)a{sv}"))
 		return user_call(rig, user, 5000, NULL, p, i, n, t, 1, "boot", UINT64_C(0), 0);
+	if (!strcmp(t, "a(shs)a{sv}"))
+		return user_call(rig, user, 5000, NULL, p, i, n, t, 1, "boot", fd, "boot.img", 0);
 	if (!strcmp(t, "haoa{sv}"))
 		return user_call(rig, user, 5000, NULL, p, i, n, t, fd, 0, 0);
 	if (!strcmp(t, "oa{sv}"))

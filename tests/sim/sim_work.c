@@ -298,7 +298,7 @@ static void nv_alone(const char *profile)
 		 : w.sc.profile->second == PHONE_SINGLE ? 0xfe000003
 							: 0x90000001,
 		 &source);
-	j.part[0].size = 0x4000;
+	j.part[0].size = 0x100000;
 	ran = ran && work_run(&w, &j);
 	ok(work_passed(&w, ran, &j) && !strcmp(j.o.nv, "kept") &&
 		   scenario_kept(&w.sc, w.phone, true, name_text, sizeof(name_text)),

@@ -286,6 +286,39 @@ static void tells_differences(void **state)
 	assert_false(table_agrees(&a, &b, NULL, 0));
 }
 
+static void knows_what_was_meant(void **state)
+{
+	static const char *const rows[] = { "boot", "recovery", "l_fixnv1",
+					    "misc", "userdata", "abcdefghijklmnopqrstuvwxyz0123456789" };
+	static struct flash_table t = { .count = 6 };
+	static const struct {
+		const char *said, *meant; /* NULL: nobody knows */
+	} cases[] = { { "bot", "boot" },
+		      { "boots", "boot" },
+		      { "recovrey", "recovery" },
+		      { "l_fixnv", "l_fixnv1" },
+		      { "mics", "misc" },
+		      { "user_data", "userdata" },
+		      { "nonesuch", NULL },
+		      { "x", NULL },
+		      { "", NULL },
+		      { "boot_vendor", NULL },
+		      { "abcdefghijklmnopqrstuvwxyz01234567890123", NULL },
+		      { "abcdefghijklmnopqrstuvwxyz012345678", "abcdefghijklmnopqrstuvwxyz0123456789" } };
+
+	(void)state;
+	for (int i = 0; i < 6; i++)
+		strcpy(t.entry[i].name, rows[i]);
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		const struct table_entry *e = table_near(&t, cases[i].said);
+
+		if (!cases[i].meant)
+			assert_null(e);
+		else
+			assert_string_equal(e->name, cases[i].meant);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -296,6 +329,7 @@ int main(void)
 		cmocka_unit_test(prefers_the_valid_one),
 		cmocka_unit_test(settles_the_unit),
 		cmocka_unit_test(refuses_bad_lists),
+		cmocka_unit_test(knows_what_was_meant),
 		cmocka_unit_test(tells_differences),
 	};
 
