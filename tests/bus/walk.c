@@ -17,7 +17,8 @@ void walk_objects(struct rig *rig, struct walk *walk)
 
 	memset(walk, 0, sizeof(*walk));
 	snprintf(walk->path[walk->paths++], sizeof(walk->path[0]), "%s", ROOT);
-	if (!rig_call(rig, 5000, &m, ROOT, "org.freedesktop.DBus.ObjectManager", "GetManagedObjects", NULL) ||
+	if (!rig_call(rig, 30000, &m, ROOT, "org.freedesktop.DBus.ObjectManager", "GetManagedObjects",
+		      NULL) ||
 	    sd_bus_message_enter_container(m, 'a', "{oa{sa{sv}}}") < 0)
 		return;
 	while (sd_bus_message_enter_container(m, 'e', "oa{sa{sv}}") > 0) {
@@ -87,7 +88,7 @@ void walk_methods(struct rig *rig, struct walk *walk, void (*fn)(const struct wa
 		const char *text = "";
 
 		snprintf(r->method.path, sizeof(r->method.path), "%s", walk->path[i]);
-		if (rig_call(rig, 5000, &m, walk->path[i], "org.freedesktop.DBus.Introspectable",
+		if (rig_call(rig, 30000, &m, walk->path[i], "org.freedesktop.DBus.Introspectable",
 			     "Introspect", NULL))
 			(void)sd_bus_message_read(m, "s", &text);
 		XML_SetUserData(parser, r);
@@ -176,7 +177,7 @@ void walk_properties(struct rig *rig, struct walk *walk,
 		for (size_t k = 0; k < sizeof(ifaces) / sizeof(ifaces[0]); k++) {
 			sd_bus_message *m = NULL;
 
-			if (!rig_call(rig, 5000, &m, walk->path[i], "org.freedesktop.DBus.Properties",
+			if (!rig_call(rig, 30000, &m, walk->path[i], "org.freedesktop.DBus.Properties",
 				      "GetAll", "s", ifaces[k]))
 				continue;
 			(void)sd_bus_message_enter_container(m, 'a', "{sv}");
@@ -232,37 +233,37 @@ static bool call_it(struct wanderer *w, const struct walk_method *method)
 	int fd = w->s->pack.fd;
 
 	if (!t[0])
-		return user_call(rig, user, 5000, NULL, p, i, n, NULL);
+		return user_call(rig, user, 30000, NULL, p, i, n, NULL);
 	/* identities in full; the rest of these is reading */
 	if (!strcmp(n, "History") || !strcmp(n, "HistoryText") || !strncmp(n, "Backups", 7))
-		return user_call(rig, user, 5000, NULL, p, i, n, t, 1, "full", "b", 1);
+		return user_call(rig, user, 30000, NULL, p, i, n, t, 1, "full", "b", 1);
 	if (!strcmp(t, "tsha{sv}"))
-		return user_call(rig, user, 5000, NULL, p, i, n, t, UINT64_C(1), "nv", fd, 0);
+		return user_call(rig, user, 30000, NULL, p, i, n, t, UINT64_C(1), "nv", fd, 0);
 	if (!strcmp(t, "a{sv}"))
-		return user_call(rig, user, 5000, NULL, p, i, n, t, 0);
+		return user_call(rig, user, 30000, NULL, p, i, n, t, 0);
 	if (!strcmp(t, "ha{sv}"))
-		return user_call(rig, user, 5000, NULL, p, i, n, t, fd, 0);
+		return user_call(rig, user, 30000, NULL, p, i, n, t, fd, 0);
 	if (!strcmp(t, "a(ht)a{sv}"))
-		return user_call(rig, user, 5000, NULL, p, i, n, t, 1, fd, UINT64_C(0x5000), 0);
+		return user_call(rig, user, 30000, NULL, p, i, n, t, 1, fd, UINT64_C(0x30000), 0);
 	if (!strcmp(t, "a(stth)a{sv}"))
-		return user_call(rig, user, 5000, NULL, p, i, n, t, 1, "boot", UINT64_C(0), UINT64_C(4096),
+		return user_call(rig, user, 30000, NULL, p, i, n, t, 1, "boot", UINT64_C(0), UINT64_C(4096),
 				 fd, 0);
 	if (!strcmp(t, "a(st)a{sv}"))
-		return user_call(rig, user, 5000, NULL, p, i, n, t, 1, "boot", UINT64_C(0), 0);
+		return user_call(rig, user, 30000, NULL, p, i, n, t, 1, "boot", UINT64_C(0), 0);
 	if (!strcmp(t, "a(shs)a{sv}"))
-		return user_call(rig, user, 5000, NULL, p, i, n, t, 1, "boot", fd, "boot.img", 0);
+		return user_call(rig, user, 30000, NULL, p, i, n, t, 1, "boot", fd, "boot.img", 0);
 	if (!strcmp(t, "haoa{sv}"))
-		return user_call(rig, user, 5000, NULL, p, i, n, t, fd, 0, 0);
+		return user_call(rig, user, 30000, NULL, p, i, n, t, fd, 0, 0);
 	if (!strcmp(t, "oa{sv}"))
-		return user_call(rig, user, 5000, NULL, p, i, n, t, w->image, 0);
+		return user_call(rig, user, 30000, NULL, p, i, n, t, w->image, 0);
 	if (!strcmp(t, "sa{sv}"))
-		return user_call(rig, user, 5000, NULL, p, i, n, t, "off", 0);
+		return user_call(rig, user, 30000, NULL, p, i, n, t, "off", 0);
 	if (!strcmp(t, "s"))
-		return user_call(rig, user, 5000, NULL, p, i, n, t, "no");
+		return user_call(rig, user, 30000, NULL, p, i, n, t, "no");
 	if (!strcmp(t, "aoa{sv}"))
-		return user_call(rig, user, 5000, NULL, p, i, n, t, 0, 0);
+		return user_call(rig, user, 30000, NULL, p, i, n, t, 0, 0);
 	if (!strcmp(t, "oaoa{sv}"))
-		return user_call(rig, user, 5000, NULL, p, i, n, t, w->image, 0, 0);
+		return user_call(rig, user, 30000, NULL, p, i, n, t, w->image, 0, 0);
 	snprintf(user->error, sizeof(user->error), "no arguments for %s: teach this test", t);
 	return false;
 }
@@ -300,7 +301,7 @@ bool walk_as_stranger(struct rig *rig, struct scene *s, bool allowed)
 	struct walk walk;
 
 	/* one of each: a slot with a phone, an image, a job that waits elsewhere */
-	if (!rig_call(rig, 5000, &m, ROOT, MANAGER, "OpenImage", "ha{sv}", s->pack.fd, 0) ||
+	if (!rig_call(rig, 30000, &m, ROOT, MANAGER, "OpenImage", "ha{sv}", s->pack.fd, 0) ||
 	    sd_bus_message_read(m, "o", &path) < 0)
 		return false;
 	snprintf(w.image, sizeof(w.image), "%s", path);
