@@ -38,6 +38,12 @@ static bool untouched(const struct rig_phone *p)
 	return !count->opens && !count->submits && !count->controls;
 }
 
+/* And it still runs. */
+static bool left_alone(const struct rig_phone *p)
+{
+	return phone_stage(p->phone) == PHONE_RUNNING && untouched(p);
+}
+
 /* The request has gone out to it. */
 static bool asked(void *arg)
 {
@@ -72,7 +78,7 @@ static void seen_and_left_alone(struct rig *rig)
 	CHECK(ctl(rig, 10000, "flash --detach --slot 1-1 %s", pack.path) == 0);
 	CHECK(rig_expect(rig, 10000, p->slot, SLOT, "State", "waiting"));
 	rig_sleep(rig, 500);
-	CHECK(untouched(p));
+	CHECK(left_alone(p));
 	bed_phone_unplug(p->bp, true);
 	CHECK(rig_expect(rig, 10000, p->slot, SLOT, "RunningDevice", "/"));
 	rig_package_free(&pack);
@@ -147,7 +153,7 @@ static void a_job_that_waits(struct rig *rig)
 	CHECK(ctl(rig, 10000, "slots") == 0 && strstr(ctl_out, "asked into download mode (auto)"));
 	/* set so, and nobody waits: it is left in peace */
 	rig_sleep(rig, 500);
-	CHECK(untouched(p));
+	CHECK(left_alone(p));
 	job = rig_flash(rig, p->slot, pack.fd, "a{sv}", 0);
 	CHECK(job && !strcmp(rig_wait(rig, job, 60000), ""));
 	/* and no more once it is said so; it stays over a restart */
@@ -179,7 +185,7 @@ static void an_armed_slot(struct rig *rig)
 	CHECK(ctl(rig, 10000, "slot set --kick diag 1-1") == 0 && ctl(rig, 10000, "arm 1-1") == 0);
 	/* it was there before */
 	rig_sleep(rig, 300);
-	CHECK(untouched(p));
+	CHECK(left_alone(p));
 	bed_phone_unplug(p->bp, true);
 	CHECK(rig_expect(rig, 10000, p->slot, SLOT, "RunningDevice", "/"));
 	bed_phone_plug(p->bp, true);
@@ -189,7 +195,7 @@ static void an_armed_slot(struct rig *rig)
 	/* it has started: the same number */
 	CHECK(plug_running(rig, p));
 	rig_sleep(rig, 500);
-	CHECK(untouched(p) && !strcmp(rig_get(rig, p->slot, SLOT, "Passes"), "1"));
+	CHECK(left_alone(p) && !strcmp(rig_get(rig, p->slot, SLOT, "Passes"), "1"));
 	bed_phone_unplug(p->bp, true);
 	CHECK(rig_expect(rig, 10000, p->slot, SLOT, "State", "empty"));
 	/* another phone, another number */

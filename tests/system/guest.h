@@ -135,6 +135,9 @@ void flash_passes(void);
 void unplug_is_named(void);
 void returning_phone_passes(void);
 void eight_at_once(void);
+/* s_port.c */
+void running_phone_is_kicked(void);
+void ports_are_switched(void);
 /* s_package.c */
 void removal_waits_for_job(void);
 /* s_access.c */

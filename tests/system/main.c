@@ -28,6 +28,8 @@ static const struct scenario first_boot[] = {
 	{ "unplug", unplug_is_named },
 	{ "return", returning_phone_passes },
 	{ "eight", eight_at_once },
+	{ "kick", running_phone_is_kicked },
+	{ "port", ports_are_switched },
 	{ "strangers", strangers_are_refused },
 	{ "rule", rule_lets_in },
 	{ "cancel", starter_may_cancel },

@@ -12,6 +12,7 @@ struct request {
 	struct request *next;
 	uint32_t serial, length, done;
 	bool zero_packet;
+	uint8_t endpoint;
 	uint8_t data[];
 };
 

@@ -104,9 +104,13 @@ static void attach(struct vhci_phone *vp)
 static bool offer(struct vhci_phone *vp)
 {
 	struct request *request = vp->out.head;
+	bool runs = phone_stage(vp->phone) == PHONE_RUNNING;
 	int status = 0;
 
-	switch (phone_out(vp->phone, vhci_now(vp), request->data, request->length, request->zero_packet)) {
+	switch (runs ? phone_port_out(vp->phone, vhci_now(vp), request->endpoint, request->data,
+				      request->length)
+		     : phone_out(vp->phone, vhci_now(vp), request->data, request->length,
+				 request->zero_packet)) {
 	case PHONE_TAKEN: break;
 	case PHONE_HALTED: status = -EPIPE; break;
 	case PHONE_PROTO: status = -EPROTO; break;

@@ -197,7 +197,8 @@ bool vhci_take(struct vhci_phone *vp)
 		return false;
 	*request = (struct request){ .serial = serial,
 				     .length = length,
-				     .zero_packet = ntohl(pdu.word[0]) & FLAG_ZERO_PACKET };
+				     .zero_packet = ntohl(pdu.word[0]) & FLAG_ZERO_PACKET,
+				     .endpoint = (uint8_t)ntohl(pdu.endpoint) };
 	if (!in && length && !transfer(vp->socket, request->data, length, false)) {
 		free(request);
 		return false;
