@@ -199,25 +199,33 @@ static int gaps(struct plan *p, struct failure *why)
 	return 0;
 }
 
-static bool any_by_name(const struct plan *p)
+enum addressing plan_addressing_of(const struct pac *pac)
 {
 	bool entries = false;
 	size_t count;
-	const struct pac_item *items = pac_items(p->pac, &count);
+	const struct pac_item *items = pac_items(pac, &count);
 
-	if (p->table.count)
-		return true;
+	if (pac_product(pac)->table.parts)
+		return ADDRESSING_NAMES;
 	for (size_t i = 0; i < count; i++) {
 		enum scheme_class c = items[i].file->class;
 
 		if (items[i].file->flag == 2)
 			continue;
 		if (items[i].partition[0])
-			return true;
+			return ADDRESSING_NAMES;
 		entries |= c != CLASS_FDL1 && c != CLASS_FDL2;
 	}
-	/* loaders alone tell nothing; a phone with one loader knows no names (bsl-protocol 16) */
-	return !entries && p->options.addressing != ADDRESSING_NUMBERS && p->family == PLAN_TWO_STAGE;
+	return entries ? ADDRESSING_NUMBERS : ADDRESSING_PACKAGE;
+}
+
+static bool any_by_name(const struct plan *p)
+{
+	enum addressing a = p->table.count ? ADDRESSING_NAMES : plan_addressing_of(p->pac);
+
+	if (a == ADDRESSING_PACKAGE) /* a phone with one loader knows no names (bsl-protocol 16) */
+		return p->options.addressing != ADDRESSING_NUMBERS && p->family == PLAN_TWO_STAGE;
+	return a == ADDRESSING_NAMES;
 }
 
 static void mirror_doubts(struct plan *p)

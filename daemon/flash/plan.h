@@ -238,6 +238,8 @@ int plan_backups_by_table(const struct plan *plan, const struct device_facts *fa
  */
 bool plan_loses_own(const struct plan_options *options, const struct pac *pac);
 
+/* How the package itself speaks of places; ADDRESSING_PACKAGE: it has loaders only and does not tell. */
+enum addressing plan_addressing_of(const struct pac *pac);
 /* A name that a phone can be asked for and that stands for one partition. */
 bool plan_name_usable(const char *name);
 /* A place of this name (empty: an address) holds data that only this one phone has, or may hold it. */

@@ -202,6 +202,15 @@ struct plan_step *plan_add_verify(struct plan *p, uint32_t of, bool lk)
 	return v;
 }
 
+/* Of four capitals: a file system of an 8850's loader, not a place in its flash (pac-and-flow 5.12). */
+static bool is_word(uint64_t address)
+{
+	for (int i = 0; i < 4; i++, address >>= 8)
+		if ((address & 0xff) < 'A' || (address & 0xff) > 'Z')
+			return false;
+	return true;
+}
+
 /* "" with *size, or why nothing can be seen there. */
 static const char *seen_erased(const struct plan *p, uint32_t of, const struct flash_table *t, uint64_t *size)
 {
@@ -216,7 +225,7 @@ static const char *seen_erased(const struct plan *p, uint32_t of, const struct f
 		return "NV is given out by the phone only as long as it is valid";
 	if (e->by_name && !strcmp(e->target, "uboot_log"))
 		return "the phone writes its own log here";
-	if (!e->by_name && e->address > LAST_ID)
+	if (!e->by_name && (e->address > LAST_ID || is_word(e->address)))
 		return "this number stands for work of the loader, not for a place";
 	if (e->by_name && rule_is_boot_area(e->target))
 		*size = BOOT_LOOK;

@@ -137,6 +137,10 @@ int single_ask(struct station *st, const struct job_request *request, struct sin
 	if (!r) {
 		struct image *pair = a->request.image;
 
+		/* what is made of its loaders alone cannot tell how its phones are spoken to */
+		if (a->options.addressing == ADDRESSING_PACKAGE)
+			a->options.addressing = plan_addressing_of(package_pac(pair->package));
+
 		/* what is lent is not there any more when the package is */
 		a->request.options = (struct job_options){ 0 };
 		a->request.loader = a->request.note = NULL;

@@ -145,7 +145,12 @@ static void by_number(struct rig *rig, const char *name, const char *number, con
 	CHECK(lay(p, place, 1) && lay(p, other, 2));
 	CHECK(ctl(rig, 60000, "erase --loader %s %s", pack.path, number) == ctl_code("InvalidArgs"));
 	CHECK(ctl(rig, 60000, "erase --loader %s %s+64K misc", pack.path, number) == ctl_code("InvalidArgs"));
-	CHECK(!changes(p->phone));
+	/* its package speaks in numbers: nothing is guessed */
+	CHECK(ctl(rig, 60000, "erase --loader %s --user-data", pack.path) == ctl_code("InvalidArgs"));
+	CHECK(ctl(rig, 60000, "erase --loader %s --everything --i-know", pack.path) ==
+	      ctl_code("InvalidArgs"));
+	CHECK(ctl(rig, 60000, "erase --loader %s 0x90000002+4K", pack.path) == ctl_code("PartitionUnique"));
+	CHECK(!changes(p->phone) && !bed_count(bed_phone_dev(p->bp))->submits);
 	CHECK(ctl(rig, 60000, "erase-flash --loader %s %s 0x10000", pack.path, number) == 0);
 	CHECK(strstr(ctl_out, "PASS") && erased(p, place) && there(p, other, 2));
 	CHECK(lay(p, place, 3));
@@ -156,6 +161,16 @@ static void by_number(struct rig *rig, const char *name, const char *number, con
 static void sc8830(struct rig *rig)
 {
 	by_number(rig, "sc8830", "0x80000007", "boot", "recovery");
+}
+
+static void uic8850(struct rig *rig)
+{
+	by_number(rig, "uic8850", "0x60030000", "ap", "appimg");
+}
+
+static void ums9117(struct rig *rig)
+{
+	by_number(rig, "ums9117", "0x80000003", "kernel", "user");
 }
 
 /* ---- what is refused ------------------------------------------------------------------------ */
@@ -395,6 +410,8 @@ int main(void)
 		{ "ums9230: the same", ums9230 },
 		{ "ums9620: the same", ums9620 },
 		{ "sc8830, by numbers", sc8830 },
+		{ "uic8850, by addresses, with one loader", uic8850 },
+		{ "ums9117, by numbers", ums9117 },
 		{ "names, areas and loaders that are refused", refusals },
 		{ "a phone with two slots has no 'boot'", slots },
 		{ "loaders of a damaged package", damaged },
