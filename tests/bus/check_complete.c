@@ -107,6 +107,16 @@ static void still(struct rig *rig, const char *shell)
 	CHECK(strstr(offers, "one.pac") && strstr(offers, "sub.d") && !strstr(offers, "no.txt"));
 	CHECK(!strcmp(shell, "fish") || strstr(offers, "Two.PAC"));
 
+	/* any file behind each name of a partition */
+	TAB("fdlctl write uboot_l");
+	CHECK(only("uboot_log"));
+	snprintf(line, sizeof(line), "fdlctl write logo %s/f/", rig->dir);
+	TAB(line);
+	CHECK(strstr(offers, "one.pac") && strstr(offers, "no.txt"));
+	snprintf(line, sizeof(line), "fdlctl write logo %s/f/no.txt recov", rig->dir);
+	TAB(line);
+	CHECK(offered("recovery") && !strstr(offers, "no.txt"));
+
 	/* entries of the package on the line */
 	snprintf(line, sizeof(line), "fdlctl flash %s --entry BOO", pack.path);
 	TAB(line);

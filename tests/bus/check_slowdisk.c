@@ -206,6 +206,60 @@ static void slow_close(struct rig *rig)
 	rig_package_free(&pack);
 }
 
+/* One of the files that are written is such: the call, the check, and the write in the middle. */
+static bool write_slow(struct rig *rig, int fd, int other)
+{
+	return rig_call(rig, 15000, NULL, phone->slot, SLOT, "Write", "a(shs)a{sv}", 2, "boot", other,
+			"boot.img", "logo", fd, "logo.img", 1, "loader", "s", "pair");
+}
+
+static void slow_write(struct rig *rig)
+{
+	struct phone_setup waits = { .faults = "late at midst 1 of logo for 1s" };
+	static uint8_t bytes[3 << 20];
+	char path[160];
+	int fd, other;
+
+	CHECK(set_slow(rig, &waits));
+	CHECK(ctl(rig, 20000, "image import --name pair %s", pack.path) == 0);
+	snprintf(path, sizeof(path), "%s/image", rig->dir);
+	compose_random(4, bytes, sizeof(bytes));
+	memcpy(bytes, "any", 3);
+	other = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+	CHECK(other >= 0 && write(other, bytes, sizeof(bytes)) == sizeof(bytes));
+	close(other);
+	slowdisk_reset(slow, path);
+	other = open(path, O_RDONLY | O_CLOEXEC);
+	fd = open(SLOWDISK_FILE, O_RDONLY | O_CLOEXEC);
+	CHECK(fd >= 0 && other >= 0);
+	slow->hold_stat = true;
+	CHECK(!write_slow(rig, fd, other) && is_error(rig, ERR("PackageReadStalled")));
+	CHECK(serves(rig));
+	slowdisk_reset(slow, NULL);
+	CHECK(untouched());
+	/* the head of it is there, the end is not: nothing is written */
+	slow->hold_read = sizeof(bytes) - 5000;
+	CHECK(write_slow(rig, fd, other));
+	CHECK(serves(rig));
+	CHECK(!strcmp(rig_wait(rig, ROOT "/job/1", 10000), ERR("PackageReadStalled")));
+	CHECK(!strcmp(rig_get(rig, ROOT "/job/1", JOB, "CancelLeaves"), "unchanged"));
+	CHECK(phone_counters(phone->phone)->erases == 0);
+	slowdisk_reset(slow, NULL);
+	bed_phone_unplug(phone->bp, true);
+	CHECK(rig_expect(rig, 5000, phone->slot, SLOT, "State", "empty"));
+	CHECK(rig_plug(rig, phone));
+	CHECK(write_slow(rig, fd, other) && rig_expect(rig, 20000, ROOT "/job/2", JOB, "Entry", "logo"));
+	slow->hold_read = 0;
+	slow->hold_close = true;
+	CHECK(!strcmp(rig_wait(rig, ROOT "/job/2", 10000), ERR("PackageReadStalled")));
+	CHECK(!strcmp(rig_get(rig, ROOT "/job/2", JOB, "CancelLeaves"), "needs-flash"));
+	CHECK(serves(rig));
+	slowdisk_reset(slow, NULL);
+	close(fd);
+	close(other);
+	rig_package_free(&pack);
+}
+
 /* Threads that hang are bounded: first the calls of one caller, then what never came back. */
 static void slow_many(struct rig *rig)
 {
@@ -285,6 +339,7 @@ static const struct rig_test tests[] = {
 	{ "a disk that does not answer: opening", slow_open },
 	{ "a disk that does not answer: reading", slow_read },
 	{ "a disk that does not answer: closing", slow_close },
+	{ "a disk that does not answer: writing a file", slow_write },
 	{ "a disk that does not answer: many", slow_many },
 	{ "how far an import has come", import_is_followed },
 };
