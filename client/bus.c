@@ -110,9 +110,27 @@ static enum error_id id_of(const sd_bus_error *error, int r)
 	return error && error->name ? ERR_INTERNAL : ERR_DAEMON_UNREACHABLE;
 }
 
+/* Nobody has answered: is it the service, or the way to its machine? */
+static enum error_id unreachable(const struct client *c, enum error_id id, const sd_bus_error *error)
+{
+	return id == ERR_DAEMON_UNREACHABLE && c->host && !(error && error->name && nobody_came(error))
+		       ? ERR_MACHINE_UNREACHABLE
+		       : id;
+}
+
+int client_lost(const struct client *c)
+{
+	bool wire = c->host && sd_bus_is_open(c->bus) <= 0;
+	struct failure why = { .error = wire ? ERR_MACHINE_UNREACHABLE : ERR_DAEMON_UNREACHABLE, .code = -1 };
+
+	if (wire)
+		snprintf(why.detail, sizeof(why.detail), _("the connection to %.60s has ended"), c->host);
+	return client_complain(c, &why);
+}
+
 int client_complain_bus(const struct client *c, const sd_bus_error *error, int r)
 {
-	struct failure why = { .error = id_of(error, r), .code = -1 };
+	struct failure why = { .error = unreachable(c, id_of(error, r), error), .code = -1 };
 	const char *name = error && error->name ? error->name : "";
 	char text[1024];
 
@@ -165,7 +183,7 @@ int client_connect(struct client *c)
 	int r = client_open(c);
 
 	if (r < 0) {
-		struct failure why = { .error = id_of(NULL, r), .code = -1 };
+		struct failure why = { .error = unreachable(c, id_of(NULL, r), NULL), .code = -1 };
 
 		if (c->host)
 			remote_why(c, r, why.detail, sizeof(why.detail));

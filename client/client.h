@@ -57,6 +57,8 @@ int client_ask_long(struct client *c, sd_bus_message *m, const char *kind, const
 		    sd_bus_error *error, sd_bus_message **reply);
 /* Prints a failed call as words (or JSON) and gives its exit code: the row of the error table if the name is
  * ours. */
+/* The connection, or whoever was at its end, is gone in the middle of it. */
+int client_lost(const struct client *c);
 int client_complain_bus(const struct client *c, const sd_bus_error *error, int r);
 int client_complain(const struct client *c, const struct failure *why);
 /* Says what is wrong with the command line; returns EXIT_USAGE. As JSON once a --json was seen: it is called

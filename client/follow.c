@@ -398,8 +398,7 @@ static int follow(struct client *c, const char *const *paths, size_t count, bool
 		draw(c, paths, count, shown, &lines, news);
 		client_turn(c, TURN_USEC);
 		if (c->bus_lost)
-			return client_complain(
-				c, &(struct failure){ .error = ERR_DAEMON_UNREACHABLE, .code = -1 });
+			return client_lost(c);
 		if (!interrupts)
 			continue;
 		if (owner && !asked) {

@@ -241,7 +241,7 @@ static int monitor(struct client *c, int argc, char **argv)
 	}
 	json_object_put(seen);
 	if (c->bus_lost)
-		return client_complain(c, &(struct failure){ .error = ERR_DAEMON_UNREACHABLE, .code = -1 });
+		return client_lost(c);
 	return 0;
 }
 

@@ -276,10 +276,7 @@ static int learn(struct client *c, int count, char **labels)
 			fprintf(stderr, _("Plug a phone into %s\n"), clean(labels[i]));
 		slot = next_arrival(c, &seen);
 		if (!slot) {
-			rc = c->bus_lost
-				     ? client_complain(c, &(struct failure){ .error = ERR_DAEMON_UNREACHABLE,
-									     .code = -1 })
-				     : error_entry(ERR_CANCELLED)->exit_code;
+			rc = c->bus_lost ? client_lost(c) : error_entry(ERR_CANCELLED)->exit_code;
 			break;
 		}
 		path = strdup(slot);

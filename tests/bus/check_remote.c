@@ -217,13 +217,15 @@ static void files_stay(struct rig *rig)
 static void not_reached(struct rig *rig)
 {
 	static const struct {
-		const char *args, *words;
+		const char *args, *words, *error;
 	} none[] = {
-		{ "-H nowhere list", "'ssh nowhere' failed: ssh: Could not resolve hostname nowhere" },
-		{ "-H bare slots", "bare has no systemd-stdio-bridge" },
-		{ "-H nobus list", "'ssh nobus systemd-stdio-bridge' ended: " },
-		{ "-H me@nowhere flash x.pac", "'ssh me@nowhere' failed" },
-		{ "-H station list", "org.fdld1" }, /* all is there but the service */
+		{ "-H nowhere list", "'ssh nowhere' failed: ssh: Could not resolve hostname nowhere",
+		  "MachineUnreachable" },
+		{ "-H bare slots", "bare has no systemd-stdio-bridge", "MachineUnreachable" },
+		{ "-H nobus list", "'ssh nobus systemd-stdio-bridge' ended: ", "MachineUnreachable" },
+		{ "-H me@nowhere flash x.pac", "'ssh me@nowhere' failed", "MachineUnreachable" },
+		/* all is there but the service */
+		{ "-H station list", "org.fdld1", "DaemonUnreachable" },
 	};
 	static const char *const wrong[] = { "-H -oProxyCommand=x list",
 					     "-H '' list",
@@ -240,7 +242,10 @@ static void not_reached(struct rig *rig)
 
 	put_ssh(rig);
 	for (size_t i = 0; i < sizeof(none) / sizeof(none[0]); i++) {
-		CHECK(ctl_both(rig, ctl_code("DaemonUnreachable"), none[i].args));
+		CHECK(ctl_both(rig, ctl_code(none[i].error), none[i].args));
+		CHECK(!strcmp(ctl_str(0, "error"), none[i].error));
+		/* nobody is told to start a service that runs */
+		CHECK(!strstr(ctl_str(0, "remedy"), "systemctl start") == (i < 4));
 		CHECK(strstr(ctl_str(0, "message"), none[i].words));
 		CHECK(!strstr(ctl_out, "banner"));
 	}
@@ -304,7 +309,9 @@ static void the_wire_breaks(struct rig *rig)
 	CHECK(rig_expect(rig, 30000, "/org/fdld1/job/1", JOB, "State", "running"));
 	snprintf(args, sizeof(args), "pkill -KILL -P %d", (int)run.pid);
 	CHECK(bed_sh(rig->bed, 5000, out, sizeof(out), args) == 0);
-	CHECK(ctl_wait(rig, &run, 20000) == ctl_code("DaemonUnreachable"));
+	CHECK(ctl_wait(rig, &run, 20000) == ctl_code("MachineUnreachable"));
+	CHECK(strstr(run.text, "MachineUnreachable") &&
+	      strstr(run.text, "the connection to socket has ended"));
 	/* the job is none of the wire's business */
 	CHECK(!strcmp(rig_wait(rig, "/org/fdld1/job/1", 60000), ""));
 	rig_package_free(&pack);
