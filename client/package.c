@@ -148,6 +148,26 @@ static json_object *step_json(const struct plan *plan, const struct plan_step *s
 	return o;
 }
 
+static json_object *loaders_json(const struct plan *plan)
+{
+	const struct plan_loader *const loader[] = { &plan->fdl1, &plan->fdl2 };
+	json_object *list = json_object_new_array();
+
+	for (size_t i = 0; i < ARRAY_SIZE(loader); i++) {
+		const struct pac_item *item = plan_loader_item(plan, loader[i]);
+		json_object *o = item ? json_object_new_object() : NULL;
+
+		if (!o)
+			continue;
+		json_object_object_add(o, "id", json_object_new_string(item->file->id));
+		json_object_object_add(o, "address", json_object_new_uint64(loader[i]->base));
+		json_object_object_add(o, "bytes", json_object_new_uint64(loader[i]->size));
+		json_object_object_add(o, "family", json_object_new_string(loader[i]->text));
+		json_object_array_add(list, o);
+	}
+	return list;
+}
+
 json_object *package_plan_json(const struct plan *plan)
 {
 	json_object *o = json_object_new_object(), *steps = json_object_new_array(),
@@ -157,6 +177,7 @@ json_object *package_plan_json(const struct plan *plan)
 		json_object_array_add(steps, step_json(plan, &plan->step[i]));
 	for (uint32_t i = 0; i < plan->doubt_count; i++)
 		json_object_array_add(doubts, json_object_new_string(plan->doubt[i]));
+	json_object_object_add(o, "loaders", loaders_json(plan));
 	json_object_object_add(o, "steps", steps);
 	json_object_object_add(o, "doubts", doubts);
 	json_object_object_add(o, "bytes_to_send", json_object_new_uint64(plan->bytes_to_send));
@@ -233,32 +254,56 @@ void package_plan_text(const struct client *c, const struct plan *plan)
 	}
 }
 
-int package_plan(const struct package_wish *wish, const struct pac *pac, struct plan **plan,
-		 struct failure *why)
+int package_plan(const struct package_wish *wish, const struct pac *pac, const struct pac *loaders,
+		 struct plan **plan, struct failure *why)
 {
 	struct plan_options *options = calloc(1, sizeof(*options));
 	int rc = options ? plan_options_of(wish, options) : error_entry(ERR_INTERNAL)->exit_code;
 
+	if (options)
+		options->loaders = loaders;
 	if (!rc && plan_compile(pac, options, plan, why) < 0)
 		rc = error_entry(why->error)->exit_code;
 	free(options);
 	return rc;
 }
 
+/* What is sent first, and runs the rest. */
+static void print_loaders(const struct plan *plan)
+{
+	const struct plan_loader *const loader[] = { &plan->fdl1, &plan->fdl2 };
+	char size[32];
+
+	for (size_t i = 0; i < ARRAY_SIZE(loader); i++) {
+		const struct pac_item *item = plan_loader_item(plan, loader[i]);
+
+		if (item)
+			printf(_("  start %s at 0x%08x (%s)\n"), padded(clean(item->file->id), 22),
+			       (unsigned int)loader[i]->base,
+			       format_size(loader[i]->size, size, sizeof(size)));
+	}
+}
+
 int package_print_plan(struct client *c, const struct package_wish *wish)
 {
 	struct pac_options options = { .accept_bad_crc = wish->accept_bad_crc,
-				       .accept_mismatch = wish->force_loaders };
+				       .accept_mismatch = wish->force_loaders || wish->loader,
+				       .without_loaders = wish->loader != NULL };
 	struct failure why = { .code = -1 };
-	struct package_file f;
+	struct package_file f, lender = { .fd = -1 };
 	struct plan *plan = NULL;
 	int rc;
 
-	if (package_open(wish->file, &options, &f, &why) < 0) {
+	if (wish->loader && !strchr(wish->loader, '/') && access(wish->loader, F_OK) < 0)
+		return client_usage(N_("what '%s' stands for only the service knows: take a file, or --slot"),
+				    wish->loader);
+	if (package_open(wish->file, &options, &f, &why) < 0 ||
+	    (wish->loader && package_open(wish->loader, &options, &lender, &why) < 0)) {
 		package_close(&f);
+		package_close(&lender);
 		return client_complain(c, &why);
 	}
-	rc = package_plan(wish, f.pac, &plan, &why);
+	rc = package_plan(wish, f.pac, lender.pac, &plan, &why);
 	if (rc && why.error != ERR_NONE)
 		client_complain(c, &why);
 	if (!rc && c->json) {
@@ -267,11 +312,13 @@ int package_print_plan(struct client *c, const struct package_wish *wish)
 		print_json(o);
 		json_object_put(o);
 	} else if (!rc) {
+		print_loaders(plan);
 		package_plan_text(c, plan);
 		for (uint32_t i = 0; i < plan->doubt_count; i++)
 			package_remark(plan->doubt[i]);
 	}
 	plan_free(plan);
 	package_close(&f);
+	package_close(&lender);
 	return rc;
 }

@@ -13,6 +13,7 @@ struct package_wish {
 	const char *const *only, *const *without;
 	size_t only_count, without_count;
 	const char *repartition, *level, *end, *nv;
+	const char *loader; /* a package whose loaders to use: a file */
 	bool erase_all, force_loaders, accept_bad_crc;
 };
 

@@ -20,9 +20,10 @@ int package_open(const char *path, const struct pac_options *options, struct pac
 		 struct failure *why);
 void package_close(struct package_file *f);
 
-/* Compiles the plan a wish asks for. 0 or an exit code; usage errors are printed, others are in *why. */
-int package_plan(const struct package_wish *wish, const struct pac *pac, struct plan **plan,
-		 struct failure *why);
+/* Compiles the plan a wish asks for; loaders: whose are used, NULL: its own. 0 or an exit code; usage errors
+ * are printed, others are in *why. */
+int package_plan(const struct package_wish *wish, const struct pac *pac, const struct pac *loaders,
+		 struct plan **plan, struct failure *why);
 json_object *package_plan_json(const struct plan *plan);
 void package_plan_text(const struct client *c, const struct plan *plan);
 

@@ -21,7 +21,7 @@
 struct flash_options {
 	const char *slots[SLOTS_MAX], *only[NAMES_MAX], *without[NAMES_MAX];
 	size_t slot_count, only_count, without_count;
-	const char *repartition, *level, *end, *nv, *nv_from, *expect, *image;
+	const char *repartition, *level, *end, *nv, *nv_from, *expect, *image, *loader;
 	bool all, dry_run, detach, erase_all, nv_other, without_backup, force_loaders, bad_crc;
 	bool has_wait;
 	uint64_t wait_usec;
@@ -45,6 +45,7 @@ static const struct verb_opt options[] = {
 	{ "without-backup", 'b', NULL, N_("go on though a calibration area cannot be saved"), false },
 	{ "erase-all", 'E', NULL, N_("erase everything first, once the backups are safe"), false },
 	{ "end", 'z', N_("ACTION"), N_("reset (default), power-off, stay"), false },
+	{ "loader", 'p', N_("LOADER"), N_("start it with this stored pair, or package's loaders"), false },
 	{ "force-loaders", 'L', NULL, N_("take loaders that are not of one family"), false },
 	{ "accept-bad-crc", 'c', NULL, N_("take a package whose check sums are wrong"), false },
 	{ "image", 'i', N_("IMAGE"), N_("not a FILE: of the store, or open (its number)"), false },
@@ -85,6 +86,7 @@ static int take(struct flash_options *o, int opt)
 	case 'z': o->end = optarg; break;
 	case 'D': o->expect = optarg; break;
 	case 'i': o->image = optarg; break;
+	case 'p': o->loader = optarg; break;
 	default: break;
 	}
 	if (end && (end == optarg || *end || *optarg == '-' || !o->sample || o->sample > UINT32_MAX))
@@ -122,9 +124,17 @@ static int put_image_options(sd_bus_message *m, const struct flash_options *o, c
 	return r < 0 ? r : ask_flag(m, "accept_bad_crc", o->bad_crc);
 }
 
-/* name: of the file; NULL: the image was opened before. */
-static int put_options(sd_bus_message *m, const struct flash_options *o, const char *name)
+/* What is flashed: a file, or the image that was made of it. */
+struct package_ref {
+	int fd;
+	const char *name; /* of the file, to show */
+	char *image;	  /* NULL: it is sent along */
+	char *loader;	  /* whose loaders start the phone: a name, or an image; NULL: its own */
+};
+
+static int put_options(sd_bus_message *m, const struct flash_options *o, const struct package_ref *p)
 {
+	const char *name = p->image ? NULL : p->name; /* an image was given its name before */
 	int r = sd_bus_message_open_container(m, 'a', "{sv}");
 
 	if (r >= 0)
@@ -150,6 +160,8 @@ static int put_options(sd_bus_message *m, const struct flash_options *o, const c
 	if (r >= 0)
 		r = ask_flag(m, "erase_all", o->erase_all);
 	if (r >= 0)
+		r = ask_text(m, "loader", p->loader);
+	if (r >= 0)
 		r = ask_flag(m, "force_loaders", o->force_loaders);
 	if (r >= 0)
 		r = ask_flag(m, "dry_run", o->dry_run);
@@ -170,13 +182,6 @@ static const char *base_name(const char *path)
 }
 
 /* ---- calls ---- */
-
-/* What is flashed: a file, or the image that was made of it. */
-struct package_ref {
-	int fd;
-	const char *name; /* of the file, to show */
-	char *image;	  /* NULL: it is sent along */
-};
 
 static int open_image(struct client *c, struct package_ref *p, const struct flash_options *o)
 {
@@ -211,7 +216,7 @@ static int start_job(struct client *c, const struct package_ref *p, const char *
 	if (r >= 0 && !slot)
 		r = sd_bus_message_append(m, "ao", 0);
 	if (r >= 0)
-		r = put_options(m, o, p->image ? NULL : p->name);
+		r = put_options(m, o, p);
 	return ask_path(c, m, r, job);
 }
 
@@ -267,6 +272,16 @@ static void say_started(const struct client *c, char *const *jobs, size_t count,
 	}
 }
 
+/* Whose loaders, where they are not the package's own. */
+static void print_loader(json_object *plan)
+{
+	const char *loader = prop_text(plan, "loader");
+
+	if (*loader)
+		printf(_("     started with the loaders of %s (SHA-256 %.12s, %.12s)\n"), loader,
+		       prop_str(plan, "fdl1"), prop_str(plan, "fdl2"));
+}
+
 int package_print_decided(struct client *c, const char *job)
 {
 	_cleanup_(sd_bus_error_free) sd_bus_error error = SD_BUS_ERROR_NULL;
@@ -277,6 +292,8 @@ int package_print_decided(struct client *c, const char *job)
 
 	if (r >= 0)
 		r = value_read_dict(reply, plan);
+	if (r >= 0 && !c->json)
+		print_loader(plan);
 	if (r >= 0 && c->json)
 		print_json(plan);
 	else if (r >= 0 && json_object_object_get_ex(plan, "steps", &steps))
@@ -391,6 +408,8 @@ static int run(struct client *c, const char *file, const struct flash_options *o
 		rc = mirror_load(c);
 	if (!rc)
 		rc = choose(c, o, slots, &slot_count);
+	if (!rc && o->loader)
+		rc = ask_package(c, o->loader, &package.loader);
 	/* read and checked once for several; for one the file goes with the call, and there is one question
 	 * of rights */
 	if (!rc && slot_count > 1 && !package.image)
@@ -417,6 +436,7 @@ static int run(struct client *c, const char *file, const struct flash_options *o
 		free(jobs[i]);
 	}
 	free(package.image);
+	free(package.loader);
 	if (package.fd >= 0)
 		close(package.fd);
 	return rc;
@@ -448,6 +468,7 @@ static int flash(struct client *c, int argc, char **argv)
 					     .level = o.level,
 					     .end = o.end,
 					     .nv = o.nv,
+					     .loader = o.loader,
 					     .erase_all = o.erase_all,
 					     .force_loaders = o.force_loaders,
 					     .accept_bad_crc = o.bad_crc };

@@ -86,16 +86,20 @@ static const struct column {
 	const char *name;
 	char type; /* s text, n number, t time */
 } columns[] = {
-	{ "job", 'n' },	       { "kind", 's' },	      { "result", 's' },      { "error", 's' },
-	{ "created_at", 't' }, { "started_at", 't' }, { "finished_at", 't' }, { "run_usec", 'n' },
-	{ "slot", 's' },       { "unit", 's' },	      { "serial", 's' },      { "work_order", 's' },
-	{ "operator", 's' },   { "rule", 's' },	      { "sample", 's' },      { "uid", 'n' },
-	{ "image", 's' },      { "product", 's' },    { "firmware", 's' },    { "digest", 's' },
-	{ "fdl1", 's' },       { "fdl2", 's' },	      { "storage", 's' },     { "level", 's' },
-	{ "leaves", 's' },     { "nv", 's' },	      { "bytes_sent", 'n' },  { "bytes_compared", 'n' },
-	{ "bytes_read", 'n' }, { "rate", 'n' },	      { "stage", 's' },	      { "step", 's' },
-	{ "entry", 's' },      { "offset", 'n' },     { "device_code", 'n' }, { "detail", 's' },
-	{ "notes", 's' },      { "host", 's' },	      { "version", 's' },
+	{ "job", 'n' },		{ "kind", 's' },	   { "result", 's' },
+	{ "error", 's' },	{ "created_at", 't' },	   { "started_at", 't' },
+	{ "finished_at", 't' }, { "run_usec", 'n' },	   { "slot", 's' },
+	{ "unit", 's' },	{ "serial", 's' },	   { "work_order", 's' },
+	{ "operator", 's' },	{ "rule", 's' },	   { "sample", 's' },
+	{ "uid", 'n' },		{ "image", 's' },	   { "product", 's' },
+	{ "firmware", 's' },	{ "digest", 's' },	   { "fdl1", 's' },
+	{ "fdl2", 's' },	{ "loader", 's' },	   { "storage", 's' },
+	{ "level", 's' },	{ "leaves", 's' },	   { "nv", 's' },
+	{ "bytes_sent", 'n' },	{ "bytes_compared", 'n' }, { "bytes_read", 'n' },
+	{ "rate", 'n' },	{ "stage", 's' },	   { "step", 's' },
+	{ "entry", 's' },	{ "offset", 'n' },	   { "device_code", 'n' },
+	{ "detail", 's' },	{ "notes", 's' },	   { "host", 's' },
+	{ "version", 's' },
 };
 
 /* Names come from packages: a spreadsheet must not take one for a formula. */

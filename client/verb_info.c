@@ -258,7 +258,7 @@ static int info(struct client *c, int argc, char **argv)
 	if (c->tty && !c->json)
 		fputs("\r\033[K", stderr);
 	wish.accept_bad_crc = true;
-	(void)package_plan(&wish, r.file.pac, &r.plan, &r.plan_why);
+	(void)package_plan(&wish, r.file.pac, NULL, &r.plan, &r.plan_why);
 	if (c->json)
 		print_report_json(&r, quick);
 	else

@@ -239,7 +239,7 @@ static void print_reason(json_object *rule, bool taken, const char *only)
 	}
 }
 
-/* The exit code of what is wrong with the image that the rule names; 0: nothing. */
+/* The exit code of what is wrong with the image or the loaders that the rule names; 0: nothing. */
 static int print_image(const struct client *c, json_object *answer)
 {
 	const char *name = prop_str(answer, "error");
@@ -251,7 +251,9 @@ static int print_image(const struct client *c, json_object *answer)
 		return 0;
 	snprintf(why.detail, sizeof(why.detail), "%s", prop_str(answer, "detail"));
 	if (!c->json) {
-		snprintf(text, sizeof(text), _("its image cannot be had: %s"),
+		snprintf(text, sizeof(text),
+			 json_object_object_get_ex(answer, "path", NULL) ? _("its loaders cannot be had: %s")
+									 : _("its image cannot be had: %s"),
 			 words_failure(&why, said, sizeof(said)));
 		print_wrapped(stdout, "    ", text);
 	}
@@ -260,13 +262,17 @@ static int print_image(const struct client *c, json_object *answer)
 
 static void print_head(const struct client *c, const char *slot, json_object *answer)
 {
-	const char *rule = prop_text(answer, "rule"), *label = prop_text(member(answer, "facts"), "label");
+	const char *rule = prop_text(answer, "rule"), *label = prop_text(member(answer, "facts"), "label"),
+		   *loader = prop_text(answer, "loader");
 	char line[1024], at[512];
 
 	if (!*rule)
 		snprintf(line, sizeof(line), "%s", _("no rule"));
 	else if (!strcmp(prop_str(answer, "action"), "nothing"))
 		snprintf(line, sizeof(line), _("[%s]: nothing"), rule);
+	else if (*loader)
+		snprintf(line, sizeof(line), _("[%s]: flash %s with the loaders of %s"), rule,
+			 prop_text(answer, "image"), loader);
 	else
 		snprintf(line, sizeof(line), _("[%s]: flash %s"), rule, prop_text(answer, "image"));
 	printf("%s%s%s%s  %s", clean(slot), *label ? " (" : "", label, *label ? ")" : "",

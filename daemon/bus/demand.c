@@ -86,6 +86,16 @@ static int refuse(struct call *call, const struct failure *why)
 	return reply_failure(call->error, why);
 }
 
+/* What is asked for, so that a person may see it; whose loaders, too. */
+static void name_flash(struct demand *demand, const struct options *options, const char *more)
+{
+	char text[256];
+	bool lent = options->loader && *options->loader;
+
+	snprintf(text, sizeof(text), "%s%s%.64s", more, lent ? " loader=" : "", lent ? options->loader : "");
+	name_operation(demand, options->dry_run ? "dry-run" : "flash", text);
+}
+
 /* The options that come next say whether it is more than a flash. image NULL: they name it. */
 static int flash_options(struct call *call, unsigned int allowed, const struct image *image,
 			 struct demand *demand)
@@ -101,7 +111,7 @@ static int flash_options(struct call *call, unsigned int allowed, const struct i
 			demand->action = ACTION_FLASH_UNPROTECTED;
 		else if (image && !options.dry_run && image_loses_own(image, &options.job))
 			demand->action = ACTION_FLASH_UNPROTECTED;
-		name_operation(demand, options.dry_run ? "dry-run" : "flash", more);
+		name_flash(demand, &options, more);
 		if (image)
 			image_view(image, &view);
 		name_image(demand, image ? view.name : options.image.name);

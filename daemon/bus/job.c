@@ -126,6 +126,9 @@ int job_append_result(struct bus *bus, void *handle, sd_bus_message *m)
 	     (*res.sample && (r = reply_entry(m, "sample", 's', res.sample)) < 0) ||
 	     (r = reply_entry(m, "leaves", 's', res.leaves)) < 0 ||
 	     (r = reply_entry(m, "nv", 's', res.nv)) < 0 ||
+	     (*view.loader && (r = reply_entry(m, "loader", 's', view.loader)) < 0) ||
+	     (r = reply_entry(m, "fdl1", 's', view.fdl1)) < 0 ||
+	     (r = reply_entry(m, "fdl2", 's', view.fdl2)) < 0 ||
 	     (r = reply_entry(m, "storage", 's', res.storage)) < 0 ||
 	     (r = reply_entry(m, "rom_version", 's', res.rom_version)) < 0 ||
 	     (r = reply_entry(m, "bytes_sent", 't', &res.bytes_sent)) < 0 ||

@@ -207,12 +207,17 @@ int job_call_plan(struct call *call)
 	_cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
 	struct job *job = call->object->handle;
 	int resolved = job_plan_resolved(job), r = no_options(call);
+	struct job_view view;
 
 	if (r < 0)
 		return r;
+	job_view(job, &view);
 	if ((r = sd_bus_message_new_method_return(call->m, &reply)) < 0 ||
 	    (r = sd_bus_message_open_container(reply, 'a', "{sv}")) < 0 ||
 	    (r = reply_entry(reply, "resolved", 'b', &resolved)) < 0 ||
+	    (*view.loader && (r = reply_entry(reply, "loader", 's', view.loader)) < 0) ||
+	    (r = reply_entry(reply, "fdl1", 's', view.fdl1)) < 0 ||
+	    (r = reply_entry(reply, "fdl2", 's', view.fdl2)) < 0 ||
 	    (r = reply_strings(reply, "steps", next_step, job)) < 0 ||
 	    (r = reply_strings(reply, "doubts", next_doubt, job)) < 0 ||
 	    (r = sd_bus_message_close_container(reply)) < 0)

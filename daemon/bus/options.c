@@ -83,7 +83,7 @@ static const struct option {
 	{ "i_know", "b", OPTION_SINGLE, AT(job.i_know), 0 },
 	{ "user_data", "b", OPTION_ERASE, AT(user_data), 0 },
 	{ "everything", "b", OPTION_ERASE, AT(job.erase_all), 0 },
-	{ "loader", "s", OPTION_LABEL | OPTION_READ | OPTION_SINGLE, AT(loader), 0 },
+	{ "loader", "s", OPTION_LABEL | OPTION_READ | OPTION_SINGLE | OPTION_FLASH, AT(loader), 0 },
 };
 
 _Static_assert(ARRAY_SIZE(table) <= 64, "the bits of the keys that were seen fit a uint64_t");

@@ -120,22 +120,43 @@ static int append_facts(sd_bus_message *m, const struct rule_facts *facts)
 	return r < 0 ? r : dict_end(m);
 }
 
-static int append_image(struct call *call, sd_bus_message *m, const struct rule *rule)
+static int append_wrong(sd_bus_message *m, const struct failure *why)
+{
+	int r = reply_entry(m, "error", 's', reply_error_name(why));
+
+	return r < 0 ? r : reply_entry(m, "detail", 's', why->detail);
+}
+
+/* Image and loader: as they are named, and what they stand for or what is wrong with them. */
+static int append_image(struct call *call, sd_bus_message *m, const struct slot *slot,
+			const struct rule *rule)
 {
 	struct failure why;
 	struct image *image = rule_image(call->bus->station, rule, &why);
-	int r = reply_entry(m, "image", 's', rule->image);
+	int r = reply_entry(m, "image", 's', rule->image), found;
+	const char *loader;
 	struct image_view v;
 
 	if (r < 0)
 		return r;
 	if (!image) {
-		r = reply_entry(m, "error", 's', reply_error_name(&why));
-		return r < 0 ? r : reply_entry(m, "detail", 's', why.detail);
+		if (*rule->loader)
+			r = reply_entry(m, "loader", 's', rule->loader);
+		return r < 0 ? r : append_wrong(m, &why);
 	}
 	image_view(image, &v);
 	r = reply_entry(m, "path", 'o', object_path(call->bus, image));
-	return r < 0 ? r : reply_entry(m, "digest", 's', v.digest);
+	if (r >= 0)
+		r = reply_entry(m, "digest", 's', v.digest);
+	if (r < 0)
+		return r;
+	memset(&why, 0, sizeof(why));
+	found = rule_loader(call->bus->station, slot, rule, image, &loader, &why);
+	if (found < 0)
+		loader = rule->loader;
+	if (*loader)
+		r = reply_entry(m, "loader", 's', loader);
+	return r < 0 || found >= 0 ? r : append_wrong(m, &why);
 }
 
 static int append_answer(struct call *call, sd_bus_message *m, const struct slot *slot,
@@ -163,7 +184,7 @@ static int append_answer(struct call *call, sd_bus_message *m, const struct slot
 	if (r >= 0 && rule)
 		r = reply_entry(m, "action", 's', rule->action);
 	if (r >= 0 && rule && *rule->image)
-		r = append_image(call, m, rule);
+		r = append_image(call, m, slot, rule);
 	return r < 0 ? r : sd_bus_message_close_container(m);
 }
 

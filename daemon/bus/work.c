@@ -24,7 +24,8 @@ struct work {
 	enum action granted;
 	struct options options;
 	struct work_place place;
-	struct image *image; /* one reference */
+	struct image *image;  /* one reference */
+	struct image *lender; /* likewise: the option `loader` of a flash, as an image on the bus */
 };
 
 static void close_sources(struct work_place *place)
@@ -60,6 +61,8 @@ static void work_free(struct work *work)
 		work->client->work_count--;
 	if (work->image)
 		image_release(work->image);
+	if (work->lender)
+		image_release(work->lender);
 	if (work->place.fd >= 0)
 		close(work->place.fd);
 	close_sources(&work->place);
@@ -91,6 +94,8 @@ void work_let_go(struct bus *bus)
 	for (struct work *work = bus->works; work; work = work->next) {
 		if (work->image)
 			image_release(TAKE_PTR(work->image));
+		if (work->lender)
+			image_release(TAKE_PTR(work->lender));
 		if (work->place.image)
 			image_release(TAKE_PTR(work->place.image));
 	}
@@ -152,7 +157,9 @@ static void ask_for_job(struct work *work)
 		.dry_run = options->dry_run,
 		.wait_given = options->wait_given,
 		.wait_usec = options->wait_usec,
-		.loader = work->image ? NULL : options->loader,
+		/* one on the bus is held already: work_loader() */
+		.loader = options->loader && *options->loader == '/' ? NULL : options->loader,
+		.lender = work->lender,
 	};
 
 	int r;
@@ -511,7 +518,10 @@ static int work_loader(struct work *work, struct failure *why)
 	if (!image)
 		return failure_set(why, ERR_NO_SUCH_IMAGE, "%.200s", name);
 	image_hold(image);
-	work->place.image = image;
+	if (work->place.read)
+		work->place.image = image;
+	else
+		work->lender = image;
 	return 0;
 }
 
@@ -537,7 +547,7 @@ int work_begin(struct call *call, struct work_place *place, unsigned int allowed
 	    (work->place.opens && client_may_begin(work->client, false, &why) < 0) ||
 	    options_read(call->bus, call->m, allowed, &work->options, &why) < 0)
 		goto refused;
-	if (place->read && work_loader(work, &why) < 0)
+	if ((place->read || place->flash) && work_loader(work, &why) < 0)
 		goto refused;
 	if (work->place.image || place->read || place->release) {
 		work->image = TAKE_PTR(work->place.image);

@@ -85,57 +85,6 @@ static int check_options(const struct pac *pac, const struct plan_options *o, st
 	return rc ? rc : check_names(pac, o->without, o->without_count, "without", why);
 }
 
-static int loader(struct plan *p, const struct pac_item *item, const struct loader_info *info,
-		  struct plan_loader *out, struct failure *why)
-{
-	if (!item || !item->has_file) {
-		return failure_set(why, ERR_PACKAGE_NO_LOADER, "the package has no file for its %s loader",
-				   out == &p->fdl1 ? "first" : "second");
-	}
-	if (item->file->class != CLASS_FDL1 && item->file->class != CLASS_FDL2)
-		return failure_set(why, ERR_PACKAGE_TYPE, "loader type %s is not supported",
-				   item->file->type_text);
-	if (item->address >= GIB4 || item->size >= GIB4 || !item->size)
-		return failure_set(why, ERR_PACKAGE_NO_LOADER,
-				   "loader %s: base 0x%" PRIx64 ", %" PRIu64 " bytes", item->file->id,
-				   item->address, item->size);
-	out->item = (int32_t)item->index;
-	out->base = (uint32_t)item->address;
-	out->size = item->size;
-	out->second_enum = info->second_enum;
-	out->may_leave = out == &p->fdl1 && !info->second_enum && p->family == PLAN_TWO_STAGE;
-	snprintf(out->text, sizeof(out->text), "%s", info->family ? info->family->name : info->family_text);
-	return 0;
-}
-
-static int loaders(struct plan *p, struct failure *why)
-{
-	const struct pac_chip *chip = pac_chip(p->pac);
-	const struct chip_family *a = chip->fdl1.family, *b = chip->fdl2.family;
-	int rc = loader(p, pac_fdl1(p->pac), &chip->fdl1, &p->fdl1, why);
-
-	if (rc)
-		return rc;
-	p->fdl2.item = -1;
-	if (p->family == PLAN_SINGLE_FDL)
-		return 0;
-	rc = loader(p, pac_fdl2(p->pac), &chip->fdl2, &p->fdl2, why);
-	if (rc)
-		return rc;
-	if (*chip->mismatch || (a && b && a != b)) {
-		char text[200];
-
-		if (*chip->mismatch)
-			snprintf(text, sizeof(text), "%s", chip->mismatch);
-		else
-			snprintf(text, sizeof(text), "FDL1 is for %s, FDL2 for %s", a->name, b->name);
-		if (!p->options.force_loaders)
-			return failure_set(why, ERR_LOADER_MISMATCH, "%s", text);
-		plan_doubt(p, "%s; sent because it was asked for", text);
-	}
-	return 0;
-}
-
 static uint64_t scaled(const struct scheme_table *t, uint64_t n)
 {
 	uint64_t unit = t->v1 ? (t->unit_bytes ? t->unit_bytes : 512) : 1u << 20;
@@ -279,7 +228,7 @@ int plan_head(struct plan *p, struct failure *why)
 	int rc;
 
 	p->family = pac_two_stage(p->pac) ? PLAN_TWO_STAGE : PLAN_SINGLE_FDL;
-	rc = loaders(p, why);
+	rc = plan_loaders(p, why);
 	if (!rc)
 		rc = table(p, why);
 	if (rc)
@@ -287,10 +236,10 @@ int plan_head(struct plan *p, struct failure *why)
 	p->old_ids = !any_by_name(p);
 	if (p->fdl1.second_enum)
 		plan_doubt(p, "departure=announced: the phone leaves the bus and returns as %s starts",
-			   plan_item(p, p->fdl1.item)->file->id);
+			   plan_loader_item(p, &p->fdl1)->file->id);
 	else if (p->fdl1.may_leave)
 		plan_doubt(p, "departure=possible: some phones leave the bus for a moment as %s starts",
-			   plan_item(p, p->fdl1.item)->file->id);
+			   plan_loader_item(p, &p->fdl1)->file->id);
 	p->keep_charge = p->family == PLAN_TWO_STAGE && !p->old_ids;
 	return 0;
 }

@@ -62,6 +62,12 @@ struct plan_options {
 		 [40]; /* take only these (and what they need); count 0 = as the package says */
 	char without[PLAN_NAMES_MAX][40]; /* leave these */
 	uint32_t only_count, without_count;
+	/*
+	 * Whose loaders start the phone, in place of the package's own, which may be missing then; must
+	 * outlive the plan. NULL: its own. Only plan_compile() looks at it; in a plan that does without, it
+	 * is NULL.
+	 */
+	const struct pac *loaders;
 };
 
 enum plan_family { PLAN_TWO_STAGE, PLAN_SINGLE_FDL }; /* FlashTypeID >= 1 or 0 */
@@ -163,7 +169,7 @@ struct plan_backup {
 };
 
 struct plan_loader {
-	int32_t item; /* -1: none (single FDL has no second) */
+	int32_t item; /* of plan_loaders_of(); -1: none (single FDL has no second) */
 	uint32_t base;
 	uint64_t size;	  /* bytes of the payload */
 	bool second_enum; /* the phone leaves the bus as it starts, and returns: the loader says so itself */
@@ -218,7 +224,8 @@ struct plan {
 
 /*
  * Compiles. On refusal returns negative errno and fills *why (PackageNoLoader, PackageType, PackageUnsafe,
- * ImageTooLarge against the package's own table, LoaderMismatch, PackagePartitions, InvalidArgs for an
+ * ImageTooLarge against the package's own table, LoaderMismatch (of one loader with the other, or of
+ * options.loaders with the package: another family, or fewer loaders), PackagePartitions, InvalidArgs for an
  * unknown entry name, PartitionUnique ...). *out is one allocation; plan_free(). Order: pac-and-flow 5.4 and
  * 11; NV directly after repartition.
  */
@@ -317,6 +324,11 @@ int plan_compile_show_marks(const struct pac *pac, const struct plan_options *op
 int plan_compile_end(enum end_action end, struct plan **out, struct failure *why);
 /* Something of the phone's storage is going to be changed: then backups, intent and gate come first. */
 bool plan_destroys(const struct plan *plan);
+/* The package whose items fdl1 and fdl2 are (SOURCE_LOADER): its own, or that of options.loaders. NULL as
+ * plan.pac. */
+const struct pac *plan_loaders_of(const struct plan *plan);
+const struct pac_item *plan_loader_item(const struct plan *plan,
+					const struct plan_loader *loader); /* NULL: none */
 
 /*
  * The plan decided by facts: a new plan without guards, every image fitted to the table that will be there,

@@ -60,6 +60,8 @@ void plan_total(struct plan *p);
 uint64_t plan_need(const struct plan *p, const struct plan_step *s);
 const struct pac_item *plan_item(const struct plan *p, int32_t item);
 int plan_full(struct failure *why);
+/* Fills fdl1 and fdl2 (plan_loader.c): p->family is known. */
+int plan_loaders(struct plan *p, struct failure *why);
 /* Family, loaders and table, and what follows from them. Negative errno with *why. */
 int plan_head(struct plan *p, struct failure *why);
 int plan_add_end(struct plan *p, struct failure *why);

@@ -175,7 +175,7 @@ static const char *guard_words(enum guard guard)
 static void print_loader(const struct plan *p, const struct plan_loader *l, uint32_t index, plan_line line,
 			 void *ctx)
 {
-	const struct pac_item *item = plan_item(p, l->item);
+	const struct pac_item *item = plan_loader_item(p, l);
 	char text[256], amount[32];
 
 	if (!item)

@@ -86,6 +86,8 @@ struct session_result {
 	struct failure failure;	 /* !pass */
 	bool changed;		 /* the phone's storage was touched */
 	bool cancelled;
+	/* loaders that were taken whole by the phone; neither: those that ran there already went on */
+	bool fdl1_sent, fdl2_sent;
 	const char *leaves; /* "unchanged", "needs-flash", "complete" */
 	/* NV were written and read back, the phone's own or, if asked for in so many words, the package's:
 	 * nothing is owed to this unit any more */

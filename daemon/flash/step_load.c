@@ -21,8 +21,8 @@ static const struct plan_loader *loader(const struct session *s)
 static enum step_says load_begin(struct session *s)
 {
 	const struct plan_loader *l = loader(s);
-	struct source_ref source = { .kind = SOURCE_ITEM, .index = (uint32_t)l->item };
-	const struct pac_item *item = session_item(s, l->item);
+	struct source_ref source = { .kind = SOURCE_LOADER, .index = (uint32_t)l->item };
+	const struct pac_item *item = plan_loader_item(s->plan, l);
 
 	if (!item || !l->size || l->size > UINT32_MAX)
 		return step_fail(s, ERR_PACKAGE_NO_LOADER, "no loader of a usable size");
@@ -88,7 +88,13 @@ static enum step_says load_take(struct session *s, const struct answer *a)
 			st->at = LOAD_END;
 		break;
 	case LOAD_END:
-	case LOAD_OVER: st->at = LOAD_OVER; break;
+	case LOAD_OVER:
+		st->at = LOAD_OVER;
+		if (second(s))
+			s->result.fdl2_sent = true;
+		else
+			s->result.fdl1_sent = true;
+		break;
 	}
 	return STEP_ASK;
 }

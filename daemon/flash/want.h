@@ -24,9 +24,10 @@ enum want_kind {
 	WANT_DONE,   /* the session is over: session_result() */
 };
 
-/* Where bytes come from. index: pac item number for ITEM, backup number for BACKUP and OWED. */
+/* Where bytes come from. index: pac item number for ITEM and LOADER, backup number for BACKUP and OWED. */
 enum source_kind {
 	SOURCE_ITEM,   /* payload of a package item, offset 0 = its first byte */
+	SOURCE_LOADER, /* the same of the package whose loaders are used: plan_loaders_of() */
 	SOURCE_BACKUP, /* what this job stored under the same sink number */
 	SOURCE_OWED,   /* an owed backup, by the number INPUT_OWED gave it */
 };

@@ -213,14 +213,36 @@ static void from_loader(struct pac_chip *c, const struct loader_info *l, const c
 	}
 }
 
+/* by: the text that says so */
+static const struct chip_family *named_for(const struct pac *p, const char **by)
+{
+	const char *const texts[] = { p->header.product, p->product->name, p->header.product_version,
+				      p->scheme->name };
+
+	for (size_t i = 0; i < ARRAY_SIZE(texts); i++) {
+		const struct chip_family *family = chip_family_in_text(texts[i]);
+
+		*by = texts[i];
+		if (family)
+			return family;
+	}
+	return NULL;
+}
+
+const struct chip_family *pac_named_for(const struct pac *p)
+{
+	const char *by;
+
+	return named_for(p, &by);
+}
+
 int pac_guess_chip(struct opening *o)
 {
 	struct pac *p = o->pac;
 	struct pac_chip *c = &p->chip;
-	const char *texts[] = { p->header.product, p->product->name, p->header.product_version,
-				p->scheme->name };
-	const struct chip_family *named = NULL, *based;
-	size_t matches, i;
+	const struct chip_family *named, *based;
+	size_t matches;
+	const char *by;
 	int r;
 
 	r = inspect(o, p->fdl1, 1, &c->fdl1);
@@ -232,11 +254,9 @@ int pac_guess_chip(struct opening *o)
 		return r;
 	from_loader(c, &c->fdl2, "the second loader");
 	from_loader(c, &c->fdl1, "the first loader");
-	for (i = 0; i < ARRAY_SIZE(texts) && !named; i++) {
-		named = chip_family_in_text(texts[i]);
-		if (named)
-			reason(c, "the package is named \"%.60s\"", texts[i]);
-	}
+	named = named_for(p, &by);
+	if (named)
+		reason(c, "the package is named \"%.60s\"", by);
 	based = family_of_bases(p, &matches);
 	if (named && c->family && named != c->family)
 		pac_doubt(p, NULL, "it is named for %s, its loaders are for %s", named->name,

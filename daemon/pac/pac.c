@@ -158,6 +158,11 @@ bool pac_two_stage(const struct pac *p)
 	return p->product->flash_type >= 1;
 }
 
+bool pac_has_loaders(const struct pac *p)
+{
+	return p->fdl1->has_file && (!p->fdl2 || p->fdl2->has_file);
+}
+
 const struct pac_item *pac_fdl1(const struct pac *p)
 {
 	return p->fdl1;

@@ -119,9 +119,13 @@ const struct scheme_doc *pac_document(const struct pac *p);
 const struct scheme_product *pac_product(const struct pac *p); /* never NULL */
 const struct scheme *pac_scheme(const struct pac *p);	       /* never NULL */
 const struct pac_chip *pac_chip(const struct pac *p);	       /* never NULL */
-bool pac_two_stage(const struct pac *p);		       /* FlashTypeID >= 1 in the XML */
-const struct pac_item *pac_fdl1(const struct pac *p);	       /* never NULL */
-const struct pac_item *pac_fdl2(const struct pac *p);	       /* NULL for a single-loader product */
+/* The family it is named for, by product, version and scheme; its loaders are not asked. NULL: none. */
+const struct chip_family *pac_named_for(const struct pac *p);
+/* It brings each loader that it needs: false only with without_loaders. */
+bool pac_has_loaders(const struct pac *p);
+bool pac_two_stage(const struct pac *p);	      /* FlashTypeID >= 1 in the XML */
+const struct pac_item *pac_fdl1(const struct pac *p); /* never NULL */
+const struct pac_item *pac_fdl2(const struct pac *p); /* NULL for a single-loader product */
 /* By ID or alias without case; the first; NULL if none. */
 const struct pac_item *pac_item_by_id(const struct pac *p, const char *id);
 /* The text of the XML as found, for display; len bytes. */

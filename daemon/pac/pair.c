@@ -71,6 +71,11 @@ static uint32_t may_be_for(const struct loader_info *info, int stage)
 	return info->base_sure >= SURE_GOOD ? linked_at(info->base, stage) : ALL;
 }
 
+bool pair_may_be_for(const struct pair_verdict *v, const struct chip_family *family)
+{
+	return v->families & bit_of(family);
+}
+
 const char *pair_families(uint32_t families, char *buf, size_t size)
 {
 	const struct chip_family *f;

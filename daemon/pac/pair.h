@@ -33,6 +33,8 @@ struct pair_verdict {
 
 /* second: info NULL for chips with one loader. mismatch comes before misplaced in `wrong`. */
 void pair_judge(const struct pair_part *first, const struct pair_part *second, struct pair_verdict *out);
+/* Both may be for this family, as far as can be told. */
+bool pair_may_be_for(const struct pair_verdict *v, const struct chip_family *family);
 /* "sharkl3, sharkle": the names of a set of families; cut to fit. "" for none and for all. Returns buf. */
 const char *pair_families(uint32_t families, char *buf, size_t size);
 /* Where this loader has to go as far as it can be told: by its own link address, else by the only family it

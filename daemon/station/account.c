@@ -58,7 +58,7 @@ static const struct text_field texts[] = {
 	TEXT(slot),    TEXT(unit),	  TEXT(storage),    TEXT(product),	  TEXT(firmware),
 	TEXT(digest),  TEXT(rom_version), TEXT(image_name), TEXT(last_confirmed), TEXT(fdl1),
 	TEXT(fdl2),    TEXT(work_order),  TEXT(operator),   TEXT(serial),	  TEXT(host),
-	TEXT(version), TEXT(rule),	  TEXT(sample),
+	TEXT(version), TEXT(rule),	  TEXT(sample),	    TEXT(loader),
 };
 
 #define NUM(member)                                             \

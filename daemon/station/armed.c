@@ -184,6 +184,7 @@ static void begin(struct slot *slot, const struct rule *rule)
 		.wait_given = true,
 		.rule = rule,
 		.rules = station_rules(st),
+		.loader = rule->loader,
 		.gate_usec = !strcmp(rule->gate, "client") ? rule->gate_usec : 0,
 	};
 

@@ -26,6 +26,7 @@ static void carried_unref(struct carried *c)
 		record_sink_close(&c->backup[i]);
 	sinks_unref(c->sinks);
 	package_unref(c->reader.package);
+	package_unref(c->lent.package);
 	records_unref(c->records);
 	free(c);
 }
@@ -41,6 +42,8 @@ int carry_init(struct runner *r)
 	s->records = records_ref(r->st->records);
 	if (r->job->image)
 		s->reader.package = package_ref(r->job->image->package);
+	if (r->job->lender)
+		s->lent.package = package_ref(r->job->lender->package);
 	if (r->job->sinks)
 		s->sinks = sinks_ref(r->job->sinks);
 	record_sink_init(&s->intent, r->job->number, "intent");
@@ -102,8 +105,8 @@ static void fetch_run(void *arg)
 	struct fetch *f = arg;
 
 	atomic_store(&f->carried->hurry, false);
-	if (f->kind == SOURCE_ITEM)
-		f->result = package_reader_read(&f->carried->reader, f->at, f->bytes, f->len, &f->why);
+	if (f->from)
+		f->result = package_reader_read(f->from, f->at, f->bytes, f->len, &f->why);
 	else
 		f->result = records_backup_read(f->carried->records, f->job, f->name, f->at, f->bytes, f->len,
 						&f->why);
@@ -166,7 +169,8 @@ static void warm(struct runner *r, uint64_t end)
 /* To the session, which may at once ask for what comes next. */
 static void give(struct runner *r, struct fetch *f)
 {
-	uint64_t end = f->kind == SOURCE_ITEM && f->len >= SESSION_CHUNK / 2 ? f->at + f->len : 0;
+	bool next = f->source.kind == SOURCE_ITEM && f->len >= SESSION_CHUNK / 2;
+	uint64_t end = next ? f->at + f->len : 0;
 
 	runner_fetched(r, f);
 	/* behind what the session may have asked for */
@@ -189,7 +193,7 @@ static void fetch_done(void *arg, int status)
 	if (status < 0) { /* the thread may still be writing to it: nothing of it is ours any more */
 		f->runner = NULL;
 		r->carry.reader_lost = true;
-		if (f->kind == SOURCE_ITEM)
+		if (f->from)
 			failure_set(&why, ERR_PACKAGE_READ_STALLED, "%zu bytes at %" PRIu64, f->len, f->at);
 		else
 			failure_set(&why, ERR_STORE_FAILED, "reading nv/%s did not end", f->name);
@@ -226,16 +230,18 @@ void carry_recycle(struct runner *r, struct fetch *f)
 static bool locate(struct runner *r, struct fetch *f)
 {
 	const struct source_ref *s = &f->source;
+	struct carried *c = r->carry.shared;
 	const struct pac_item *items;
 	size_t count;
 
-	f->kind = s->kind;
 	f->at = f->offset;
 	switch (s->kind) {
 	case SOURCE_ITEM:
-		if (!r->job->image)
+	case SOURCE_LOADER:
+		f->from = s->kind == SOURCE_LOADER && c->lent.package ? &c->lent : &c->reader;
+		if (!f->from->package)
 			return false;
-		items = pac_items(package_pac(r->job->image->package), &count);
+		items = pac_items(package_pac(f->from->package), &count);
 		if (s->index >= count || f->offset > items[s->index].size ||
 		    f->len > items[s->index].size - f->offset)
 			return false;
@@ -289,8 +295,7 @@ void carry_fetch(struct runner *r, const struct source_ref *source, uint64_t off
 		return;
 	}
 	/* only with nothing under way: reads are answered in their order */
-	if (f->kind == SOURCE_ITEM && !c->going &&
-	    package_try(c->shared->reader.package, f->at, f->bytes, f->len)) {
+	if (f->from && !c->going && package_try(f->from->package, f->at, f->bytes, f->len)) {
 		/* ahead of an exchange is one read or two; those that are waited for could follow each other
 		 * without end, and others want their turn */
 		if (ahead) {
@@ -305,7 +310,8 @@ void carry_fetch(struct runner *r, const struct source_ref *source, uint64_t off
 	f->carried = carried_ref(c->shared);
 	/* one that lies ahead waits with the rest: then the thread gains a lead, and the next ones need not
 	 */
-	atomic_store(&c->shared->hurry, f->kind != SOURCE_ITEM || f->at < atomic_load(&c->shared->warm_at) ||
+	atomic_store(&c->shared->hurry, f->source.kind != SOURCE_ITEM ||
+						f->at < atomic_load(&c->shared->warm_at) ||
 						f->at + f->len > atomic_load(&c->shared->warm_end));
 	call.arg = f;
 	call.deadline = loop_now() + r->st->set.fetch_usec;

@@ -215,7 +215,8 @@ struct releasing {
 	char *text; /* of the job's request as it will be */
 	size_t len;
 	struct package *package; /* NULL: the image stays */
-	struct image *image;
+	struct package *lending; /* NULL: its own loaders */
+	struct image *image, *lender;
 	struct plan_options options;
 	struct plan *plan;
 	struct failure why;
@@ -240,32 +241,30 @@ static void release_free(void *arg)
 
 	plan_free(p->plan);
 	package_unref(p->package);
+	package_unref(p->lending);
 	records_unref(p->records);
 	free(p->text);
 	free(p);
 }
 
-static void note_image(struct job_record *r, const struct image *image)
+static void drop_images(struct image *image, struct image *lender)
 {
-	const struct pac_header *h = pac_header(package_pac(image->package));
-
-	kv_copy(r->image_name, sizeof(r->image_name), image->name);
-	kv_copy(r->product, sizeof(r->product), h->product);
-	kv_copy(r->firmware, sizeof(r->firmware), h->product_version);
-	kv_copy(r->digest, sizeof(r->digest), image->digest);
-	kv_copy(r->fdl1, sizeof(r->fdl1), package_loader(image->package, 1));
-	kv_copy(r->fdl2, sizeof(r->fdl2), package_loader(image->package, 2));
+	if (image)
+		image_release(image);
+	if (lender)
+		image_release(lender);
 }
 
-static void take_image(struct job *job, struct image *image, struct plan *plan)
+static void take_image(struct job *job, struct releasing *p)
 {
-	image_release(job->image);
-	job->image = image;
+	drop_images(job->image, job->lender);
+	job->image = p->image;
+	job->lender = p->lender;
 	plan_free(job->plan);
-	job->plan = plan;
-	job_take_plan(job, plan, false);
-	job->pace.total = plan->bytes_to_send + plan->bytes_to_verify;
-	note_image(&job->record, image);
+	job->plan = TAKE_PTR(p->plan);
+	job_take_plan(job, job->plan, false);
+	job->pace.total = job->plan->bytes_to_send + job->plan->bytes_to_verify;
+	job_name_image(&job->record, p->image, p->lender);
 }
 
 static void release_done(void *arg, int status)
@@ -283,12 +282,11 @@ static void release_done(void *arg, int status)
 		p->result = failure_set(&p->why, ERR_INVALID_ARGS, "job %" PRIu64 " has ended meanwhile",
 					job->number);
 	if (p->result < 0) {
-		if (p->image)
-			image_release(p->image);
+		drop_images(p->image, p->lender);
 		p->done(p->user, &p->why);
 	} else {
 		if (p->image)
-			take_image(job, p->image, TAKE_PTR(p->plan));
+			take_image(job, p);
 		if (d) {
 			armed_take_bound(job->slot);
 			d->arm.bound = p->bound;
@@ -299,6 +297,27 @@ static void release_done(void *arg, int status)
 		p->done(p->user, NULL);
 	}
 	station_poke(job->st);
+}
+
+/* With another package: loaders that were asked for stay. */
+static int other_image(struct releasing *p, struct job_record *record, struct failure *why)
+{
+	struct job *job = p->job;
+	int r = 0;
+
+	if (job->lender_named)
+		p->lender = job->lender;
+	else
+		r = loader_lend(job->st, job->slot, p->image, NULL, p->options.force_loaders, &p->lender,
+				why);
+	if (r < 0)
+		return r;
+	p->package = package_ref(p->image->package);
+	p->lending = p->lender ? package_ref(p->lender->package) : NULL;
+	p->options.accept_bad_crc = p->image->accept_bad_crc;
+	p->options.loaders = p->lender ? package_pac(p->lender->package) : NULL;
+	job_name_image(record, p->image, p->lender);
+	return 0;
 }
 
 int job_release(struct job *job, const struct bind_request *q, struct image *image, station_done_fn done,
@@ -327,10 +346,11 @@ int job_release(struct job *job, const struct bind_request *q, struct image *ima
 	take_bound(&p->bound, q);
 	record = job->record;
 	bound_note(&record, &p->bound);
-	if (p->image) {
-		p->package = package_ref(image->package);
-		p->options.accept_bad_crc = image->accept_bad_crc;
-		note_image(&record, image);
+	if (p->image)
+		r = other_image(p, &record, why);
+	if (r < 0) {
+		release_free(p);
+		return r;
 	}
 	if (records_request_text(&record, &p->text, &p->len) < 0 ||
 	    worker_submit(job->st->files, &call, NULL) < 0) {
@@ -339,6 +359,8 @@ int job_release(struct job *job, const struct bind_request *q, struct image *ima
 	}
 	if (p->image)
 		image_hold(p->image);
+	if (p->lender)
+		image_hold(p->lender);
 	job->releasing = true;
 	job->st->asking++;
 	return 1;

@@ -10,7 +10,7 @@
 #include "station/history_inner.h"
 
 #define APPLICATION 0x66646c64 /* "fdld", for file(1) */
-#define VERSION	    3
+#define VERSION	    4
 #define BUSY_MSEC   10000
 
 /* ---- columns ---- */
@@ -50,6 +50,7 @@ const struct history_column history_columns[] = {
 	TEXT(digest, digest),
 	TEXT(fdl1, fdl1),
 	TEXT(fdl2, fdl2),
+	TEXT(loader, loader),
 	{ "uid", 'u', 0 },
 	TEXT(operator, operator),
 	TEXT(work_order, work_order),

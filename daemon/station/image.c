@@ -204,6 +204,7 @@ int station_open_image(struct station *st, int fd, const struct image_options *o
 		free(o);
 		return r;
 	}
+	package_lenient(o->package);
 	return open_begin(o, why);
 }
 
@@ -265,7 +266,7 @@ static void check_over(struct image *image, enum image_state state, const struct
 	if (!image->pair)
 		EMIT(st, image_changed, image);
 	for (struct job *j = st->jobs; j; j = j->next)
-		if (j->image == image && j->runner)
+		if ((j->image == image || j->lender == image) && j->runner)
 			runner_image_told(j->runner);
 	for (struct image *i = st->images; i; i = i->next) /* those that have its loaders */
 		if (i->pair == image && i->state == IMAGE_CHECKING && !i->worker)

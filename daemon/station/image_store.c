@@ -478,7 +478,7 @@ int station_remove_image(struct image *image, station_done_fn done, void *user, 
 {
 	if (image->stored && image->refs > 1 && !image->leaving && !image->checkup) {
 		for (struct job *j = image->st->jobs; j; j = j->next)
-			if (j->image == image)
+			if (j->image == image || j->lender == image)
 				return failure_set(why, ERR_IMAGE_IN_USE, "job %" PRIu64, j->number);
 		return failure_set(why, ERR_IMAGE_IN_USE, "a job is being made of it");
 	}

@@ -244,6 +244,13 @@ void image_store_free(struct station *st);  /* leaves behind what is going on */
 /* loader.c: one of the loader store is called so, or has such a digest. 0, NoLoader or LoaderAmbiguous. */
 int loader_check_name(const struct station *st, const char *name, struct failure *why);
 
+/*
+ * loader.c: whose loaders start a phone in this slot (NULL: in any) that is given this package: *lender NULL,
+ * its own. named: a pair, or a stored package; not said, and it has none of its own: the slot's, or the only
+ * one that can be meant. NoLoader, LoaderAmbiguous, LoaderMismatch, or what is wrong with the one.
+ */
+int loader_lend(struct station *st, const struct slot *slot, struct image *image, const char *named,
+		bool force, struct image **lender, struct failure *why);
 /* loader.c: a slot that names it; NULL: none. */
 const struct slot *loader_slot(const struct image *image);
 
@@ -258,6 +265,8 @@ struct job {
 	uint64_t number;
 	enum job_state state;
 	struct image *image;	   /* NULL: it needs none */
+	struct image *lender;	   /* whose loaders start the phone; NULL: those of image */
+	bool lender_named;	   /* it was, rather than chosen for want of others */
 	struct sinks *sinks;	   /* of a read */
 	struct flash_table *table; /* that it has read; NULL: none */
 	struct peek *peek;	   /* it shows marks; NULL: it does not */
@@ -331,6 +340,7 @@ struct job_wish {
 	struct sinks *sinks; /* a reference, taken over */
 	bool table;	     /* it only reads the table */
 	struct peek *peek;   /* it only shows marks; taken over */
+	bool lender_named;   /* see struct job */
 	bool release;	     /* it only ends what runs on the phone */
 };
 /* May be asked for now? Draining, LimitsExceeded, DeviceChanged, SlotBusy, SlotEmpty, NoSuchImage, ... */
@@ -340,6 +350,11 @@ int job_may_ask(struct station *st, const struct job_request *request, struct fa
 int job_loader(struct station *st, struct job_request *request, struct failure *why);
 /* A place as callers name it: *name is empty for an address. InvalidArgs. */
 int area_parse(const char *target, char name[40], uint64_t *address, struct failure *why);
+struct image *job_lender(const struct job *job); /* whose loaders start the phone; NULL: nobody's */
+/* Into its record: what it is about, and whose loaders (lender NULL: image's) start the phone. */
+void job_name_image(struct job_record *r, const struct image *image, const struct image *lender);
+/* Nothing was sent: whose loaders ran on the phone already (NULL: not known), into its record. */
+void job_name_loaders(struct job *job, const struct image *kept);
 /* Compiles, numbers and admits it, as station_flash() says. Takes what the wish holds, also when it fails. */
 int job_ask(struct station *st, const struct job_wish *wish, station_job_fn done, void *user,
 	    struct failure *why);

@@ -16,8 +16,8 @@
 struct asking {
 	struct station *st;
 	struct records *records;
-	struct package *package;
-	struct image *image; /* looked at on the loop only */
+	struct package *package, *lending;
+	struct image *image, *lender; /* looked at on the loop only */
 	struct plan_options options;
 	struct plan_read *reads; /* of a read */
 	uint32_t read_count;
@@ -186,6 +186,7 @@ static void ask_release(void *arg)
 		job_free(a->job);
 	plan_free(a->plan);
 	package_unref(a->package);
+	package_unref(a->lending);
 	records_unref(a->records);
 	free(a->reads);
 	free(a);
@@ -220,6 +221,8 @@ static void ask_done(void *arg, int status)
 	if (a->result < 0) {
 		if (a->image)
 			image_release(a->image);
+		if (a->lender)
+			image_release(a->lender);
 		a->done(a->user, NULL, &a->why);
 		station_poke(st);
 		return;
@@ -228,6 +231,7 @@ static void ask_done(void *arg, int status)
 	job->number = job->record.number;
 	job->plan = TAKE_PTR(a->plan);
 	job->image = a->image;
+	job->lender = a->lender;
 	job_take_plan(job, job->plan, false);
 	job->pace.total = job->plan->bytes_to_send + job->plan->bytes_to_verify + job->plan->bytes_to_read;
 	job->born_usec = job->wait_since = loop_now();
@@ -249,9 +253,21 @@ static void ask_done(void *arg, int status)
 	station_poke(st);
 }
 
+static int may_use(const struct image *image, struct failure *why)
+{
+	if (image && (image->leaving || image->told_gone))
+		return failure_set(why, ERR_NO_SUCH_IMAGE, "%.100s is being removed", image->name);
+	if (!image || image->state != IMAGE_BAD)
+		return 0;
+	if (why)
+		*why = image->failure;
+	return -error_entry(image->failure.error)->err;
+}
+
 int job_may_ask(struct station *st, const struct job_request *q, struct failure *why)
 {
 	uint32_t open = st->asking;
+	int r;
 
 	if (st->draining)
 		return failure_set(why, ERR_DRAINING, "%s", "");
@@ -264,13 +280,11 @@ int job_may_ask(struct station *st, const struct job_request *q, struct failure 
 		return failure_set(why, ERR_DEVICE_CHANGED, "device %" PRIu64 " was expected in %s, %s",
 				   q->expect_device, q->slot->id,
 				   q->slot->device ? "another one is there" : "there is none");
-	if (q->image && (q->image->leaving || q->image->told_gone))
-		return failure_set(why, ERR_NO_SUCH_IMAGE, "it is being removed");
-	if (q->image && q->image->state == IMAGE_BAD) {
-		if (why)
-			*why = q->image->failure;
-		return -error_entry(q->image->failure.error)->err;
-	}
+	r = may_use(q->image, why);
+	if (!r)
+		r = may_use(q->lender, why);
+	if (r < 0)
+		return r;
 	if (!q->wait_given || q->wait_usec)
 		return 0;
 	if (q->slot && first_on(q->slot))
@@ -294,18 +308,6 @@ int job_may_ask(struct station *st, const struct job_request *q, struct failure 
 		return failure_set(why, ERR_SLOT_EMPTY, "no free phone");
 	}
 	return 0;
-}
-
-static void name_image(struct job_record *r, const struct image *image)
-{
-	const struct pac_header *h = pac_header(package_pac(image->package));
-
-	kv_copy(r->image_name, sizeof(r->image_name), image->name);
-	kv_copy(r->product, sizeof(r->product), h->product);
-	kv_copy(r->firmware, sizeof(r->firmware), h->product_version);
-	kv_copy(r->digest, sizeof(r->digest), image->digest);
-	kv_copy(r->fdl1, sizeof(r->fdl1), package_loader(image->package, 1));
-	kv_copy(r->fdl2, sizeof(r->fdl2), package_loader(image->package, 2));
 }
 
 static struct job *job_from_request(struct station *st, const struct job_request *q, const char *kind)
@@ -348,7 +350,7 @@ static struct job *job_from_request(struct station *st, const struct job_request
 	if (q->note)
 		(void)job_record_note(r, q->note);
 	if (q->image)
-		name_image(r, q->image);
+		job_name_image(r, q->image, q->lender);
 	r->uid = q->caller.uid;
 	r->created_at = station_wall();
 	return job;
@@ -396,6 +398,7 @@ int job_ask(struct station *st, const struct job_wish *wish, station_job_fn done
 	}
 	job->sinks = wish->sinks;
 	job->peek = wish->peek;
+	job->lender_named = wish->lender_named;
 	a->job = job;
 	a->st = st;
 	a->options = wish->options;
@@ -410,8 +413,13 @@ int job_ask(struct station *st, const struct job_wish *wish, station_job_fn done
 	a->show = wish->peek != NULL;
 	a->release = wish->release;
 	a->image = q->image;
+	a->lender = q->lender;
 	if (q->image)
 		a->package = package_ref(q->image->package);
+	if (q->lender) {
+		a->lending = package_ref(q->lender->package);
+		a->options.loaders = package_pac(a->lending);
+	}
 	a->records = records_ref(st->records);
 	a->done = done;
 	a->user = user;
@@ -423,6 +431,8 @@ int job_ask(struct station *st, const struct job_wish *wish, station_job_fn done
 	}
 	if (q->image)
 		image_hold(q->image);
+	if (q->lender)
+		image_hold(q->lender);
 	st->asking++;
 	return 0;
 }
@@ -430,7 +440,8 @@ int job_ask(struct station *st, const struct job_wish *wish, station_job_fn done
 int station_flash(struct station *st, const struct job_request *request, station_job_fn done, void *user,
 		  struct failure *why)
 {
-	struct job_wish wish = { .request = request, .kind = request->dry_run ? "dry-run" : "flash" };
+	struct job_request q = *request;
+	struct job_wish wish = { .request = &q, .kind = request->dry_run ? "dry-run" : "flash" };
 	int r = options_translate(&request->options, &st->set, &wish.options, why);
 
 	if (r < 0)
@@ -439,7 +450,10 @@ int station_flash(struct station *st, const struct job_request *request, station
 		return failure_set(why, ERR_INVALID_ARGS,
 				   "level sampled counts the phones of a slot: name one");
 	wish.options.accept_bad_crc = request->image->accept_bad_crc;
-	return job_ask(st, &wish, done, user, why);
+	wish.lender_named = q.lender || (q.loader && *q.loader);
+	if (!q.lender)
+		r = loader_lend(st, q.slot, q.image, q.loader, q.options.force_loaders, &q.lender, why);
+	return r < 0 ? r : job_ask(st, &wish, done, user, why);
 }
 
 /* ---- cancel, expiry ---- */

@@ -74,6 +74,8 @@ static void finished(struct job *job)
 	EMIT(st, job_finished, job);
 	if (job->image)
 		image_release(TAKE_PTR(job->image));
+	if (job->lender)
+		image_release(TAKE_PTR(job->lender));
 	station_told(st);
 	station_poke(st);
 }

@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Pairs of loaders that are kept: which of them a job is given, and what is shown of them. */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
 #include "common/util.h"
 #include "station/internal.h"
+#include "station/kv.h"
 #include "station/loader_choose.h"
 
 static const struct pac_chip *chip_of(const struct image *image)
@@ -82,6 +84,83 @@ int station_loader(struct station *st, const struct slot *slot, const char *name
 	if (!r)
 		*image = (struct image *)chosen;
 	return r;
+}
+
+static const char *family_for(const struct image *image)
+{
+	const struct pac *pac = package_pac(image->package);
+	const struct chip_family *family = pac_named_for(pac);
+
+	family = family ? family : pac_chip(pac)->family;
+	return family ? family->name : "";
+}
+
+int loader_lend(struct station *st, const struct slot *slot, struct image *image, const char *named,
+		bool force, struct image **lender, struct failure *why)
+{
+	struct loader_wish wish = { .named = named, .slot = slot ? slot->book.loader : "", .force = force };
+	const struct image *chosen = NULL;
+	struct failure none = { 0 };
+	bool by_name = named && *named;
+	int r;
+
+	*lender = NULL;
+	if (!by_name && pac_has_loaders(package_pac(image->package)))
+		return 0;
+	wish.family = family_for(image);
+	r = choose(st, &wish, &chosen, &none);
+	if (r < 0 && by_name && none.error == ERR_NO_LOADER) {
+		chosen = station_stored_image(st, named, NULL);
+		r = chosen ? 0 : r;
+	}
+	if (r < 0 && why)
+		*why = none;
+	if (!r && chosen != image)
+		*lender = (struct image *)chosen;
+	return r;
+}
+
+/* ---- what a job has to do with them ---- */
+
+struct image *job_lender(const struct job *job)
+{
+	if (job->lender)
+		return job->lender;
+	return job->image && job->image->pair ? job->image->pair : job->image;
+}
+
+static void name_loaders(struct job_record *r, const struct image *lender)
+{
+	kv_copy(r->fdl1, sizeof(r->fdl1), lender ? package_loader(lender->package, 1) : "");
+	kv_copy(r->fdl2, sizeof(r->fdl2), lender ? package_loader(lender->package, 2) : "");
+}
+
+void job_name_image(struct job_record *r, const struct image *image, const struct image *lender)
+{
+	const struct pac_header *h = pac_header(package_pac(image->package));
+
+	kv_copy(r->image_name, sizeof(r->image_name), image->name);
+	kv_copy(r->product, sizeof(r->product), h->product);
+	kv_copy(r->firmware, sizeof(r->firmware), h->product_version);
+	kv_copy(r->digest, sizeof(r->digest), image->digest);
+	lender = lender ? lender : image->pair;
+	kv_copy(r->loader, sizeof(r->loader), lender ? lender->name : "");
+	name_loaders(r, lender ? lender : image);
+}
+
+void job_name_loaders(struct job *job, const struct image *kept)
+{
+	struct job_record *r = &job->record;
+	const struct image *meant = job_lender(job);
+	char note[320];
+
+	if (kept == meant)
+		return;
+	snprintf(note, sizeof(note), "no loaders were sent: %s%s ran on the phone already",
+		 kept && *kept->name ? "those of " : "", kept && *kept->name ? kept->name : "some");
+	(void)job_record_note(r, note);
+	name_loaders(r, kept);
+	kv_copy(r->loader, sizeof(r->loader), kept && kept != job->image ? kept->name : "");
 }
 
 int loader_check_name(const struct station *st, const char *name, struct failure *why)

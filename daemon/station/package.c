@@ -81,6 +81,11 @@ struct package *package_new(int fd, bool accept_bad_crc, struct failure *why)
 	return p;
 }
 
+void package_lenient(struct package *p)
+{
+	p->options.without_loaders = true;
+}
+
 struct package *package_ref(struct package *p)
 {
 	atomic_fetch_add(&p->refs, 1);

@@ -24,6 +24,8 @@ struct package;
 /* Takes fd. Only how it was opened is looked at (InvalidImage), the file system is not asked. NULL with *why.
  */
 struct package *package_new(int fd, bool accept_bad_crc, struct failure *why);
+/* Before package_parse(): a package whose loaders are missing is taken; a plan finds others (pac/pac.h). */
+void package_lenient(struct package *p);
 /* A part of a package that is put together here; it has bytes, or a file, or is an operation without one. */
 struct package_part {
 	struct made_part made; /* its source is not looked at; texts may go afterwards */

@@ -96,7 +96,8 @@ struct job_record {
 	char slot[RECORD_SLOT_MAX];
 	char unit[65], storage[12], rom_version[64];
 	char image_name[256], product[128], firmware[128], digest[65];
-	char fdl1[65], fdl2[65];		       /* SHA-256 of the loaders, hex; "" unknown or none */
+	char fdl1[65], fdl2[65]; /* SHA-256 of the loaders, hex; "" unknown or none */
+	char loader[256];	 /* whose they are, by name, if not the package's; "" its own */
 	char work_order[64], operator[64], serial[64]; /* as bound to the job; "" none */
 	char sample[8];				       /* of level sampled: "taken", "left"; else "" */
 	char rule[64];				       /* that has asked for it; "" somebody has */

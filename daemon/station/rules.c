@@ -56,3 +56,13 @@ struct image *rule_image(struct station *st, const struct rule *rule, struct fai
 	memset(why, 0, sizeof(*why));
 	return *rule->image ? station_stored_image(st, rule->image, why) : NULL;
 }
+
+int rule_loader(struct station *st, const struct slot *slot, const struct rule *rule, struct image *image,
+		const char **name, struct failure *why)
+{
+	struct image *lender;
+	int r = loader_lend(st, slot, image, rule->loader, rule->force_loaders, &lender, why);
+
+	*name = !r && lender ? lender->name : "";
+	return r;
+}

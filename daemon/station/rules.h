@@ -34,5 +34,9 @@ const struct rule *slot_rule(const struct slot *slot, const struct rule_facts *f
  * or several), or what is wrong with the only one. Of a rule with action=nothing NULL without a failure.
  */
 struct image *rule_image(struct station *st, const struct rule *rule, struct failure *why);
+/* Whether a phone in this slot could be started with that image and the loader that the rule names, or what
+ * takes its place: as station_flash() says. 0 and its name, "" for the image's own; or negative errno. */
+int rule_loader(struct station *st, const struct slot *slot, const struct rule *rule, struct image *image,
+		const char **name, struct failure *why);
 
 #endif

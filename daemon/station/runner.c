@@ -245,12 +245,28 @@ static void arm(struct runner *r)
 /* ---- the house ------------------------------------------------------------------------------------------
  */
 
+/* 0: it has passed; 1: not yet; negative: *why. NULL: there is nothing to wait for. */
+static int gate_of(const struct image *image, struct failure *why)
+{
+	if (!image || image->state == IMAGE_GOOD)
+		return 0;
+	if (image->state == IMAGE_CHECKING)
+		return 1;
+	*why = image->failure;
+	return -1;
+}
+
 static void await_gate(struct runner *r)
 {
-	struct image *image = r->job->image;
+	struct carried *s = r->carry.shared;
 	struct failure why = { 0 };
+	int image = gate_of(r->job->image, &why), lender = image < 0 ? 0 : gate_of(r->job->lender, &why);
 
-	if (image->state == IMAGE_CHECKING) {
+	if (image < 0 || lender < 0) {
+		runner_fail(r, &why);
+		return;
+	}
+	if (image || lender) {
 		if (!r->gate_shown) {
 			r->gate_shown = true;
 			kv_copy(r->job->why, sizeof(r->job->why), "the package is being checked");
@@ -259,13 +275,10 @@ static void await_gate(struct runner *r)
 		}
 		return;
 	}
-	if (image->state == IMAGE_BAD) {
-		runner_fail(r, &image->failure);
-		return;
-	}
 	if (r->carry.going) /* its thread still has the list of what was read early */
 		return;
-	if (package_reader_prove(&r->carry.shared->reader, &why) < 0)
+	if (package_reader_prove(&s->reader, &why) < 0 ||
+	    (s->lent.package && package_reader_prove(&s->lent, &why) < 0))
 		runner_fail(r, &why);
 	else
 		runner_feed_plain(r, INPUT_AWAITED);
@@ -449,6 +462,18 @@ static bool stays(const struct runner *r)
 	return r->slot->note_known && !n->dirty && !strcmp(n->stage, single ? "fdl1" : "fdl2");
 }
 
+/* The loaders of this job are what the phone runs, or would have run: none of another job went on there. */
+static bool ran(const struct runner *r)
+{
+	const struct session_result *res = r->started ? session_result(r->session) : NULL;
+	const char *stage = r->started ? session_progress(r->session)->phone_stage : "";
+	bool single = r->job->plan->fdl2.item < 0;
+
+	if (!res || r->job->plan->fdl1.item < 0)
+		return true;
+	return strcmp(stage, single ? "fdl1" : "fdl2") != 0 || (single ? res->fdl1_sent : res->fdl2_sent);
+}
+
 /* For the next session; a copy, or what this one was given. */
 static struct device_facts *learned(struct runner *r)
 {
@@ -484,10 +509,12 @@ static void finish(struct runner *r)
 	write_note(r);
 	if (r->note_busy)
 		return;
+	if (d && !ran(r))
+		job_name_loaders(job, d->kept_image);
 	if (d && leaving)
 		d->spent = true; /* nobody else takes it on its way out */
 	else if (d && stays(r))
-		device_keep(d, job->image, learned(r));
+		device_keep(d, ran(r) || !d->kept_image ? job_lender(job) : NULL, learned(r));
 	job->runner = NULL;
 	if (r->started)
 		job_end_session(job, r->session, r->carry.backups, r->carry.backup_count);

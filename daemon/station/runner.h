@@ -19,7 +19,9 @@
 struct carried {
 	atomic_uint refs;
 	struct records *records;
-	struct package_reader reader;	     /* reader thread; the loop when no read is going on */
+	struct package_reader reader; /* reader thread; the loop when no read is going on */
+	struct package_reader
+		lent; /* likewise, of the loaders' package if that is another; else package NULL */
 	_Atomic(uint64_t) warm_at, warm_end; /* chunks of the package to read ahead: from, to */
 	atomic_bool warming;		     /* the reader thread is told to */
 	atomic_bool hurry;		     /* a read waits behind them */
@@ -31,11 +33,11 @@ struct carried {
 /* One chunk: read by the reader thread, then lent to the session or to the pipe. */
 struct fetch {
 	struct fetch *next;
-	struct runner *runner;	 /* the loop's side; NULL: nobody wants it any more, release() frees it */
-	struct carried *carried; /* a reference while the task exists */
-	enum source_kind kind;
-	uint64_t at;  /* in the package, or in the backup */
-	uint64_t job; /* BACKUP, OWED */
+	struct runner *runner;	     /* the loop's side; NULL: nobody wants it any more, release() frees it */
+	struct carried *carried;     /* a reference while the task exists */
+	struct package_reader *from; /* of carried; NULL: a backup */
+	uint64_t at;		     /* in the package, or in the backup */
+	uint64_t job;		     /* BACKUP, OWED */
 	char name[40];
 	struct source_ref source; /* as asked, to find it again */
 	uint64_t offset;

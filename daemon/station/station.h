@@ -412,8 +412,14 @@ struct job_write {
 
 struct job_request {
 	struct image *image; /* NULL, of a read: */
-	const char *loader;  /* a pair of the store or else a stored package, by name or digest; NULL or "":
-				what  runs on the phone already, else as station_loader() chooses */
+	/*
+	 * A pair of the store or else a stored package, by name or digest: whose loaders start the phone.
+	 * NULL or
+	 * "": of a flash, the package's own, and if it has none as station_loader() chooses; of a read, what
+	 * runs on the phone already, else as station_loader() chooses.
+	 */
+	const char *loader;
+	struct image *lender; /* of a flash, instead of a name: the image itself; NULL */
 	struct job_options options;
 	struct station_caller caller;
 	struct slot *slot;	   /* the place; or NULL and: */
@@ -528,7 +534,9 @@ struct job_view {
 	struct device *device; /* NULL once it is gone */
 	struct image *image;   /* NULL once it is gone */
 	const char *image_name;
-	const char *rule; /* that has started it; "" somebody has */
+	const char *loader;	 /* whose loaders start the phone, by name; "" the package's own */
+	const char *fdl1, *fdl2; /* their SHA-256 */
+	const char *rule;	 /* that has started it; "" somebody has */
 	const char *work_order, *operator, * serial_number;
 	uint32_t uid;
 	uint64_t created_at, started_at, finished_at;

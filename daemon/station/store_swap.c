@@ -72,22 +72,11 @@ static bool on_progress(void *ctx, uint64_t done, uint64_t total)
 	return !atomic_load(&s->in->work->stop);
 }
 
-/* What chips the package is for, by what it is called: its own loaders are not asked. */
-static const char *named_for(const struct pac *pac)
-{
-	const char *const texts[] = { pac_header(pac)->product, pac_product(pac)->name,
-				      pac_header(pac)->product_version, pac_scheme(pac)->name };
-	const struct chip_family *family = NULL;
-
-	for (size_t i = 0; i < ARRAY_SIZE(texts) && !family; i++)
-		family = chip_family_in_text(texts[i]);
-	return family ? family->name : "";
-}
-
 static int open_copy(struct swapping *s, struct failure *why)
 {
 	static const struct pac_options options = { .without_loaders = true, .accept_mismatch = true };
-	const char *family, *theirs = s->in->work->swap_family;
+	const struct chip_family *family;
+	const char *theirs = s->in->work->swap_family;
 	struct stat st;
 	int r;
 
@@ -99,10 +88,10 @@ static int open_copy(struct swapping *s, struct failure *why)
 		r = pac_check(s->pac, &s->source, &options, on_progress, s, &s->body, why);
 	if (r < 0)
 		return r;
-	family = named_for(s->pac);
-	if (!s->in->work->force && *family && *theirs && strcmp(family, theirs) != 0)
+	family = pac_named_for(s->pac); /* its own loaders are not asked */
+	if (!s->in->work->force && family && *theirs && strcmp(family->name, theirs) != 0)
 		return failure_set(why, ERR_LOADER_MISMATCH, "the package is for %s, the loaders are for %s",
-				   family, theirs);
+				   family->name, theirs);
 	return 0;
 }
 

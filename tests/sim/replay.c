@@ -290,7 +290,7 @@ static int fetch_bytes(struct replay *r, uint8_t *to)
 	struct sink *s;
 	size_t count;
 
-	if (w->fetch.source.kind == SOURCE_ITEM) {
+	if (w->fetch.source.kind == SOURCE_ITEM || w->fetch.source.kind == SOURCE_LOADER) {
 		const struct pac_item *it = pac_items(r->config->session->plan->pac, &count);
 
 		it += w->fetch.source.index;

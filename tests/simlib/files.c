@@ -10,14 +10,17 @@
 
 static int source_bytes(struct runner *r, const struct fetch *f, uint8_t *to)
 {
-	if (f->source.kind == SOURCE_ITEM) {
+	if (f->source.kind == SOURCE_ITEM || f->source.kind == SOURCE_LOADER) {
+		const struct plan *plan = r->config->session.plan;
+		bool other = f->source.kind == SOURCE_LOADER && plan->options.loaders;
+		const struct source *from = other ? r->config->loaders : r->config->package;
 		size_t count;
-		const struct pac_item *items = pac_items(r->config->session.plan->pac, &count);
+		const struct pac_item *items = pac_items(other ? plan->options.loaders : plan->pac, &count);
 
-		if (f->source.index >= count || f->offset > items[f->source.index].size ||
+		if (!from || f->source.index >= count || f->offset > items[f->source.index].size ||
 		    f->len > items[f->source.index].size - f->offset)
 			return -ERANGE;
-		return source_read(r->config->package, items[f->source.index].offset + f->offset, to, f->len);
+		return source_read(from, items[f->source.index].offset + f->offset, to, f->len);
 	}
 	for (uint32_t i = 0; i < r->records->count; i++) {
 		struct sim_backup *b = r->records->backup[i];

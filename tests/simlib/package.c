@@ -108,6 +108,27 @@ int sim_pack(const char *product, const char *xml, const struct sim_image *image
 	return rc;
 }
 
+int sim_lend(struct sim_package *p, struct sim_package *lender)
+{
+	const struct pac_item *own[2] = { pac_fdl1(p->pac), pac_fdl2(p->pac) };
+
+	memset(lender, 0, sizeof(*lender));
+	lender->size = p->size;
+	lender->bytes = malloc(p->size);
+	if (!lender->bytes)
+		return -ENOMEM;
+	memcpy(lender->bytes, p->bytes, p->size);
+	lender->source = source_memory(lender->bytes, lender->size);
+	if (pac_open(&lender->source, NULL, &lender->pac, NULL)) {
+		sim_package_free(lender);
+		return -ENOMEM;
+	}
+	for (int i = 0; i < 2; i++)
+		if (own[i])
+			sim_bytes(0x10ad + (uint64_t)i, p->bytes + own[i]->offset, own[i]->size);
+	return 0;
+}
+
 void sim_package_free(struct sim_package *p)
 {
 	pac_free(p->pac);

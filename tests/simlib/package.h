@@ -35,6 +35,11 @@ struct sim_package {
 int sim_pack(const char *product, const char *xml, const struct sim_image *images, size_t count,
 	     uint32_t strategy, struct sim_package *out, struct failure *why);
 void sim_package_free(struct sim_package *p);
+/*
+ * A copy of it whose loaders can be used in place of its own, which are noise from here on: no phone starts
+ * with them. 0 (sim_package_free), -ENOMEM.
+ */
+int sim_lend(struct sim_package *p, struct sim_package *lender);
 
 /* ---- text of a scheme, piece by piece ---- */
 

@@ -76,6 +76,7 @@ struct sim_breaks {
 struct sim_config {
 	struct phone *phone;	      /* plugged in by the caller; the runner sends the control request */
 	const struct source *package; /* bytes of the package; may be NULL where the plan is NULL */
+	const struct source *loaders; /* bytes of what plan->options.loaders is; may be NULL where that is */
 	struct session_config session;
 	struct sim_records *records; /* NULL: the run has its own, forgotten afterwards */
 	struct phone *swap; /* what comes back instead after the first departure; NULL: the phone itself */

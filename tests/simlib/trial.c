@@ -20,6 +20,7 @@ struct trial {
 
 	const struct phone_profile *profile;
 	struct scenario sc;
+	struct sim_package lender; /* of the loaders, where the package's own are none */
 	struct plan_options options;
 	struct plan *plan;
 	struct phone *phone;
@@ -422,6 +423,7 @@ static bool attempt(struct trial *t, const struct sim_breaks *breaks, struct sim
 	t->config = (struct sim_config){
 		.phone = t->phone,
 		.package = &t->sc.package.source,
+		.loaders = &t->lender.source,
 		.session = { .plan = t->plan, .arrival_seen = true, .job = t->attempt + 1 },
 		.records = t->records,
 		.now = t->now,
@@ -600,10 +602,17 @@ bool sim_trial(uint64_t seed, struct sim_tally *tally, FILE *trace, char *text, 
 		return fail(&t, "no package: %s %s", error_entry(why.error)->name, why.detail);
 	choose_options(&t);
 	choose_reads(&t);
+	/* a number of its own: other seeds stay what they were */
+	if (seed % 9 == 4 && !t.reading) {
+		if (sim_lend(&t.sc.package, &t.lender))
+			return fail(&t, "no second package");
+		t.options.loaders = t.lender.pac;
+	}
 	if (!strncmp(t.faults, "F42", 3) || !strncmp(t.faults, "F43", 3))
 		t.options.raw = true;
 	if (!compile(&t)) {
 		/* options that make no plan: the refusal has its unit tests */
+		sim_package_free(&t.lender);
 		scenario_free(&t.sc);
 		return true;
 	}
@@ -616,6 +625,7 @@ bool sim_trial(uint64_t seed, struct sim_tally *tally, FILE *trace, char *text, 
 	phone_free(t.phone);
 	sim_records_free(t.records);
 	plan_free(t.plan);
+	sim_package_free(&t.lender);
 	scenario_free(&t.sc);
 	return good;
 }

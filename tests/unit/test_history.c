@@ -126,6 +126,7 @@ static void end_job(struct place *p, uint64_t n, const struct made *m)
 				.digest = "00112233445566778899",
 				.fdl1 = "f1",
 				.fdl2 = "f2",
+				.loader = "a pair",
 				.rule = "line",
 				.sample = "taken",
 				.serial = "S1",
@@ -306,7 +307,7 @@ static void test_everything_is_in_it(void **state)
 		"\"entry\":\"boot\",\"offset\":4096,\"device_code\":132",
 		"\"slot\":\"pci-usb-1\",\"unit\":\"aabbccdd\"", /* no more of it */
 		"\"image\":\"a \\\"name\\\" \\u0001 \xc3\xa4.pac\"",
-		"\"digest\":\"00112233445566778899\",\"fdl1\":\"f1\",\"fdl2\":\"f2\",\"uid\":1000",
+		"\"digest\":\"00112233445566778899\",\"fdl1\":\"f1\",\"fdl2\":\"f2\",\"loader\":\"a pair\",\"uid\":1000",
 		"\"serial\":\"S1\",\"rule\":\"line\",\"sample\":\"taken\"",
 		"\"host\":\"station\",\"version\":\"0.1.0\"",
 		"\"run_usec\":2000000,\"bytes_sent\":4608,\"bytes_compared\":512,\"bytes_read\":0",

@@ -558,6 +558,7 @@ static const char *example(enum rule_key_id id)
 	case RULE_STORAGE: return "emmc";
 	case RULE_UNIT: return "0123abcd*";
 	case RULE_IMAGE: return "SC9863A_V1.pac";
+	case RULE_LOADER: return "sc9863a-line";
 	case RULE_LEVEL: return "sampled";
 	case RULE_END: return "power-off";
 	case RULE_NV: return "keep";
