@@ -373,6 +373,10 @@ static void offer_operands(struct line *l)
 		if (!l->operands)
 			puts(":pac");
 		break;
+	case OPERAND_ANY_FILE:
+		if (!l->operands)
+			puts(":file");
+		break;
 	case OPERAND_WRITE:
 		if (l->before % 2)
 			puts(":file");

@@ -53,9 +53,9 @@ int table_begin(struct client *c, const struct read_wish *wish, char **job);
 /* Follows a job; what is told goes to standard error. */
 int table_follow(struct client *c, const char *job);
 /*
- * Rows of a job's Result as the <Partitions> that a repartition takes; the caller frees it. -ERANGE: not all
- * sizes are known.
+ * Rows of a job's Result as the <Partitions> that a repartition takes; the caller frees it. user_size: bytes
+ * of the user area, 0: not known. -ERANGE: not all sizes are known, or they are no whole KiB.
  */
-int table_xml(json_object *rows, char **text);
+int table_xml(json_object *rows, uint64_t user_size, char **text);
 
 #endif

@@ -232,7 +232,7 @@ static int put_table(struct backup *b)
 	_cleanup_free_ char *text = NULL;
 	struct failure why = { 0 };
 
-	if (!strcmp(b->m.source, "probed") || table_xml(b->m.table, &text))
+	if (!strcmp(b->m.source, "probed") || table_xml(b->m.table, b->m.user_size, &text))
 		return 0;
 	return manifest_put(b->dir, MANIFEST_TABLE, text, strlen(text), &why) ? client_complain(b->c, &why)
 									      : 0;

@@ -12,6 +12,7 @@
 #include "common/format.h"
 #include "common/names.h"
 #include "common/util.h"
+#include "flash/table_text.h"
 #include "pac/made.h"
 
 enum { OPT_SLOT = 1, OPT_LOADER, OPT_XML, OPT_END, OPT_FORCE };
@@ -94,44 +95,49 @@ static void show(const struct client *c, json_object *result, json_object *rows)
 	printf(_("source: %s\n"), prop_text(result, "table_source"));
 }
 
-/* MiB where all of them are whole ones, as in most packages; else KiB; the last row takes what is left. */
-int table_xml(json_object *rows, char **text)
+/* Rows with places, as a GPT has them; of a list there is their order alone. */
+static void take_rows(json_object *rows, struct flash_table *t)
 {
-	size_t count = json_object_array_length(rows), len;
-	struct scheme_table t = { .present = true };
-	uint64_t unit = 1 << 20;
-	bool fit = count > 0;
-
-	t.part = calloc(count + 1, sizeof(*t.part));
-	if (!t.part)
-		return -ENOMEM;
-	for (size_t i = 0; i + 1 < count; i++)
-		if (prop_u64(json_object_array_get_idx(rows, i), "size") % unit)
-			unit = 1 << 10;
-	t.v1 = unit == 1 << 10;
-	t.unit = t.v1 ? 2 : 0;
-	t.unit_bytes = (uint32_t)unit;
-	t.parts = count;
-	for (size_t i = 0; i < count; i++) {
+	t->origin = TABLE_GPT;
+	for (size_t i = 0; i < json_object_array_length(rows) && t->count < TABLE_MAX; i++) {
 		json_object *row = json_object_array_get_idx(rows, i);
-		uint64_t bytes = prop_u64(row, "size");
-		const char *name = prop_str(row, "name");
+		struct table_entry *e = &t->entry[t->count++];
 
-		fit &= strlen(name) < sizeof(t.part[i].name) &&
-		       (i + 1 == count || (bytes != UINT64_MAX && !(bytes % unit)));
-		snprintf(t.part[i].name, sizeof(t.part[i].name), "%.31s", name);
-		t.part[i].size = i + 1 == count ? SCHEME_REST : bytes / unit;
+		snprintf(e->name, sizeof(e->name), "%s", prop_str(row, "name"));
+		e->start = prop_u64(row, "start");
+		e->size = prop_u64(row, "size");
+		if (!e->start)
+			t->origin = TABLE_LIST;
 	}
-	if (fit && made_table_xml(&t, text, &len) < 0)
-		fit = false;
-	free(t.part);
-	return fit ? 0 : -ERANGE;
 }
 
-static int show_xml(const struct client *c, json_object *rows)
+int table_xml(json_object *rows, uint64_t user_size, char **text)
+{
+	struct flash_table *t = calloc(1, sizeof(*t));
+	struct scheme_table scheme = { 0 };
+	size_t len;
+	int r;
+
+	if (!t)
+		return -ENOMEM;
+	t->unit_sure = true;
+	t->user_size = user_size;
+	take_rows(rows, t);
+	/* where the device ends is not known: the last one takes what there is, as in packages */
+	if (!user_size && t->count)
+		t->entry[t->count - 1].size = UINT64_MAX;
+	r = json_object_array_length(rows) > TABLE_MAX ? -ERANGE : table_to_scheme(t, &scheme);
+	free(t);
+	if (!r)
+		r = made_table_xml(&scheme, text, &len);
+	made_table_free(&scheme);
+	return r == -ENODATA ? -ERANGE : r;
+}
+
+static int show_xml(const struct client *c, json_object *rows, uint64_t user_size)
 {
 	_cleanup_free_ char *text = NULL;
-	int r = table_xml(rows, &text);
+	int r = table_xml(rows, user_size, &text);
 
 	if (r == -ENOMEM)
 		return error_entry(ERR_INTERNAL)->exit_code;
@@ -170,7 +176,7 @@ static int print(const struct client *c, const char *job, bool xml)
 		return client_complain(c, &why);
 	}
 	if (xml)
-		return show_xml(c, rows);
+		return show_xml(c, rows, prop_u64(result, "user_size"));
 	if (!c->json) {
 		show(c, result, rows);
 		return 0;

@@ -51,6 +51,7 @@ static const struct row {
 	{ FDLD_IFACE_SLOT, "Erase", ACTION_FLASH, demand_erase, slot_erase },
 	{ FDLD_IFACE_SLOT, "Write", ACTION_FLASH, demand_write, slot_write },
 	{ FDLD_IFACE_SLOT, "ReadTable", ACTION_READ_PHONE, demand_read_table, slot_read_table },
+	{ FDLD_IFACE_SLOT, "Repartition", ACTION_FLASH, demand_repartition, slot_repartition },
 	{ FDLD_IFACE_SLOT, "SetMarks", ACTION_FLASH, demand_marks, slot_set_marks },
 	{ FDLD_IFACE_SLOT, "ReadMarks", ACTION_READ_PHONE, demand_marks, slot_read_marks },
 	{ FDLD_IFACE_SLOT, "Reset", ACTION_READ_PHONE, demand_release_phone, slot_reset_phone },

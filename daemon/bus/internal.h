@@ -218,6 +218,7 @@ int demand_read(struct call *call, struct demand *demand);
 int demand_erase(struct call *call, struct demand *demand);
 int demand_write(struct call *call, struct demand *demand);
 int demand_read_table(struct call *call, struct demand *demand);
+int demand_repartition(struct call *call, struct demand *demand);
 int demand_marks(struct call *call, struct demand *demand);
 int demand_release_phone(struct call *call, struct demand *demand);
 int demand_port(struct call *call, struct demand *demand);
@@ -293,6 +294,7 @@ int slot_read(struct call *call);
 int slot_erase(struct call *call);
 int slot_write(struct call *call);
 int slot_read_table(struct call *call);
+int slot_repartition(struct call *call);
 int slot_set_marks(struct call *call);
 int slot_read_marks(struct call *call);
 int slot_reset_phone(struct call *call);
@@ -340,6 +342,7 @@ int loader_call_remove(struct call *call);
 #define OPTION_ERASE   524288u	  /* of Slot.Erase */
 #define OPTION_MARKS   1048576u	  /* of Slot.SetMarks */
 #define OPTION_WRITE   2097152u	  /* of Slot.Write */
+#define OPTION_TABLE   4194304u	  /* of Slot.Repartition */
 
 struct options {
 	struct job_options job;
@@ -360,6 +363,7 @@ struct options {
 	struct kick_request kicks;
 	struct job_set_marks marks; /* texts are the message's */
 	uint64_t off_usec;
+	const char *product; /* NULL: not given; the message's */
 };
 /*
  * Reads the a{sv} that comes next. Unknown, repeated, wrongly typed, or not among the allowed groups:
@@ -449,7 +453,9 @@ void job_answer_waits(struct bus *bus, struct object *o);
 void job_drop_waits(struct bus *bus, struct object *o, const struct client *client); /* NULL: all */
 int job_append_result(struct bus *bus, void *handle, sd_bus_message *m);
 
-int marks_append(struct job *job, sd_bus_message *m); /* of a Result; marks.c */
+/* Of a Result. */
+int marks_append(struct job *job, sd_bus_message *m); /* marks.c */
+int table_append(struct job *job, sd_bus_message *m); /* table.c */
 
 /* ---- questions that a disk answers (history.c) ------------------------------------ */
 void history_free_all(struct bus *bus); /* after the station */

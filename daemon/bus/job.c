@@ -74,37 +74,6 @@ static int append_entries(struct job *job, sd_bus_message *m)
 	return r;
 }
 
-/* Of a job that has read one. */
-static int append_table(struct job *job, sd_bus_message *m)
-{
-	struct job_partition p;
-	struct job_table t;
-	uint64_t sector;
-	int r;
-
-	job_table(job, &t);
-	if (!*t.source)
-		return 0;
-	sector = t.sector;
-	if ((r = reply_entry(m, "table_source", 's', t.source)) < 0 ||
-	    (r = reply_entry(m, "sector", 't', &sector)) < 0 ||
-	    (r = reply_entry(m, "user_size", 't', &t.user_size)) < 0 ||
-	    (r = sd_bus_message_open_container(m, 'e', "sv")) < 0 ||
-	    (r = sd_bus_message_append_basic(m, 's', "table")) < 0 ||
-	    (r = sd_bus_message_open_container(m, 'v', "aa{sv}")) < 0 ||
-	    (r = sd_bus_message_open_container(m, 'a', "a{sv}")) < 0)
-		return r;
-	for (uint32_t i = 0; r >= 0 && job_partition(job, i, &p); i++)
-		if ((r = sd_bus_message_open_container(m, 'a', "{sv}")) >= 0 &&
-		    (r = reply_entry(m, "name", 's', p.name)) >= 0 &&
-		    (r = reply_entry(m, "start", 't', &p.start)) >= 0 &&
-		    (r = reply_entry(m, "size", 't', &p.size)) >= 0)
-			r = sd_bus_message_close_container(m);
-	for (int i = 0; r >= 0 && i < 3; i++)
-		r = sd_bus_message_close_container(m);
-	return r;
-}
-
 static const char *next_note(const void *job, uint32_t index)
 {
 	return job_note(job, index);
@@ -137,7 +106,7 @@ int job_append_result(struct bus *bus, void *handle, sd_bus_message *m)
 	     (r = reply_entry(m, "duration_usec", 't', &res.duration_usec)) < 0 ||
 	     (res.last_confirmed[0] && (r = reply_entry(m, "last_confirmed", 's', res.last_confirmed)) < 0) ||
 	     (r = reply_strings(m, "notes", next_note, handle)) < 0 || (r = append_entries(handle, m)) < 0 ||
-	     (r = append_table(handle, m)) < 0 || (r = marks_append(handle, m)) < 0))
+	     (r = table_append(handle, m)) < 0 || (r = marks_append(handle, m)) < 0))
 		return r;
 	return sd_bus_message_close_container(m);
 }

@@ -76,6 +76,7 @@ static const struct option {
 	{ "kick", "s", OPTION_LABEL, AT(kick), 0 },
 	{ "label", "s", OPTION_LABEL, AT(label), 0 },
 	{ "note", "s", OPTION_LABEL, AT(note), 0 },
+	{ "product", "s", OPTION_TABLE, AT(product), 0 },
 	{ "start", "s", OPTION_MARKS, AT(marks.start), 0 },
 	{ "active", "s", OPTION_MARKS, AT(marks.active), 0 },
 	{ "verity", "b", OPTION_MARKS, AT(marks.verity), AT(marks.verity_given) },

@@ -171,6 +171,8 @@ static const sd_bus_vtable vtable[] = {
 				SD_BUS_RESULT("o", job), bus_method, SD_BUS_VTABLE_UNPRIVILEGED),
 	SD_BUS_METHOD_WITH_ARGS("ReadTable", SD_BUS_ARGS("a{sv}", options), SD_BUS_RESULT("o", job),
 				bus_method, SD_BUS_VTABLE_UNPRIVILEGED),
+	SD_BUS_METHOD_WITH_ARGS("Repartition", SD_BUS_ARGS("h", xml, "a{sv}", options),
+				SD_BUS_RESULT("o", job), bus_method, SD_BUS_VTABLE_UNPRIVILEGED),
 	SD_BUS_METHOD_WITH_ARGS("SetMarks", SD_BUS_ARGS("a{sv}", options), SD_BUS_RESULT("o", job),
 				bus_method, SD_BUS_VTABLE_UNPRIVILEGED),
 	SD_BUS_METHOD_WITH_ARGS("ReadMarks", SD_BUS_ARGS("a{sv}", options), SD_BUS_RESULT("o", job),

@@ -181,6 +181,8 @@ int plan_backups_by_table(const struct plan *plan, const struct device_facts *fa
 		}
 		k->size = nv ? NV_READ_DEFAULT : 0;
 		k->must = !plan->options.continue_without_backup;
+		/* a new table that has no place for it: nobody can bring it back; NV is owed all the same */
+		k->given_up = !nv && plan->table.count && !table_find(&plan->table, name);
 	}
 	*out = p;
 	return 0;

@@ -82,6 +82,8 @@ static int head(struct builder *b)
 		return plan_full(b->why);
 	s->guard = policy == REPARTITION_ALWAYS ? GUARD_ALWAYS : GUARD_TABLE_DIFFERS;
 	snprintf(s->target, sizeof(s->target), "partition table");
+	/* given up is also what has no row in the new table, and only the phone's tells what that is */
+	b->p->own_by_table |= b->p->options.own == OWN_I_KNOW && !b->p->options.erase_all;
 	return 0;
 }
 

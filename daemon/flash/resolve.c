@@ -328,23 +328,44 @@ static int check_kept(struct resolver *r)
 	return 0;
 }
 
+/* As much of it as there is comes back, or nothing is begun: half a file system is none. */
+static int check_own_room(struct resolver *r, const struct table_entry *was, const struct table_entry *row)
+{
+	int rc;
+
+	if (partition_traits(was->name) & (PARTITION_NV | PARTITION_NV_TWIN) || !r->known ||
+	    was->size == UINT64_MAX || row->size >= was->size)
+		return 0;
+	rc = failure_set(r->why, ERR_IMAGE_TOO_LARGE,
+			 "'%s' has %" PRIu64 " bytes of this phone's own, and %" PRIu64 " in the new table",
+			 was->name, was->size, row->size);
+	if (r->why)
+		snprintf(r->why->entry, sizeof(r->why->entry), "%s", was->name);
+	return rc;
+}
+
 /* A table without a row for what is the phone's own leaves it no place to come back to. */
 static int check_own_rows(struct resolver *r)
 {
 	const struct flash_table *t = &r->facts->table;
 
-	for (uint32_t i = 0; i < t->count && r->from->options.own == OWN_REFUSE; i++) {
+	for (uint32_t i = 0; i < t->count && r->from->options.own != OWN_PACKAGE; i++) {
 		const char *name = t->entry[i].name;
+		const struct table_entry *row = table_find(&r->coming, name);
+		int rc = 0;
 
-		if (partition_class(name) == PARTITION_OWN && !table_find(&r->coming, name)) {
-			int rc = failure_set(
-				r->why, ERR_PARTITION_UNIQUE,
-				"the new table has no '%s', which holds what is this phone's own", name);
-
-			if (r->why)
-				snprintf(r->why->entry, sizeof(r->why->entry), "%s", name);
+		if (partition_class(name) != PARTITION_OWN)
+			continue;
+		if (row)
+			rc = check_own_room(r, &t->entry[i], row);
+		else if (r->from->options.own == OWN_REFUSE)
+			rc = failure_set(r->why, ERR_PARTITION_UNIQUE,
+					 "the new table has no '%s', which holds what is this phone's own",
+					 name);
+		if (rc && !row && r->why)
+			snprintf(r->why->entry, sizeof(r->why->entry), "%s", name);
+		if (rc)
 			return rc;
-		}
 	}
 	return 0;
 }

@@ -10,6 +10,7 @@
 
 #include "common/util.h"
 #include "flash/table_payload.h"
+#include "flash/table_text.h"
 
 #define FIRST_MIB (1u << 20)
 #define GPT_TAIL  34u /* sectors behind the last usable one, and one to spare */
@@ -58,6 +59,20 @@ static void say_source(struct resolver *r)
 	}
 }
 
+/* A package is content with sizes and their order; who asks for a table means its places too. */
+static bool agrees_with(struct resolver *r)
+{
+	struct flash_table coming;
+
+	if (!table_agrees(&r->facts->table, &r->to->table, r->differs, sizeof(r->differs)))
+		return false;
+	if (r->from->options.own == OWN_PACKAGE || table_of_plan(r->from, r->facts, &coming, NULL) ||
+	    table_is(&r->facts->table, &coming))
+		return true;
+	snprintf(r->differs, sizeof(r->differs), "partitions lie at other places");
+	return false;
+}
+
 static int decide_table(struct resolver *r, bool *repartition)
 {
 	const struct device_facts *f = r->facts;
@@ -70,7 +85,7 @@ static int decide_table(struct resolver *r, bool *repartition)
 	comparable = r->known && f->storage != STORAGE_NAND;
 	say_source(r);
 	if (comparable && r->to->table.count) {
-		agrees = table_agrees(&f->table, &r->to->table, r->differs, sizeof(r->differs));
+		agrees = agrees_with(r);
 		if (plan_stops_on_mismatch(r->from) && !agrees)
 			return failure_set(r->why, ERR_REPARTITION_NOT_ALLOWED,
 					   "the package says stop when the table differs: %s", r->differs);

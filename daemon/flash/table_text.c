@@ -9,6 +9,7 @@
 
 #include "common/util.h"
 #include "flash/partition.h"
+#include "flash/plan_build.h"
 
 #define KIB 1024u
 #define FIRST_MIB \
@@ -167,7 +168,19 @@ const char *table_change_name(enum table_change c)
 	return (unsigned)c < ARRAY_SIZE(names) ? names[c] : "same";
 }
 
-static struct table_step compare(const struct flash_table *phone, const struct table_entry *row)
+/* The last one of both ends where the device does: how much the copy of the table leaves, phones do not agree
+ * on. */
+static bool takes_rest(const struct flash_table *phone, const struct table_entry *was,
+		       const struct flash_table *coming, const struct table_entry *row)
+{
+	uint64_t more = was->size > row->size ? was->size - row->size : row->size - was->size;
+
+	return was == &phone->entry[phone->count - 1] && row == &coming->entry[coming->count - 1] &&
+	       more < FIRST_MIB;
+}
+
+static struct table_step compare(const struct flash_table *phone, const struct flash_table *coming,
+				 const struct table_entry *row)
 {
 	const struct table_entry *was = table_find(phone, row->name);
 	struct table_step s = { .change = TABLE_NEW,
@@ -181,7 +194,7 @@ static struct table_step compare(const struct flash_table *phone, const struct t
 	s.unsure = phone->origin != TABLE_GPT;
 	if (!s.unsure && was->start != row->start)
 		s.change = TABLE_MOVED;
-	else if (was->size == row->size || row->size == UINT64_MAX)
+	else if (was->size == row->size || row->size == UINT64_MAX || takes_rest(phone, was, coming, row))
 		s.change = TABLE_SAME;
 	else
 		s.change = TABLE_RESIZED;
@@ -194,7 +207,7 @@ uint32_t table_difference(const struct flash_table *phone, const struct flash_ta
 	uint32_t differ = 0;
 
 	for (uint32_t i = 0; i < coming->count; i++) {
-		struct table_step s = compare(phone, &coming->entry[i]);
+		struct table_step s = compare(phone, coming, &coming->entry[i]);
 
 		differ += s.change != TABLE_SAME;
 		if (line)
@@ -214,6 +227,74 @@ uint32_t table_difference(const struct flash_table *phone, const struct flash_ta
 			line(ctx, &s);
 	}
 	return differ;
+}
+
+/* ---- of a plan ---- */
+
+int table_of_plan(const struct plan *plan, const struct device_facts *facts, struct flash_table *coming,
+		  struct failure *why)
+{
+	return table_from_scheme(&pac_product(plan->pac)->table, facts->table.sector, facts->table.user_size,
+				 coming, why);
+}
+
+bool table_is(const struct flash_table *phone, const struct flash_table *coming)
+{
+	char text[8];
+
+	return table_agrees(phone, coming, text, sizeof(text)) &&
+	       (phone->origin != TABLE_GPT || !table_difference(phone, coming, NULL, NULL));
+}
+
+static bool comes_back(const struct plan *resolved, const char *name)
+{
+	char twin[TABLE_NAME_MAX + 8];
+
+	for (uint32_t i = 0; i < resolved->step_count; i++) {
+		const struct plan_step *s = &resolved->step[i];
+
+		if (!s->by_name || (s->op != OP_RESTORE && s->op != OP_WRITE_NV))
+			continue;
+		/* the second copy, and that of the other slot, the phone writes by itself */
+		if (!strcmp(s->target, name) ||
+		    (rule_nv_twin(s->target, twin, sizeof(twin)) && !strcmp(twin, name)) ||
+		    (s->op == OP_WRITE_NV && rule_other_slot(s->target, twin, sizeof(twin)) &&
+		     !strcmp(twin, name)))
+			return true;
+	}
+	return false;
+}
+
+static bool is_written(const struct plan *resolved)
+{
+	for (uint32_t i = 0; i < resolved->step_count; i++)
+		if (resolved->step[i].op == OP_REPARTITION)
+			return true;
+	return false;
+}
+
+enum table_fate table_fate(const struct table_step *s, const struct plan *resolved)
+{
+	if (s->change == TABLE_NEW)
+		return FATE_EMPTY;
+	if (!is_written(resolved))
+		return FATE_STAYS;
+	if (s->change != TABLE_GONE && comes_back(resolved, s->name))
+		return FATE_KEPT;
+	if (s->change == TABLE_GONE)
+		return s->own && !rule_is_nv_twin(s->name) ? FATE_SAVED : FATE_LOST;
+	if (s->change == TABLE_MOVED)
+		return FATE_LOST;
+	if (s->unsure)
+		return FATE_UNSURE;
+	return s->change == TABLE_RESIZED && s->will < s->was ? FATE_CUT : FATE_STAYS;
+}
+
+const char *table_fate_name(enum table_fate f)
+{
+	static const char *const names[] = { "stays", "cut", "kept", "saved", "lost", "empty", "unsure" };
+
+	return (unsigned)f < ARRAY_SIZE(names) ? names[f] : "unsure";
 }
 
 static const char *size_text(uint64_t bytes, char *buf, size_t size)

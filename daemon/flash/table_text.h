@@ -6,6 +6,7 @@
 #ifndef FDLD_FLASH_TABLE_TEXT_H
 #define FDLD_FLASH_TABLE_TEXT_H
 
+#include "flash/plan.h"
 #include "flash/table.h"
 #include "pac/scheme.h"
 
@@ -50,6 +51,29 @@ struct table_step {
  */
 uint32_t table_difference(const struct flash_table *phone, const struct flash_table *coming,
 			  void (*line)(void *ctx, const struct table_step *step), void *ctx);
+
+/*
+ * The two tables of a plan that writes one (plan->table.count), once it is decided: the phone's as it was,
+ * the coming one laid out on it. The plan's package has to be there. 0, or as table_from_scheme().
+ */
+int table_of_plan(const struct plan *plan, const struct device_facts *facts, struct flash_table *coming,
+		  struct failure *why);
+/* The phone's table is this one already: rows, order, sizes, and places where its own tells them. */
+bool table_is(const struct flash_table *phone, const struct flash_table *coming);
+
+enum table_fate {
+	FATE_STAYS,
+	FATE_CUT,    /* its beginning stays */
+	FATE_KEPT,   /* it is read before, or made anew by the phone, and put back */
+	FATE_SAVED,  /* it is read before, and stays in the job's folder */
+	FATE_LOST,   /* it does not come back */
+	FATE_EMPTY,  /* there was none */
+	FATE_UNSURE, /* whether the place moves cannot be told */
+};
+/* What becomes of the content of a row, by the decided plan. */
+enum table_fate table_fate(const struct table_step *step, const struct plan *resolved);
+const char *
+table_fate_name(enum table_fate f); /* "stays", "cut", "kept", "saved", "lost", "empty", "unsure" */
 
 /* "boot: 35 MiB, becomes 64 MiB", in English; returns buf. */
 const char *table_step_text(const struct table_step *step, char *buf, size_t size);

@@ -269,6 +269,7 @@ struct job {
 	bool lender_named;	   /* it was, rather than chosen for want of others */
 	struct sinks *sinks;	   /* of a read */
 	struct flash_table *table; /* that it has read; NULL: none */
+	struct changes *changes;   /* to the table, told once they are decided; NULL: none */
 	struct peek *peek;	   /* it shows marks; NULL: it does not */
 	struct plan *plan;	   /* NULL after the end */
 	struct slot **places;	   /* where it may run; count 0: anywhere */
@@ -385,6 +386,11 @@ const char *storage_word(enum storage_kind kind); /* "emmc"; "" unknown */
 /* The time to keep results has changed from the one to the other. */
 void job_keep(struct station *st, uint64_t was_usec, uint64_t is_usec);
 
+/* job_table.c */
+struct changes;
+void job_take_changes(struct job *job, const struct plan *resolved, const struct device_facts *facts);
+/* It gives the phone a table of its own (and was not a package); it has a plan yet. */
+bool job_tables(const struct job *job);
 /* job_marks.c */
 struct peek;
 void peek_free(struct peek *peek);

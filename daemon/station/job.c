@@ -90,6 +90,7 @@ static void job_free(struct job *job)
 	rules_unref(job->rules);
 	sinks_unref(job->sinks);
 	peek_free(job->peek);
+	free(job->changes);
 	job_record_clear(&job->record);
 	free(job->places);
 	free(job->step_usec);

@@ -209,10 +209,10 @@ const char *storage_word(enum storage_kind kind)
 	return (size_t)kind < ARRAY_SIZE(words) ? words[kind] : "";
 }
 
-/* Of a job that was to read it. */
+/* Of a job that was to read it, or has written it and read it again. */
 static void take_table(struct job *job, const struct device_facts *facts)
 {
-	if (!facts || strcmp(job->record.kind, "table") != 0)
+	if (!facts || (strcmp(job->record.kind, "table") != 0 && !job_tables(job)))
 		return;
 	job->table = malloc(sizeof(*job->table));
 	if (job->table)

@@ -86,8 +86,11 @@ void job_take_progress(struct job *job, const struct session *session)
 	/* how much there is to read, only the phone's table tells: until then loaders are not most of the way
 	 */
 	pace_update(&job->pace, loop_now(), job->sinks && !res->resolved ? 0 : p->bytes_done, p->bytes_total);
-	if (res->resolved && !job->resolved)
+	if (res->resolved && !job->resolved) {
 		job_take_plan(job, res->resolved, true);
+		if (job_tables(job) && res->facts)
+			job_take_changes(job, res->resolved, res->facts);
+	}
 	if (entry || (told && !job->entry_bytes))
 		measure(job, res->resolved);
 	if (d && *p->phone_stage && strcmp(d->stage, p->phone_stage)) {

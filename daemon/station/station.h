@@ -481,6 +481,16 @@ int station_read_table(struct station *st, const struct job_request *request, st
  */
 int station_erase(struct station *st, const struct job_request *request, station_job_fn done, void *user,
 		  struct failure *why);
+/*
+ * Gives the phone in request->slot another partition table: that of the file fd, XML as made_table_parse()
+ * takes it; product: of several in a package's XML, NULL: the only one. Takes fd, on success and on failure.
+ * What the phone has of its own is read before and put back; a table without room for it is refused with
+ * PartitionUnique unless options.i_know was said. A table that is there already is not written. With
+ * request->dry_run the job only tells job_change(). As station_erase(); besides InvalidImage,
+ * PackageReadFailed, PackageXml, PackagePartitions, PackageProduct.
+ */
+int station_repartition(struct station *st, const struct job_request *request, int fd, const char *product,
+			station_job_fn done, void *user, struct failure *why);
 /* What is to be set of how a phone starts. */
 struct job_set_marks {
 	const char *start;  /* what is started next: "normal", "recovery", "fastboot"; NULL or "": as it is */
@@ -520,7 +530,8 @@ bool image_loses_own(const struct image *image, const struct job_options *option
 
 struct job_view {
 	uint64_t number;
-	const char *kind;  /* "flash", "dry-run", "read", "table", "marks", "erase", "write", "mark", "reset",
+	const char *kind;  /* "flash", "dry-run", "read", "table", "marks", "erase", "write", "repartition",
+			      "mark", "reset",
 			      "power-off" */
 	const char *state; /* "waiting-for-device", "queued", "running", "succeeded", "failed", "skipped",
 			      "cancelled", "interrupted" */
@@ -599,6 +610,17 @@ struct job_partition {
 };
 void job_table(const struct job *job, struct job_table *table);
 bool job_partition(const struct job *job, uint32_t index, struct job_partition *partition);
+
+/* What a job does to the phone's table, one row of both after the other; false past the end. */
+struct job_change {
+	const char *name;
+	const char *change;  /* "same", "resized", "moved", "new", "gone" */
+	const char *content; /* "stays", "cut", "kept" (read before, put back), "saved" (read before), "lost",
+				"empty", "unsure" */
+	uint64_t was, will;  /* bytes; 0: not there; UINT64_MAX: the rest */
+	bool own;	     /* it holds what is this phone's own */
+};
+bool job_change(const struct job *job, uint32_t index, struct job_change *change);
 
 /* Of a job that has shown them: how the phone starts. */
 struct job_mark_slot {
