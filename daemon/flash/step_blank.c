@@ -80,13 +80,13 @@ static enum step_says blank_take(struct session *s, const struct answer *a)
 	says = reader_take(s, &st->r, a, &data, &len);
 	if (says != STEP_ASK || !len)
 		return says;
-	for (size_t i = 0; i < len; i++) {
+	for (size_t i = 0; i < len; i++, from++) {
 		if (!data[i] || data[i] == 0xff)
 			continue;
-		s->ask.offset = from + i;
+		s->ask.offset = from;
 		s->entries[current(s)->of].verdict = ENTRY_FAILED;
 		return step_diagnose(s, SYMPTOM_DIFFERS, -1, "byte %llu is not erased",
-				     (unsigned long long)(from + i));
+				     (unsigned long long)from);
 	}
 	session_moved(s, len);
 	s->entries[current(s)->of].bytes_compared += len;
