@@ -335,7 +335,7 @@ static void broken(struct rig *rig, const char *faults, const char *error, bool 
 
 static void unplugged(struct rig *rig)
 {
-	broken(rig, "unplug at erase of logo", "DeviceVanished", true);
+	broken(rig, "unplug at erase 2", "DeviceVanished", true);
 }
 
 static void erase_fails(struct rig *rig)
@@ -355,6 +355,54 @@ static void lied(struct rig *rig)
 	CHECK(lay(p, "misc", 1) && lay(p, "logo", 2));
 	CHECK(ctl(rig, 60000, "erase --loader %s misc logo", pack.path) == ctl_code("VerifyMismatch"));
 	CHECK(erased(p, "misc") && there(p, "logo", 2) && strstr(ctl_out, "not erased"));
+	rig_package_free(&pack);
+}
+
+/* What was begun is finished, what was not is left. */
+static void cancelled(struct rig *rig)
+{
+	struct phone_setup setup = { .faults = "late at erase 1 for 4s" };
+	struct rig_phone *p = rig_phone(rig, "sc9863a", "1", &setup);
+	struct rig_package pack;
+	struct ctl_run run;
+	char args[256];
+
+	rig_package(rig, &pack, "sc9863a", 7, 4096);
+	CHECK(rig_up(rig, NULL) && rig_plug(rig, p));
+	CHECK(lay(p, "misc", 1) && lay(p, "logo", 2));
+	snprintf(args, sizeof(args), "erase --loader %s misc logo", pack.path);
+	ctl_start(rig, &run, args);
+	CHECK(rig_expect(rig, 30000, ROOT "/job/1", JOB, "Entry", "misc"));
+	CHECK(rig_call(rig, 5000, NULL, ROOT "/job/1", JOB, "Cancel", "a{sv}", 0));
+	CHECK(rig_expect(rig, 20000, ROOT "/job/1", JOB, "State", "cancelled"));
+	(void)ctl_wait(rig, &run, 20000);
+	CHECK(erased(p, "misc") && there(p, "logo", 2));
+	CHECK(!strcmp(job(rig, 1, "CancelLeaves"), "needs-flash"));
+	rig_package_free(&pack);
+}
+
+/* The daemon is killed in the middle: the next one says of an erase what it says of a flash. */
+static void crash(struct rig *rig)
+{
+	struct phone_setup setup = { .faults = "late at erase 3 for 60s" };
+	struct rig_phone *p = rig_phone(rig, "sc9863a", "1", &setup);
+	struct rig_package pack;
+	struct ctl_run run;
+	char args[256];
+
+	rig_package(rig, &pack, "sc9863a", 7, 4096);
+	CHECK(rig_up(rig, NULL) && rig_plug(rig, p));
+	CHECK(lay(p, "misc", 1) && lay(p, "boot", 3));
+	snprintf(args, sizeof(args), "erase --loader %s --i-know misc l_fixnv1 logo boot", pack.path);
+	ctl_start(rig, &run, args);
+	CHECK(rig_expect(rig, 30000, ROOT "/job/1", JOB, "Entry", "logo"));
+	CHECK(rig_down(rig, SIGKILL, 3000) == 256 + SIGKILL);
+	(void)ctl_wait(rig, &run, 20000);
+	CHECK(rig_up(rig, NULL));
+	CHECK(!strcmp(job(rig, 1, "State"), "interrupted") && !strcmp(job(rig, 1, "Kind"), "erase"));
+	CHECK(!strcmp(job(rig, 1, "CancelLeaves"), "needs-flash"));
+	CHECK(!strcmp(rig_get(rig, p->slot, SLOT, "OwedBackup"), "1"));
+	CHECK(erased(p, "misc") && erased(p, "l_fixnv1") && there(p, "boot", 3));
 	rig_package_free(&pack);
 }
 
@@ -422,6 +470,8 @@ int main(void)
 		{ "unplugged in the middle", unplugged },
 		{ "the phone fails to erase", erase_fails },
 		{ "acknowledged and not done", lied },
+		{ "cancelled between two areas", cancelled },
+		{ "the daemon is killed", crash },
 		{ "the client is killed", killed },
 		{ "asked on a terminal", asked },
 	};
