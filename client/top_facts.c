@@ -225,7 +225,10 @@ static enum wall_state say_rest(const struct client *c, const char *path, json_o
 	}
 	armed_words(slot, armed, sizeof(armed));
 	if (!device) {
-		put(t->text, sizeof(t->text), "%s", *armed ? armed : _("no phone"));
+		put(t->text, sizeof(t->text), "%s",
+		    *armed					  ? armed
+		    : strlen(prop_str(slot, "RunningDevice")) > 1 ? _("a phone that runs")
+								  : _("no phone"));
 		return WALL_EMPTY;
 	}
 	put(t->unit, sizeof(t->unit), "%s", prop_text(device, "UnitId"));

@@ -212,6 +212,12 @@ static void waiting_view(const struct job *job, uint64_t now, struct job_progres
 							      : 0;
 	if (slot && slot->device && slot->device->spent)
 		p->why = "the phone in this port has been flashed and told to go: unplug it";
+	else if (slot && slot->kick)
+		p->why = "the phone in this port was asked to start in download mode";
+	else if (slot && slot->runs)
+		p->why =
+			"the phone in this port runs: ask it into download mode (fdlctl kick), or switch it off and "
+			"plug it in with its download key held";
 	else
 		p->why =
 			"waiting for a phone: switch it off, hold its download key (usually volume down) and plug it in";

@@ -81,6 +81,15 @@ static const char *name_of(const struct slot *slot)
 	return *slot->port ? slot->port : slot->id;
 }
 
+/* Jobs that wait here say what they wait for. */
+static void told(struct slot *slot)
+{
+	for (struct job *j = slot->st->jobs; j; j = j->next)
+		if (j->slot == slot && j->state == JOB_WAITING)
+			job_moved(j);
+	slot_told(slot);
+}
+
 /* ---- the end of it ---- */
 
 static void finish(struct kick *k, struct device *device, const struct failure *why)
@@ -103,7 +112,7 @@ static void finish(struct kick *k, struct device *device, const struct failure *
 	if (k->done)
 		k->done(k->user, device, why);
 	free(k);
-	slot_told(slot);
+	told(slot);
 	station_poke(slot->st);
 }
 
@@ -237,6 +246,7 @@ static int begin(struct slot *slot, const char *way, int interface, station_devi
 	}
 	slot->kick = k;
 	slot->kicked_serial = slot->runs->arrival.serial;
+	told(slot);
 	journal_event(EVENT_PHONE_KICKED, fields, ARRAY_SIZE(fields),
 		      "the running phone on %s is asked to start in download mode (%s)", name_of(slot), way);
 	return 0;
@@ -331,7 +341,7 @@ void running_arrived(struct slot *slot, const struct usb_arrival *arrival)
 	device->arm.fresh = device->seen && slot->book.arm.armed;
 	slot->runs = device;
 	EMIT(st, device_added, device);
-	slot_told(slot);
+	told(slot);
 	if (slot->kick)
 		go_on(slot->kick);
 	station_poke(st);
@@ -340,6 +350,7 @@ void running_arrived(struct slot *slot, const struct usb_arrival *arrival)
 void running_left(struct slot *slot)
 {
 	device_remove(slot->runs);
+	told(slot);
 }
 
 void kick_arrived(struct slot *slot)

@@ -64,6 +64,7 @@ static void seen_and_left_alone(struct rig *rig)
 	static const struct phone_running how = { .diag = true, .diag_at = true, .at = true };
 	struct rig_phone *p = runner(rig, &how);
 	struct rig_package pack;
+	const char *job;
 
 	rig_package(rig, &pack, "sc9863a", 6, 4096);
 	CHECK(rig_up(rig, NULL) && plug_running(rig, p));
@@ -75,12 +76,14 @@ static void seen_and_left_alone(struct rig *rig)
 	CHECK(!rig_flash(rig, p->slot, pack.fd, "a{sv}", 1, "wait_usec", "t", UINT64_C(0)));
 	CHECK(strstr(rig->error, "SlotEmpty") && strstr(rig->text, "runs"));
 	/* a job that waits for a phone does not make it one, as long as nobody has said so */
-	CHECK(ctl(rig, 10000, "flash --detach --slot 1-1 %s", pack.path) == 0);
+	job = rig_flash(rig, p->slot, pack.fd, "a{sv}", 0);
+	CHECK(job && strstr(rig_get(rig, job, PROG, "Why"), "the phone in this port runs"));
 	CHECK(rig_expect(rig, 10000, p->slot, SLOT, "State", "waiting"));
 	rig_sleep(rig, 500);
 	CHECK(left_alone(p));
 	bed_phone_unplug(p->bp, true);
 	CHECK(rig_expect(rig, 10000, p->slot, SLOT, "RunningDevice", "/"));
+	CHECK(strstr(rig_get(rig, job, PROG, "Why"), "waiting for a phone"));
 	rig_package_free(&pack);
 }
 
