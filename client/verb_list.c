@@ -52,7 +52,7 @@ static void list_slot(const struct client *c, const char *path)
 	json_object *dev = there ? there : runs;
 	json_object *job = mirror_props(c, prop_str(slot, "Job"), FDLD_IFACE_JOB);
 	const char *state = prop_text(slot, "State"), *owed = prop_text(slot, "OwedBackup");
-	char phone[96] = "-", work[320] = "-", words[320];
+	char phone[96] = "-", work[480] = "-", words[320], owes[128];
 
 	if (dev)
 		snprintf(phone, sizeof(phone), "%04x:%04x %s%s%s", (unsigned)prop_u64(dev, "VendorId"),
@@ -61,10 +61,12 @@ static void list_slot(const struct client *c, const char *path)
 	if (job)
 		snprintf(work, sizeof(work), _("job %s: %s %s"), prop_text(job, "Id"),
 			 prop_text(job, "Stage"), prop_text(job, "Entry"));
-	else if (*owed)
-		snprintf(work, sizeof(work), _("owes the NV of job %s"), owed);
-	else if (*armed_words(slot, words, sizeof(words)))
+	else if (*armed_words(slot, words, sizeof(words)) && !*owed)
 		snprintf(work, sizeof(work), "%s", words);
+	else if (*owed) {
+		snprintf(owes, sizeof(owes), _("owes the NV of job %s"), owed);
+		snprintf(work, sizeof(work), "%s%s%s", owes, *words ? "; " : "", words);
+	}
 	printf("%-34s %-8s %-9s %-28s %s\n", prop_text(slot, "Id"), prop_text(slot, "Port"), state, phone,
 	       work);
 }

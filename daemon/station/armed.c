@@ -239,6 +239,7 @@ static void gather(const struct slot *slot, const struct rule *rule, struct arme
 		.arrived = d->arm.came,
 		.left_before = slot->left_at,
 		.tries = d->arm.unmet ? 0 : d->arm.tries,
+		.replug = d->arm.replug,
 		.again = d->arm.again,
 		.failed = d->arm.failed,
 		.settle = st->set.settle_usec,
@@ -252,8 +253,16 @@ static void gather(const struct slot *slot, const struct rule *rule, struct arme
 
 static void show(struct slot *slot, enum armed_reason why, const char *text)
 {
+	struct journal_field fields[] = { { "FDL_SLOT", slot->id },
+					  { "FDL_PORT", *slot->port ? slot->port : slot->id } };
+
 	if (slot->arm_why == why && !strcmp(slot->arm_text, text))
 		return;
+	if ((why == ARMED_REPLUG || why == ARMED_CRASHED) && slot->arm_why != why)
+		journal_event(
+			EVENT_SLOT_REPLUG, fields, ARRAY_SIZE(fields),
+			"the phone on %s has to be plugged in anew: it was left in the middle of a job%s%s",
+			fields[1].value, *text ? ", " : "", text);
 	slot->arm_why = why;
 	kv_copy(slot->arm_text, sizeof(slot->arm_text), text);
 	slot_told(slot);
@@ -285,7 +294,8 @@ void armed_look_at(struct slot *slot)
 	if (decision.why == ARMED_REFUSED)
 		return; /* what was wrong is shown */
 	show(slot, decision.why == ARMED_TAKEN ? ARMED_READY : decision.why,
-	     decision.why == ARMED_TRIED || decision.why == ARMED_AGAIN_SOON || decision.why == ARMED_PASSED
+	     decision.why == ARMED_TRIED || decision.why == ARMED_REPLUG ||
+			     decision.why == ARMED_AGAIN_SOON || decision.why == ARMED_PASSED
 		     ? d->arm.error
 		     : "");
 }
@@ -375,9 +385,11 @@ static void note_end(struct device *d, const struct job *job)
 	d->arm.changed |= pass || strcmp(r->leaves, "unchanged") != 0;
 	d->arm.tries++;
 	d->arm.failed = loop_now();
-	/* a second loader that was left in the middle of something answers to a new start only */
-	d->arm.again = !strcmp(r->result, "failed") && error_entry(r->failure.error)->again &&
-		       strcmp(d->stage, "fdl2") != 0;
+	/* a second loader that was left in the middle of something, and what nobody knows, answer to a new
+	 * start only */
+	d->arm.replug = !strcmp(r->result, "failed") &&
+			(!strcmp(d->stage, "fdl2") || r->failure.error == ERR_STAGE_UNKNOWN);
+	d->arm.again = !strcmp(r->result, "failed") && error_entry(r->failure.error)->again;
 	/* its own rule did not want it: another one may */
 	d->arm.unmet = r->failure.error == ERR_RULE_NOT_MET;
 	kv_copy(d->arm.error, sizeof(d->arm.error),

@@ -19,6 +19,8 @@ static struct armed_decision once_more(const struct armed_facts *f)
 {
 	if (!f->rule)
 		return no(ARMED_NO_RULE);
+	if (f->replug)
+		return no(ARMED_REPLUG);
 	if (!f->again || f->tries > f->retries)
 		return no(ARMED_TRIED);
 	if (f->now - f->failed < f->settle)
@@ -78,6 +80,7 @@ const char *armed_reason_name(enum armed_reason reason)
 		[ARMED_NOT_FRESH] = "not-fresh",
 		[ARMED_UNSTEADY] = "unsteady",
 		[ARMED_TRIED] = "tried",
+		[ARMED_REPLUG] = "replug",
 		[ARMED_AGAIN_SOON] = "again-soon",
 	};
 

@@ -24,6 +24,7 @@ enum armed_reason {
 	ARMED_NOT_FRESH,  /* it was there before the slot was armed, or before the service */
 	ARMED_UNSTEADY,	  /* it has come and gone too quickly: it has to stay for a while */
 	ARMED_TRIED,	  /* it has failed, and is not tried again */
+	ARMED_REPLUG,	  /* it has failed, and hears nothing before it was plugged in anew */
 	ARMED_AGAIN_SOON, /* it has failed, and is tried again in a moment */
 	ARMED_REASON_COUNT
 };
@@ -48,6 +49,7 @@ struct armed_facts {
 	/* what became of it */
 	uint32_t tries;	   /* jobs of the slot with this phone, that have ended */
 	uint32_t retries;  /* how many more than one the rule grants */
+	bool replug;	   /* the last of them left it in what answers to a new start only */
 	bool again;	   /* the last of them ended with an error that another try can help */
 	uint64_t failed;   /* when */
 	uint64_t debounce; /* how long the rule wants any phone to be there first */

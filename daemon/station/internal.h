@@ -143,7 +143,7 @@ struct device {
 		uint64_t came; /* monotonic */
 		uint64_t away; /* usec since the phone that passed here last left, or longer */
 		bool late;     /* something kept it from beginning at once */
-		bool fresh, asked, passed, crashed, refused, unmet;
+		bool fresh, asked, passed, crashed, refused, unmet, replug;
 		uint32_t tries;	 /* jobs of its slot with it that have ended */
 		bool again;	 /* the last of them failed, and another try can help */
 		uint64_t failed; /* monotonic: when */

@@ -330,6 +330,14 @@ static void after_a_crash(struct rig *rig)
 	for (int i = 0; i < 6000 && !ended(&l, &a); i++)
 		rig_sleep(rig, 10);
 	CHECK(ended(&l, &a));
+	/* what it was left in hears nothing: the operator is told what to do, and that it is this one */
+	if (!strcmp(rig_get(rig, a.p->slot, SLOT, "LastResult"), "failed")) {
+		CHECK(rig_expect(rig, 20000, a.p->slot, SLOT, "ArmedWhy", "replug"));
+		CHECK(*rig_get(rig, a.p->slot, SLOT, "ArmedDetail"));
+		CHECK(conf_logged(rig, "the phone on 1-1 has to be plugged in anew"));
+		CHECK(ctl(rig, 10000, "list") == 0 && strstr(ctl_out, "plug it in anew"));
+	}
+	CHECK(conf_logged(rig, "the phone on 1-2 has to be plugged in anew"));
 	tap_note("begun with after the crash: %s", rig_get(rig, a.p->slot, SLOT, "LastResult"));
 	CHECK(bed_count(bed_phone_dev(b.p->bp))->submits == submits);
 	CHECK(*rig_get(rig, b.p->slot, SLOT, "OwedBackup"));

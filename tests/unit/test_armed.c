@@ -163,7 +163,9 @@ static void test_retries(void **state)
 	f.tries = 1;
 	f.again = false; /* a package that is refused is refused again */
 	expect(&f, false, ARMED_TRIED);
-	f.again = true;
+	f.again = f.replug = true; /* nor is it any use before a hand was there */
+	expect(&f, false, ARMED_REPLUG);
+	f.replug = false;
 	f.rule = false;
 	expect(&f, false, ARMED_NO_RULE);
 }
