@@ -118,10 +118,19 @@ static void name_part(char *id, size_t size, const char *target, bool nv)
 	snprintf(id, size, "%s%s", nv ? "NV_" : meant ? "_" : "", target);
 }
 
+/* It goes into details of errors, which go into records and logs. */
+static void show_name(char *to, size_t size, const struct job_write *from)
+{
+	kv_copy(to, size, from->name && *from->name ? from->name : from->target);
+	for (; *to; to++)
+		if ((unsigned char)*to < 0x20 || *to == 0x7f)
+			*to = '?';
+}
+
 static int add(struct single *s, struct job_write *from, struct failure *why)
 {
-	struct made_part part = { .name = from->name && *from->name ? from->name : from->target };
-	char name[40], id[56];
+	char name[40], id[56], shown[200];
+	struct made_part part = { .name = shown };
 	struct single_part *p;
 	bool nv;
 	int r = area_parse(from->target, name, &part.address, why);
@@ -133,6 +142,7 @@ static int add(struct single *s, struct job_write *from, struct failure *why)
 	if (!*name && part.address > UINT32_MAX)
 		return failure_set(why, ERR_INVALID_ARGS, "'%s' has more than 32 bits", from->target);
 	nv = plan_area_nv(name, part.address);
+	show_name(shown, sizeof(shown), from);
 	name_part(id, sizeof(id), from->target, nv);
 	part.id = id;
 	part.type = *name ? nv ? "NV_COMM" : "CODE2" : nv ? "NV" : "CODE";

@@ -132,6 +132,12 @@ static void descriptors(struct rig *rig)
 	CHECK(!strcmp(rig->error, ERR("InvalidImage")) && strstr(rig->text, "x.img"));
 	close(pipes[0]);
 	close(pipes[1]);
+	/* a name is a word of somebody's: it is shown without what steers a terminal */
+	fd = open("/dev/zero", O_RDONLY | O_CLOEXEC);
+	CHECK(!rig_call(rig, 5000, NULL, p->slot, SLOT, "Write", "a(shs)a{sv}", 1, "logo", fd, "a\n\033[2Jb",
+			1, "loader", "s", base));
+	close(fd);
+	CHECK(!strcmp(rig->error, ERR("InvalidImage")) && strstr(rig->text, "a??[2Jb"));
 	CHECK(!rig_call(rig, 5000, NULL, p->slot, SLOT, "Write", "a(shs)a{sv}", 0, 0));
 	CHECK(!strcmp(rig->error, ERR("InvalidArgs")));
 	fd = open(path, O_RDONLY | O_CLOEXEC);
