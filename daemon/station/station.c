@@ -50,6 +50,15 @@ void station_told(struct station *st)
 
 /* ---- the turn after something changed ---- */
 
+/* A port that is without power for a moment would stay so for ever. */
+static bool errands(const struct station *st)
+{
+	for (const struct slot *s = st->slots; s; s = s->next)
+		if (s->errand)
+			return true;
+	return false;
+}
+
 static void look_for_end(struct station *st)
 {
 	if (!st->draining || st->idle_told || st->asking || st->writing)
@@ -57,6 +66,8 @@ static void look_for_end(struct station *st)
 	for (struct job *j = st->jobs; j; j = j->next)
 		if (j->state != JOB_ENDED)
 			return;
+	if (errands(st))
+		return;
 	st->idle_told = true;
 	EMIT(st, idle);
 }
@@ -282,7 +293,7 @@ bool station_busy(const struct station *st)
 	for (const struct image *i = st->images; i; i = i->next)
 		if (!i->stored || i->refs > 1)
 			return true;
-	return st->asking || st->writing;
+	return st->asking || st->writing || errands(st);
 }
 
 void station_counts(const struct station *st, struct station_counts *counts)

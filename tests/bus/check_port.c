@@ -216,12 +216,14 @@ static void not_under_a_job(struct rig *rig)
 	CHECK(ctl(rig, 20000, "port reset 1-4.3") == ctl_code("SlotBusy"));
 	CHECK(!bed_hub_switched(h));
 	CHECK(*rig_wait(rig, job, 120000));
-	ctl_start(rig, &run, "port power-cycle --off-time 20 1-4.3");
+	ctl_start(rig, &run, "port power-cycle --off-time 10 1-4.3");
 	CHECK(rig_expect(rig, 20000, p->slot, SLOT, "State", "empty"));
 	CHECK(ctl(rig, 20000, "port on 1-4.3") == ctl_code("SlotBusy"));
-	/* the service ends in the middle of it: it does not wait */
-	CHECK(rig_down(rig, SIGTERM, 15000) == 0);
-	(void)ctl_wait(rig, &run, 20000);
+	/* told to end in the middle of it, the service does not leave a port that is off */
+	CHECK(!bed_hub_powered(h, 3));
+	CHECK(rig_down(rig, SIGTERM, 60000) == 0);
+	CHECK(bed_hub_powered(h, 3));
+	CHECK(ctl_wait(rig, &run, 20000) == 0);
 	rig_package_free(&pack);
 }
 
