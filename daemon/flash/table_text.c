@@ -242,8 +242,9 @@ bool table_is(const struct flash_table *phone, const struct flash_table *coming)
 {
 	char text[8];
 
-	return table_agrees(phone, coming, text, sizeof(text)) &&
-	       (phone->origin != TABLE_GPT || !table_difference(phone, coming, NULL, NULL));
+	/* places tell the order, too */
+	return phone->origin == TABLE_GPT ? !table_difference(phone, coming, NULL, NULL)
+					  : table_agrees(phone, coming, text, sizeof(text));
 }
 
 static bool comes_back(const struct plan *resolved, const char *name)

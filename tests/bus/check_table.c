@@ -355,6 +355,27 @@ static void unplugged(struct rig *rig)
 	rig_package_free(&pack);
 }
 
+/* A phone whose start cannot be read, but whose loader lists its partitions. */
+static void by_list(struct rig *rig)
+{
+	struct phone_setup setup = { .faults = "fail-read on user_partition" };
+	struct rig_phone *p = rig_phone(rig, "sc9863a", "1", &setup);
+	struct rig_package pack;
+	uint64_t own;
+
+	CHECK(go(rig, p, &pack, "sc9863a") && fetch(rig, &pack));
+	CHECK(phone_storage_size(p->phone, "miscdata", &own) && own <= sizeof(was) &&
+	      lay(p, "miscdata", own, 53));
+	CHECK(ctl(rig, 60000, "repartition --yes %s", file_of(rig)) == 0 && strstr(ctl_out, "already"));
+	CHECK(grow("misc", 3) && save(rig, xml) && !changes(p->phone));
+	CHECK(ctl(rig, 60000, "repartition --dry-run %s", file_of(rig)) == 0 &&
+	      strstr(ctl_out, "perhaps lost"));
+	CHECK(!changes(p->phone));
+	CHECK(ctl(rig, 90000, "repartition --yes %s", file_of(rig)) == 0);
+	CHECK(holds_misc(p, own, 53) && deeds(p->phone, PHONE_DEED_REPARTITION) == 1);
+	rig_package_free(&pack);
+}
+
 static void asked(struct rig *rig)
 {
 	struct rig_phone *p = rig_phone(rig, "sc9863a", "1", NULL);
@@ -386,6 +407,7 @@ int main(void)
 		{ "tables that are refused", wrong },
 		{ "without room for what is its own", i_know },
 		{ "unplugged before NV is back", unplugged },
+		{ "a table that the loader lists", by_list },
 		{ "asked on a terminal", asked },
 	};
 

@@ -242,6 +242,62 @@ static void differences_are_told(void **state)
 	assert_int_equal(table_difference(&t, &t, NULL, NULL), 0);
 }
 
+static void fate(const struct plan *p, const char *name, enum table_change change, uint64_t was,
+		 uint64_t will, bool own, bool unsure, const char *want)
+{
+	struct table_step s = { .change = change, .was = was, .will = will, .own = own, .unsure = unsure };
+
+	snprintf(s.name, sizeof(s.name), "%s", name);
+	assert_string_equal(table_fate_name(table_fate(&s, p)), want);
+}
+
+static void content_has_a_fate(void **state)
+{
+	struct plan *p = calloc(1, sizeof(*p));
+
+	(void)state;
+	assert_non_null(p);
+	/* nothing is written, so everything stays */
+	fate(p, "boot", TABLE_SAME, MIB, MIB, false, false, "stays");
+	p->step[0] = (struct plan_step){ .op = OP_REPARTITION };
+	p->step[1] = (struct plan_step){ .op = OP_WRITE_NV, .by_name = true, .target = "l_fixnv1_a" };
+	p->step[2] = (struct plan_step){ .op = OP_RESTORE, .by_name = true, .target = "prodnv" };
+	p->step_count = 3;
+	fate(p, "boot", TABLE_SAME, MIB, MIB, false, false, "stays");
+	fate(p, "boot", TABLE_SAME, MIB, MIB, false, true, "unsure");
+	fate(p, "boot", TABLE_RESIZED, MIB, 2 * MIB, false, false, "stays");
+	fate(p, "boot", TABLE_RESIZED, 2 * MIB, MIB, false, false, "cut");
+	fate(p, "boot", TABLE_MOVED, MIB, MIB, false, false, "lost");
+	fate(p, "boot", TABLE_GONE, MIB, 0, false, false, "lost");
+	fate(p, "oem", TABLE_NEW, 0, MIB, false, false, "empty");
+	fate(p, "prodnv", TABLE_MOVED, MIB, MIB, true, false, "kept");
+	fate(p, "prodnv", TABLE_GONE, MIB, 0, true, false, "saved");
+	/* the copies that the phone writes by itself */
+	fate(p, "l_fixnv1_a", TABLE_MOVED, MIB, MIB, true, false, "kept");
+	fate(p, "l_fixnv1_b", TABLE_MOVED, MIB, MIB, true, false, "kept");
+	fate(p, "l_fixnv2_a", TABLE_MOVED, MIB, MIB, true, false, "kept");
+	fate(p, "persist", TABLE_MOVED, MIB, MIB, true, false, "lost");
+	free(p);
+}
+
+static void the_same_table_lies_at_the_same_places(void **state)
+{
+	struct flash_table t = phone(), other = phone();
+
+	(void)state;
+	assert_true(table_is(&t, &other));
+	/* how much is left at the end, phones and packages do not agree on */
+	other.entry[3].size += 17 * 512;
+	assert_true(table_is(&t, &other));
+	other.entry[2].start += MIB;
+	assert_false(table_is(&t, &other));
+	t.origin = TABLE_LIST;
+	other.entry[3].size = t.entry[3].size;
+	assert_true(table_is(&t, &other));
+	other.entry[1].size += MIB;
+	assert_false(table_is(&t, &other));
+}
+
 static void refused(const struct scheme_table *s, uint64_t user, const char *words)
 {
 	struct failure why = { 0 };
@@ -323,6 +379,8 @@ int main(void)
 		cmocka_unit_test(what_is_no_table_for_a_phone),
 		cmocka_unit_test(a_list_becomes_a_table),
 		cmocka_unit_test(differences_are_told),
+		cmocka_unit_test(content_has_a_fate),
+		cmocka_unit_test(the_same_table_lies_at_the_same_places),
 		cmocka_unit_test(what_does_not_fit),
 		cmocka_unit_test(what_a_backup_consists_of),
 	};
