@@ -24,6 +24,15 @@ struct backup {
 	uint64_t bytes;	   /* read */
 };
 
+/* What a job that has read the table tells of the phone; borrowed from the mirror. */
+struct backup_phone {
+	char unit[65];			     /* its identity in full, "" if it tells none */
+	char device[128];		     /* object path */
+	json_object *result, *table, *image; /* table: at least one row; image: properties, or NULL */
+};
+/* Reads the table of the phone in wish->slot. An exit code, told. */
+int backup_learn(struct client *c, const struct read_wish *wish, struct backup_phone *phone);
+
 /*
  * Reads what is wanted, some partitions a job; each that is whole gets its name, and the manifest says so
  * before the next job. What the phone refuses to give is noted there, and the rest goes on. An exit code,

@@ -261,3 +261,51 @@ int backup_peek(struct backup *b, const char *partition, void *bytes, size_t len
 		rc = complain(b, partition, EIO);
 	return rc;
 }
+
+/* ---- the phone ---- */
+
+/* In full: the job is ours. */
+static int take_unit(struct client *c, const char *job, char *unit, size_t size)
+{
+	_cleanup_(sd_bus_error_free) sd_bus_error error = SD_BUS_ERROR_NULL;
+	_cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
+	const char *text;
+	int r = sd_bus_call_method(c->bus, FDLD_BUS_NAME, job, FDLD_IFACE_JOB, "GetUnitId", &error, &reply,
+				   "a{sv}", 0);
+
+	if (r >= 0)
+		r = sd_bus_message_read(reply, "s", &text);
+	if (r < 0)
+		return client_complain_bus(c, &error, r);
+	snprintf(unit, size, "%s", text);
+	return 0;
+}
+
+int backup_learn(struct client *c, const struct read_wish *wish, struct backup_phone *phone)
+{
+	_cleanup_free_ char *job = NULL;
+	json_object *props;
+	int rc = table_begin(c, wish, &job);
+
+	memset(phone, 0, sizeof(*phone));
+	if (!rc)
+		rc = follow_jobs(c, (const char *const[]){ job }, 1, true);
+	if (!rc)
+		rc = take_unit(c, job, phone->unit, sizeof(phone->unit));
+	if (rc)
+		return rc;
+	props = mirror_props(c, job, FDLD_IFACE_JOB);
+	json_object_object_get_ex(props, "Result", &phone->result);
+	json_object_object_get_ex(phone->result, "table", &phone->table);
+	phone->image = mirror_props(c, prop_str(props, "Image"), FDLD_IFACE_IMAGE);
+	snprintf(phone->device, sizeof(phone->device), "%s",
+		 prop_str(mirror_props(c, wish->slot, FDLD_IFACE_SLOT), "Device"));
+	if (!phone->table || !json_object_array_length(phone->table)) {
+		struct failure why = { .error = ERR_TABLE_UNREADABLE, .code = -1 };
+
+		snprintf(why.detail, sizeof(why.detail),
+			 "this phone tells of no partitions: read it by addresses");
+		return client_complain(c, &why);
+	}
+	return 0;
+}

@@ -218,7 +218,8 @@ extern const struct verb verb_list, verb_info, verb_flash, verb_jobs, verb_attac
 	verb_slots, verb_slot, verb_top, verb_history, verb_nv, verb_config, verb_errors, verb_image,
 	verb_rules, verb_arm, verb_disarm, verb_bind, verb_release, verb_refuse, verb_loader, verb_read,
 	verb_partitions, verb_reset, verb_kick, verb_port, verb_read_flash, verb_backup, verb_erase,
-	verb_erase_flash, verb_mode, verb_active, verb_verity, verb_repartition, verb_write, verb_write_flash;
+	verb_erase_flash, verb_mode, verb_active, verb_verity, verb_repartition, verb_write, verb_write_flash,
+	verb_restore;
 /* All of them, in the order of the help; NULL ends the list. */
 extern const struct verb *const verbs[];
 const struct verb *verb_find(const char *name); /* NULL: none */

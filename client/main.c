@@ -12,25 +12,19 @@
 #include "client/remote.h"
 #include "common/util.h"
 
-const struct verb *const verbs[] = { &verb_list,       &verb_info,
-				     &verb_flash,      &verb_read,
-				     &verb_read_flash, &verb_backup,
-				     &verb_write,      &verb_write_flash,
-				     &verb_erase,      &verb_erase_flash,
-				     &verb_partitions, &verb_reset,
-				     &verb_kick,       &verb_repartition,
-				     &verb_mode,       &verb_active,
-				     &verb_verity,     &verb_jobs,
-				     &verb_attach,     &verb_cancel,
-				     &verb_image,      &verb_loader,
-				     &verb_top,	       &verb_slots,
-				     &verb_slot,       &verb_port,
-				     &verb_monitor,    &verb_history,
-				     &verb_nv,	       &verb_rules,
-				     &verb_arm,	       &verb_disarm,
-				     &verb_bind,       &verb_release,
-				     &verb_refuse,     &verb_config,
-				     &verb_errors,     NULL };
+const struct verb *const verbs[] = { &verb_list,    &verb_info,	       &verb_flash,
+				     &verb_read,    &verb_read_flash,  &verb_backup,
+				     &verb_restore, &verb_write,       &verb_write_flash,
+				     &verb_erase,   &verb_erase_flash, &verb_partitions,
+				     &verb_reset,   &verb_kick,	       &verb_repartition,
+				     &verb_mode,    &verb_active,      &verb_verity,
+				     &verb_jobs,    &verb_attach,      &verb_cancel,
+				     &verb_image,   &verb_loader,      &verb_top,
+				     &verb_slots,   &verb_slot,	       &verb_port,
+				     &verb_monitor, &verb_history,     &verb_nv,
+				     &verb_rules,   &verb_arm,	       &verb_disarm,
+				     &verb_bind,    &verb_release,     &verb_refuse,
+				     &verb_config,  &verb_errors,      NULL };
 
 enum { OPT_BUS = 256, OPT_JSON, OPT_NO_COLOR, OPT_NO_ASK, OPT_VERSION };
 #define OPT_VERB_JSON 0x7001

@@ -50,49 +50,28 @@ static int say(const struct backup *b, enum error_id id, const char *what)
 
 /* ---- the phone ---- */
 
-/* In full: the job is ours. */
-static int take_unit(struct backup *b, const char *job, char *unit, size_t size)
-{
-	_cleanup_(sd_bus_error_free) sd_bus_error error = SD_BUS_ERROR_NULL;
-	_cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
-	const char *text;
-	int r = sd_bus_call_method(b->c->bus, FDLD_BUS_NAME, job, FDLD_IFACE_JOB, "GetUnitId", &error, &reply,
-				   "a{sv}", 0);
-
-	if (r >= 0)
-		r = sd_bus_message_read(reply, "s", &text);
-	if (r < 0)
-		return client_complain_bus(b->c, &error, r);
-	snprintf(unit, size, "%s", text);
-	return 0;
-}
-
 static void copy(char *to, size_t size, const char *from)
 {
 	snprintf(to, size, "%s", from);
 }
 
-/* What the job that has read the table tells of the phone. */
-static void take_phone(struct backup *b, const char *job, const char *unit, json_object *table)
+static void take_phone(struct backup *b, const struct backup_phone *phone)
 {
-	json_object *props = mirror_props(b->c, job, FDLD_IFACE_JOB), *result = NULL;
-	json_object *image = mirror_props(b->c, prop_str(props, "Image"), FDLD_IFACE_IMAGE);
 	struct manifest *m = &b->m;
 
-	json_object_object_get_ex(props, "Result", &result);
-	if (*unit)
-		copy(m->unit, sizeof(m->unit), unit);
-	copy(m->source, sizeof(m->source), prop_str(result, "table_source"));
-	copy(m->storage, sizeof(m->storage), prop_str(result, "storage"));
-	if (*prop_str(result, "rom_version"))
-		copy(m->rom, sizeof(m->rom), prop_str(result, "rom_version"));
-	if (*prop_str(image, "Product"))
-		copy(m->product, sizeof(m->product), prop_str(image, "Product"));
+	if (*phone->unit)
+		copy(m->unit, sizeof(m->unit), phone->unit);
+	copy(m->source, sizeof(m->source), prop_str(phone->result, "table_source"));
+	copy(m->storage, sizeof(m->storage), prop_str(phone->result, "storage"));
+	if (*prop_str(phone->result, "rom_version"))
+		copy(m->rom, sizeof(m->rom), prop_str(phone->result, "rom_version"));
+	if (*prop_str(phone->image, "Product"))
+		copy(m->product, sizeof(m->product), prop_str(phone->image, "Product"));
 	copy(m->fdld, sizeof(m->fdld), FDLD_VERSION);
-	m->sector = prop_u64(result, "sector");
-	m->user_size = prop_u64(result, "user_size");
+	m->sector = prop_u64(phone->result, "sector");
+	m->user_size = prop_u64(phone->result, "user_size");
 	json_object_put(m->table);
-	m->table = json_object_get(table);
+	m->table = json_object_get(phone->table);
 }
 
 /* The phone that the folder is of, as far as both tell; and its table. */
@@ -107,31 +86,18 @@ static int compare(const struct backup *b, const char *unit, json_object *table)
 
 static int learn(struct backup *b, struct read_wish *wish)
 {
-	_cleanup_free_ char *job = NULL;
-	json_object *result = NULL, *table = NULL;
-	char unit[65] = "";
+	struct backup_phone phone;
 	int rc;
 
 	wish->slot = b->slot;
-	rc = table_begin(b->c, wish, &job);
-	if (!rc)
-		rc = follow_jobs(b->c, (const char *const[]){ job }, 1, true);
-	if (!rc)
-		rc = take_unit(b, job, unit, sizeof(unit));
+	rc = backup_learn(b->c, wish, &phone);
+	if (!rc && b->m.table)
+		rc = compare(b, phone.unit, phone.table);
 	if (rc)
 		return rc;
-	json_object_object_get_ex(mirror_props(b->c, job, FDLD_IFACE_JOB), "Result", &result);
-	json_object_object_get_ex(result, "table", &table);
-	if (!table || !json_object_array_length(table))
-		return say(b, ERR_TABLE_UNREADABLE,
-			   "this phone tells of no partitions: read it by addresses");
-	if (b->m.table)
-		rc = compare(b, unit, table);
-	if (rc)
-		return rc;
-	take_phone(b, job, unit, table);
+	take_phone(b, &phone);
 	/* from here on with the loader that runs there, and no other phone */
-	copy(b->device, sizeof(b->device), prop_str(mirror_props(b->c, b->slot, FDLD_IFACE_SLOT), "Device"));
+	copy(b->device, sizeof(b->device), phone.device);
 	b->wish = (struct read_wish){ .slot = b->slot, .expect = b->device, .has_wait = true };
 	return 0;
 }
@@ -413,7 +379,7 @@ static int run(struct client *c, int argc, char **argv)
 const struct verb verb_backup = {
 	.name = "backup",
 	.args = N_("DIR"),
-	.summary = N_("phones into folders; calibration that is kept"),
+	.summary = N_("phones into folders, and back; their tables"),
 	.about = N_(
 		"Reads all partitions, but for user data and logs, into the folder: one file each, the table as XML, and a "
 		"manifest with sizes and SHA-256. Run again it keeps what is there and reads the rest. The phone is not changed."),

@@ -270,6 +270,6 @@ const struct verb verb_nv = {
 		"for its owner's eyes only."),
 	.options = options,
 	.operand = OPERAND_BACKUP,
-	.beside = "backup",
+	.beside = "history",
 	.run = run,
 };

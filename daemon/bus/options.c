@@ -27,6 +27,7 @@ static const struct option {
 	{ "level", "s", OPTION_FLASH | OPTION_SINGLE, AT(job.level), 0 },
 	{ "end", "s", OPTION_FLASH | OPTION_READ | OPTION_SINGLE, AT(job.end), 0 },
 	{ "nv", "s", OPTION_FLASH | OPTION_WRITE, AT(job.nv), 0 },
+	{ "as_is", "b", OPTION_WRITE, AT(job.as_is), 0 },
 	{ "nv_from", "s", OPTION_FLASH, AT(job.nv_from), 0 },
 	{ "nv_not_this_phone", "b", OPTION_FLASH, AT(job.nv_not_this_phone), 0 },
 	{ "without_backup", "b", OPTION_FLASH | OPTION_SINGLE, AT(job.without_backup), 0 },
@@ -87,8 +88,6 @@ static const struct option {
 	{ "loader", "s", OPTION_LABEL | OPTION_READ | OPTION_SINGLE | OPTION_FLASH, AT(loader), 0 },
 };
 
-_Static_assert(ARRAY_SIZE(table) <= 64, "the bits of the keys that were seen fit a uint64_t");
-
 static int read_value(sd_bus_message *m, const struct option *option, struct options *options,
 		      struct failure *why)
 {
@@ -138,7 +137,7 @@ static int read_value(sd_bus_message *m, const struct option *option, struct opt
 	return 0;
 }
 
-static int read_option(sd_bus_message *m, unsigned int allowed, uint64_t *seen, struct options *options,
+static int read_option(sd_bus_message *m, unsigned int allowed, bool *seen, struct options *options,
 		       struct failure *why)
 {
 	const char *key, *type;
@@ -152,9 +151,9 @@ static int read_option(sd_bus_message *m, unsigned int allowed, uint64_t *seen, 
 			break;
 	if (i == ARRAY_SIZE(table))
 		return failure_set(why, ERR_INVALID_ARGS, "unknown option '%.64s'", key);
-	if (*seen & UINT64_C(1) << i)
+	if (seen[i])
 		return failure_set(why, ERR_INVALID_ARGS, "option '%s' is given twice", key);
-	*seen |= UINT64_C(1) << i;
+	seen[i] = true;
 	if (strcmp(type, table[i].type))
 		return failure_set(why, ERR_INVALID_ARGS, "option '%s' is of type %s, not %.32s", key,
 				   table[i].type, type);
@@ -171,14 +170,14 @@ static int read_option(sd_bus_message *m, unsigned int allowed, uint64_t *seen, 
 int options_read(struct bus *bus, sd_bus_message *m, unsigned int allowed, struct options *options,
 		 struct failure *why)
 {
-	uint64_t seen = 0;
+	bool seen[ARRAY_SIZE(table)] = { false };
 	int r;
 
 	memset(options, 0, sizeof(*options));
 	if (sd_bus_message_enter_container(m, 'a', "{sv}") < 0)
 		return failure_set(why, ERR_INVALID_ARGS, "malformed options");
 	while ((r = sd_bus_message_enter_container(m, 'e', "sv")) > 0) {
-		r = read_option(m, allowed, &seen, options, why);
+		r = read_option(m, allowed, seen, options, why);
 		if (r < 0)
 			return r;
 		if (sd_bus_message_exit_container(m) < 0)

@@ -111,6 +111,31 @@ static int look_at_unticked(struct opening *o, struct pac_item *item)
 	return 0;
 }
 
+/*
+ * Bytes that a phone had may look like anything: a signed image whose hash went stale, a sparse one that was
+ * stored as it is. What the boot area says of the storage it is for still counts.
+ */
+static int look_as_is(struct opening *o, struct pac_item *item)
+{
+	struct image_info is = { .kind = IMAGE_RAW, .expanded = item->size };
+	struct failure why = { 0 };
+	int r = image_peek(o->src, item->offset, item->size, false, &item->image, &why);
+
+	if (r < 0 && why.error != ERR_PACKAGE_IMAGE_DAMAGED && why.error != ERR_PACKAGE_SPARSE) {
+		if (o->why)
+			*o->why = why;
+		return in_package(o, item, r);
+	}
+	is.spl_header = !r && item->image.spl_header;
+	item->image = is;
+	return 0;
+}
+
+static bool is_written(const struct pac_item *item)
+{
+	return item->file->class == CLASS_WRITE_ID || item->file->class == CLASS_WRITE_ADDR;
+}
+
 int pac_look_at_images(struct opening *o)
 {
 	size_t nvs = 0, i;
@@ -127,6 +152,8 @@ int pac_look_at_images(struct opening *o)
 			r = look_at_unticked(o, item);
 		} else if (is_nv_class(item)) {
 			r = look_at_nv(o, item, nvs == 1);
+		} else if (o->opt->as_is && is_written(item)) {
+			r = look_as_is(o, item);
 		} else {
 			r = image_peek(o->src, item->offset, item->size,
 				       text_begins(item->partition, "vbmeta"), &item->image, o->why);

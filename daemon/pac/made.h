@@ -52,6 +52,7 @@ struct made_scheme {
 	bool nv_backup;	     /* NVBackup backup="1", with the items: */
 	const struct scheme_nv_item *nv;
 	size_t nvs;
+	bool as_is;			  /* for whoever opens it: see pac_options */
 	const struct scheme_table *table; /* Partitions, for a repartition; NULL: none */
 };
 

@@ -92,6 +92,8 @@ struct pac_options {
 	bool accept_bad_crc;  /* wrong or zero CRCs become doubts */
 	bool made;	      /* put together by pac_made() in this process: nobody misses its CRC */
 	bool without_loaders; /* its loaders may be missing: they come from elsewhere (swap.h) */
+	bool as_is; /* what is written are bytes and nothing else: not sparse, not signed (loaders and NV are)
+		     */
 	bool accept_mismatch; /* loaders of two different families become a doubt */
 	const char
 		*product; /* use this product of the XML instead of the header's; NULL: as the header says */

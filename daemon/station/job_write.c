@@ -197,6 +197,7 @@ static int begin(struct station *st, const struct job_request *q, struct single 
 	}
 	s->release = free;
 	s->prepare = prepare;
+	s->scheme.as_is = q->options.as_is;
 	for (uint32_t i = 0; i < q->write_count && !r; i++)
 		r = package_fd_check(q->writes[i].fd, why);
 	for (uint32_t i = 0; i < q->write_count && !r; i++)

@@ -167,6 +167,7 @@ int package_make(struct package_part *part, size_t parts, const struct made_sche
 	}
 	p->parts = all;
 	p->options.made = true;
+	p->options.as_is = scheme->as_is;
 	r = parts < PAC_ENTRIES_MAX ? make(p, part, scheme, why)
 				    : failure_set(why, ERR_INVALID_ARGS, "%zu parts are too many", parts);
 	if (r < 0) {

@@ -382,6 +382,7 @@ struct job_options {
 	const char *nv_from; /* job number of an owed backup */
 	bool erase_all, nv_not_this_phone, without_backup, force_loaders, raw;
 	bool i_know; /* of single work: also what is this phone's own */
+	bool as_is;  /* of writes: bytes and nothing else, neither sparse nor signed; NV stays NV */
 };
 
 /* One area to be read into a descriptor. */

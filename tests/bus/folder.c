@@ -92,13 +92,36 @@ static bool is_nv(const char *name)
 	return ends(name, "fixnv") || ends(name, "runtimenv");
 }
 
+/* A phone that checks signatures has what it would take. */
+static bool put_signed(struct rig_phone *p, const char *name, uint64_t seed, size_t len)
+{
+	uint8_t *image;
+	size_t all;
+	bool good;
+
+	compose_random(seed, want, len);
+	image = compose_sign(want, len, &all);
+	good = phone_storage_write(p->phone, name, 0, image, all);
+	free(image);
+	return good;
+}
+
+static bool is_signed(const char *name)
+{
+	static const char *const begins[] = { "boot", "uboot", "logo", "l_modem" };
+	bool is = false;
+
+	for (size_t i = 0; i < ARRAY_SIZE(begins); i++)
+		is |= !strncmp(name, begins[i], strlen(begins[i])) && !strstr(name, "_log");
+	return is;
+}
+
 bool folder_fill(struct rig_phone *p, uint64_t seed)
 {
 	struct phone_slice s[160];
 	size_t count = phone_partitions(p->phone, s, ARRAY_SIZE(s));
 
-	compose_random(seed, want, 64 << 10);
-	if (!phone_storage_write(p->phone, "splloader", 0, want, 64 << 10))
+	if (!put_signed(p, "splloader", seed, 50 << 10))
 		return false;
 	for (size_t i = 0; i < count; i++) {
 		size_t len = s[i].size > (2u << 20) ? 2u << 20 : (size_t)s[i].size;
@@ -107,6 +130,11 @@ bool folder_fill(struct rig_phone *p, uint64_t seed)
 		/* NV, and what has a file system or is told by its beginning */
 		if (is_nv(s[i].name) || !strcmp(s[i].name, "prodnv") || !strcmp(s[i].name, "misc"))
 			continue;
+		if (is_signed(s[i].name)) {
+			if (!put_signed(p, s[i].name, seed + i, s[i].size / 2))
+				return false;
+			continue;
+		}
 		compose_random(seed + i, want, len);
 		if (!phone_storage_write(p->phone, s[i].name, at, want, len))
 			return false;
@@ -320,6 +348,54 @@ bool folder_good(struct rig *rig, const struct rig_phone *p, const char *dir, ch
 	       strlen(text(m, "unit_id")) == 64 && !strcmp(text(m, "whole"), "true");
 	json_object_put(m);
 	return good;
+}
+
+/*
+ * What the phone does by itself is not asked of it: date and mode marks of miscdata are cleared, and some
+ * phones write both slots at once: then the active one is what counts.
+ */
+static bool is_back(const struct rig_phone *p, const char *dir, const char *name, char active)
+{
+	static const size_t marks[] = { 0x2400, 0x81400 };
+	char file[64];
+	size_t len;
+
+	if (!strcmp(name, "miscdata")) {
+		len = slurp(dir, "miscdata.img", have, sizeof(have));
+		if (len != 1 << 20 || !phone_storage_read(p->phone, name, 0, want, len))
+			return false;
+		for (size_t i = 0; i < ARRAY_SIZE(marks); i++)
+			memcpy(want + marks[i], have + marks[i], 0x400);
+		return !memcmp(want, have, len);
+	}
+	snprintf(file, sizeof(file), "%s", name);
+	len = strlen(file);
+	if (len > 2 && file[len - 2] == '_' && file[len - 1] != active &&
+	    (file[len - 1] == 'a' || file[len - 1] == 'b'))
+		return true;
+	return folder_image(p, dir, name);
+}
+
+bool folder_restored(const struct rig_phone *p, const char *dir, char active)
+{
+	json_object *m = manifest(dir), *files = NULL;
+	bool good = m != NULL;
+	size_t n = 0;
+
+	json_object_object_get_ex(m, "files", &files);
+	for (size_t i = 0; good && files && i < json_object_array_length(files); i++) {
+		const char *name = text(json_object_array_get_idx(files, i), "partition");
+		uint8_t head[4];
+
+		if (strstr(name, "runtimenv")) /* which is erased: no header that it would be known by */
+			good = phone_storage_read(p->phone, name, 0, head, sizeof(head)) &&
+			       memcmp(head, "\x56\x4e\0\0", sizeof(head)) != 0;
+		else
+			good = is_back(p, dir, name, active);
+		n += good;
+	}
+	json_object_put(m);
+	return good && n > 10;
 }
 
 unsigned int folder_files(const char *dir)

@@ -32,6 +32,9 @@ bool folder_image(const struct rig_phone *p, const char *dir, const char *name);
  * slots only these.
  */
 bool folder_good(struct rig *rig, const struct rig_phone *p, const char *dir, char slot, bool user_data);
+/* The phone has all of it, of partitions with slots those of the active one; NV that is made from other NV is
+ * erased. */
+bool folder_restored(const struct rig_phone *p, const char *dir, char active);
 /* Files that the manifest names. */
 unsigned int folder_files(const char *dir);
 /* The same images, and the same said of them. */
