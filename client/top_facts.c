@@ -88,7 +88,9 @@ static json_object *last_job(const struct client *c, const char *slot)
 		json_object *job = mirror_props(c, path, FDLD_IFACE_JOB);
 
 		(void)object;
-		if (!job || !job_ended(job) || strcmp(prop_str(job, "Slot"), slot) != 0)
+		/* a phone that was left alone has neither passed nor failed */
+		if (!job || !job_ended(job) || strcmp(prop_str(job, "Slot"), slot) != 0 ||
+		    !strcmp(prop_str(job, "State"), "skipped"))
 			continue;
 		if (prop_u64(job, "FinishedAt") >= highest) {
 			highest = prop_u64(job, "FinishedAt");
