@@ -212,7 +212,7 @@ static void what_does_not_fit(struct rig *rig)
 {
 	struct rig_phone *p = rig_phone(rig, "sc9863a", "1", NULL);
 	struct stock s;
-	char job[128];
+	char job[128], line[256];
 
 	CHECK(stock_up(rig, &s, NULL));
 	CHECK(rig_plug(rig, p));
@@ -223,6 +223,12 @@ static void what_does_not_fit(struct rig *rig)
 	      ctl_code("LoaderMismatch"));
 	CHECK(ctl(rig, 20000, "flash --image line --slot %s --loader nobody", p->id) == ctl_code("NoLoader"));
 	CHECK(strstr(ctl_err, "tuned (sharkl3)") && strstr(ctl_err, "pro (sharkl5pro)"));
+	CHECK(!rig_flash(rig, p->slot, s.own.fd, "a{sv}", 1, "loader", "s", "/org/fdld1/image/4711") &&
+	      !strcmp(rig->error, ERR("NoSuchImage")));
+	/* names are offered, and what they are for */
+	snprintf(line, sizeof(line), "%s/fdlctl __complete 2 flash --loader '' 2>&1", rig->build);
+	CHECK(bed_sh(rig->bed, 5000, ctl_out, sizeof(ctl_out), line) == 0 && strstr(ctl_out, "tuned") &&
+	      strstr(ctl_out, "sharkl5pro"));
 	CHECK(!bed_count(bed_phone_dev(p->bp))->submits);
 	/* forced it is tried, and this phone has nothing to say to it */
 	CHECK(ctl(rig, 20000, "flash --image line --slot %s --loader pro --force-loaders --detach", p->id) ==

@@ -335,6 +335,12 @@ static void unprotected(struct rig *rig)
 	CHECK(user_call(rig, s.user, 5000, NULL, s.phone->slot, SLOT, "Flash", "ha{sv}", s.pack.fd, 3, "nv",
 			"s", "keep", "erase_all", "b", 0, "dry_run", "b", 1));
 	CHECK(a->asked == 1 && !strcmp(a->last.operation, "dry-run"));
+	/* whose loaders: so is this, and it is shown */
+	CHECK(!user_call(rig, s.user, 5000, NULL, s.phone->slot, SLOT, "Flash", "ha{sv}", s.pack.fd, 1,
+			 "loader", "s", "nobody"));
+	CHECK(a->asked == 2 && !strcmp(a->last.operation, "flash loader=nobody") &&
+	      !strcmp(a->last.action, "org.fdld1.flash"));
+	CHECK(!strcmp(s.user->error, "org.fdld1.Error.NoLoader"));
 	scene_strike(&s);
 }
 
