@@ -154,12 +154,37 @@ static void descriptors(struct rig *rig)
 	rig_package_free(&pack);
 }
 
+/* On a terminal a person is shown what is replaced, and has the last word. */
+static void asked(struct rig *rig)
+{
+	struct rig_phone *p = rig_phone(rig, "sc9863a", "1", NULL);
+	static struct ctl_run run;
+	struct rig_package pack;
+	char args[400];
+
+	rig_package(rig, &pack, "sc9863a", 7, 4096);
+	snprintf(args, sizeof(args), "write --loader %s --level acknowledged sml %s", pack.path,
+		 written_any(rig, "x.img", 28, 3 * KIB, false));
+	CHECK(rig_up(rig, NULL) && rig_plug(rig, p));
+	ctl_start_tty(rig, &run, NULL, args);
+	CHECK(ctl_says(rig, &run, "Type 'yes'", 10000));
+	CHECK(ctl_said(&run, "sml (x.img, 3.00 KiB)") && ctl_said(&run, "does not start without it"));
+	CHECK(ctl_type(&run, "no\r") && ctl_wait(rig, &run, 10000) == 2);
+	CHECK(!bed_count(bed_phone_dev(p->bp))->submits);
+	ctl_start_tty(rig, &run, NULL, args);
+	CHECK(ctl_says(rig, &run, "Type 'yes'", 10000));
+	CHECK(ctl_type(&run, "yes\r") && ctl_wait(rig, &run, 60000) == 0);
+	CHECK(written_holds_any(p, "sml", 28, 3 * KIB, false));
+	rig_package_free(&pack);
+}
+
 int main(void)
 {
 	static const struct rig_test tests[] = {
 		{ "names and places that are refused", names },
 		{ "files that are refused", files },
 		{ "descriptors that are refused", descriptors },
+		{ "a person who is asked", asked },
 	};
 
 	return rig_run(tests, ARRAY_SIZE(tests));
