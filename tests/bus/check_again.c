@@ -30,6 +30,20 @@ static bool skipped(struct rig *rig, const struct rig_phone *p, const char *atte
 	return false;
 }
 
+/* Until the figures for a scraper have this line. */
+static bool figures(struct rig *rig, const char *line)
+{
+	char command[300];
+
+	snprintf(command, sizeof(command), "grep -qxF '%s' %s/fdld.prom", line, rig->runtime);
+	for (int i = 0; i < 400; i++) {
+		if (system(command) == 0)
+			return true;
+		rig_sleep(rig, 50);
+	}
+	return false;
+}
+
 #define KNOWN "[armed]\naway-time=0s\nsettle-time=0s\nunit-away-time=infinity\n"
 
 /* A phone that passed and cannot start comes back again and again, with any time in between. */
@@ -53,6 +67,8 @@ static void passed_is_known(struct rig *rig)
 	CHECK(conf_logged(rig, "has left the phone on 1-1 alone: AlreadyPassed"));
 	CHECK(ctl(rig, 10000, "history --result skipped") == 0 && strstr(ctl_out, "AlreadyPassed"));
 	CHECK(ctl(rig, 10000, "history --result fail") == 0 && !strstr(ctl_out, "AlreadyPassed"));
+	CHECK(figures(rig, "fdld_jobs_total{result=\"skipped\"} 1") &&
+	      figures(rig, "fdld_jobs_total{result=\"failed\"} 0"));
 	/* over a crash of the service; what was bound to the next phone still is */
 	line_unplugged(rig, p);
 	CHECK(line_on_disk(rig, "next_serial=S2"));
