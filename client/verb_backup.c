@@ -312,7 +312,7 @@ static int make(struct backup *b, struct wish *w)
 		return client_complain(b->c, &why);
 	if (r && !manifest_empty(b->dir))
 		return say(b, ERR_BACKUP_DAMAGED,
-			   "there are files in the folder, and no manifest: take an empty one");
+			   "the folder holds files but no manifest; an empty one is needed");
 	rc = mirror_load(b->c);
 	if (!rc)
 		rc = w->slot ? ask_slot(b->c, w->slot, &slot) : ask_only_slot(b->c, "backup", &slot);
