@@ -278,6 +278,7 @@ static void unwire(struct fdld *fdld)
 	(void)signal(SIGTERM, SIG_IGN);
 	(void)signal(SIGINT, SIG_IGN);
 	(void)signal(SIGHUP, SIG_IGN);
+	host_files_settle(fdld->files);
 	host_log_free(fdld->log);
 	bus_stop(fdld->bus);
 	host_hook_free(fdld->hook);

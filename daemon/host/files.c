@@ -13,7 +13,10 @@
 #include "common/util.h"
 #include "loop/worker.h"
 
+#define SETTLE_USEC 5000000u
+
 struct host_files {
+	struct loop *loop;
 	struct worker *worker;
 	char dir[PATH_MAX];
 };
@@ -34,6 +37,7 @@ struct host_files *host_files_new(struct loop *loop, const char *dir)
 
 	if (!files)
 		return NULL;
+	files->loop = loop;
 	files->worker = worker_new(loop, "fdld-tell", 1);
 	if (!files->worker ||
 	    snprintf(files->dir, sizeof(files->dir), "%s", dir) >= (int)sizeof(files->dir)) {
@@ -43,11 +47,20 @@ struct host_files *host_files_new(struct loop *loop, const char *dir)
 	return files;
 }
 
+void host_files_settle(struct host_files *files)
+{
+	uint64_t now, until = loop_now() + SETTLE_USEC;
+
+	while (files && worker_busy(files->worker) && (now = loop_now()) < until)
+		if (loop_turn(files->loop, until - now) < 0)
+			return;
+}
+
 void host_files_free(struct host_files *files)
 {
 	if (!files)
 		return;
-	worker_close(files->worker);
+	worker_abandon(files->worker);
 	free(files);
 }
 

@@ -13,7 +13,12 @@ struct host_files;
 
 /* dir, which exists, is copied. NULL when memory is short. */
 struct host_files *host_files_new(struct loop *loop, const char *dir);
-/* What is queued is still written. NULL is fine. */
+/*
+ * Turns the loop until everything that was put is written and answered, but no longer than 5 s: what was
+ * asked for before the end is told after it, and those who wait for done() can be freed. NULL is fine.
+ */
+void host_files_settle(struct host_files *files);
+/* What is not written by now is dropped, and no done() is called any more. NULL is fine. */
 void host_files_free(struct host_files *files);
 
 typedef void (*host_files_fn)(void *user, int err); /* 0 or negative errno; on the loop */

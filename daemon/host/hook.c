@@ -26,7 +26,7 @@ struct host_hook {
 	bool failed;	 /* said once, until one was started again */
 };
 
-/* One hook between its file and its start. The hook lives as long as the loop answers. */
+/* One hook between its file and its start. */
 struct start {
 	struct host_hook *hook;
 	uint64_t number;

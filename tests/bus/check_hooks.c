@@ -25,12 +25,13 @@ struct manager {
 	unsigned int count;
 	char facts[HOOKS][4096]; /* the environment, as it was when the unit was asked for */
 	char unit[HOOKS][64];
+	const char *piped; /* what came through a file that is a pipe */
 	sd_bus_slot *slot;
 };
 
 static size_t slurp(const char *path, char *out, size_t size)
 {
-	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
 	ssize_t n = fd < 0 ? -1 : read(fd, out, size - 1);
 
 	if (fd >= 0)
@@ -53,7 +54,8 @@ static int on_start(sd_bus_message *m, void *user, sd_bus_error *error)
 	snprintf(manager->unit[i], sizeof(manager->unit[0]), "%s", unit);
 	snprintf(path, sizeof(path), "%s/hook/%s", manager->rig->runtime, unit + strlen("fdld-hook@"));
 	snprintf(strrchr(path, '.'), 8, ".env");
-	slurp(path, manager->facts[i], sizeof(manager->facts[0]));
+	if (!slurp(path, manager->facts[i], sizeof(manager->facts[0])) && manager->piped)
+		snprintf(manager->facts[i], sizeof(manager->facts[0]), "%s", manager->piped);
 	if (manager->refuses)
 		return sd_bus_error_set(error, SD_BUS_ERROR_ACCESS_DENIED, "Permission denied");
 	return sd_bus_reply_method_return(m, "o", "/org/freedesktop/systemd1/job/1");
@@ -212,6 +214,65 @@ static void off_and_refused(struct rig *rig)
 	sd_bus_slot_unref(manager.slot);
 }
 
+/* What a hook's file is written into: it is written when somebody reads it. */
+struct drain {
+	struct rig *rig;
+	char text[8192];
+	size_t len;
+	int fd;
+};
+
+static bool passed(void *arg)
+{
+	const struct drain *d = arg;
+	char log[65536];
+
+	return slurp(d->rig->log, log, sizeof(log)) && strstr(log, "job 1 passed");
+}
+
+static bool drained(void *arg)
+{
+	struct drain *d = arg;
+	ssize_t n = read(d->fd, d->text + d->len, sizeof(d->text) - 1 - d->len);
+
+	d->len += n > 0 ? (size_t)n : 0;
+	return n == 0 && d->len;
+}
+
+/* The hook of a job that ends as the service does is started, too, and heard when its file is written. */
+static void at_the_end(struct rig *rig)
+{
+	struct rig_phone *p = rig_phone(rig, "sc9863a", "1", NULL);
+	struct drain drain = { .rig = rig };
+	struct rig_package pack;
+	struct manager manager;
+	char pipe[160];
+	unsigned long long next;
+	const char *job;
+
+	rig_package(rig, &pack, "sc9863a", 5, 4096);
+	CHECK(manage(&manager, rig));
+	CHECK(rig_up(rig, on));
+	CHECK(rig_plug(rig, p));
+	CHECK(wait_for(&manager, "arrival", 1));
+	manager.piped = drain.text;
+	next = strtoull(manager.unit[0] + strlen("fdld-hook@"), NULL, 10) + 1;
+	snprintf(pipe, sizeof(pipe), "%s/hook/%llu.env.new", rig->runtime, next);
+	CHECK(mkfifo(pipe, 0600) == 0);
+	job = rig_flash(rig, p->slot, pack.fd, NULL, 0);
+	CHECK(job && rig_expect(rig, 10000, job, JOB, "State", "running"));
+	CHECK(rig_down(rig, SIGTERM, 1) == -1);
+	CHECK(rig_until(rig, 60000, passed, &drain));
+	rig_sleep(rig, 300); /* nothing else is left to be done */
+	drain.fd = open(pipe, O_RDONLY | O_NONBLOCK);
+	CHECK(drain.fd >= 0 && rig_until(rig, 10000, drained, &drain));
+	CHECK(wait_for(&manager, "pass", 2));
+	CHECK(rig_down(rig, SIGTERM, 10000) == 0);
+	close(drain.fd);
+	sd_bus_slot_unref(manager.slot);
+	rig_package_free(&pack);
+}
+
 /* ---- figures ---------------------------------------------------------------------- */
 
 struct figure {
@@ -269,6 +330,7 @@ static const struct rig_test tests[] = {
 	{ "a hook for an arrival and for a pass", pass },
 	{ "a hook for a failure", fail },
 	{ "hooks = off, and a manager that refuses", off_and_refused },
+	{ "a hook as the service ends", at_the_end },
 	{ "figures in a file", figures },
 };
 
