@@ -6,9 +6,10 @@
  * It starts again: each job is interrupted and says what was confirmed last, what is owed comes first, and
  * the same phone, flashed again, has its own NV and the whole package.
  *
- * A sanitized daemon, for which all of them would take too long, is killed at each point of the first profile
- * and at every STEPth of the others, beginning at another one each day of the year (SEED=n for that day).
- * EVERY=n says otherwise.
+ * Of a long row of transfers between which nothing is kept (a loader, the pieces of a backup) come both ends
+ * and every eighth, beginning at another one each day of the year (SEED=n for that day). A sanitized daemon,
+ * for which all that would take too long, is killed at some of what is left: every FIRSTth of the first
+ * profile, every STEPth of the others. EVERY=n says otherwise, and EVERY=0 means each point there is.
  */
 #include <fcntl.h>
 #include <signal.h>
@@ -23,11 +24,17 @@
 #define ERR(name) "org.fdld1.Error." name
 #define VICTIMS	  32
 #ifdef __SANITIZE_ADDRESS__
-#define STEP 15u
+#define FIRST 4u
+#define STEP  15u
 #else
-#define STEP 1u
+#define FIRST 1u
+#define STEP  1u
 #endif
-#define NEVER UINT32_MAX
+#define NEVER	   UINT32_MAX
+#define POINTS_MAX 2048u /* of one flash */
+/* of a row of transfers */
+#define ROW_ENDS 6u
+#define ROW_STEP 8u
 
 static const uint16_t items[] = { 5, 2, 0x179, 0x191 };
 
@@ -49,6 +56,9 @@ struct victim {
 
 struct bench {
 	struct rig *rig;
+	uint8_t kind[POINTS_MAX]; /* of the points of the first phone's first flash: a file's, or after the
+				     stage */
+	uint32_t kinds;
 	struct rig_package pack;
 	struct victim victim[VICTIMS];
 	uint32_t points; /* of one flash */
@@ -67,11 +77,22 @@ static bool point(struct victim *v, const char *where)
 	return v->held;
 }
 
+static struct bench bench;
+
+static void note_kind(const struct victim *v, unsigned int kind)
+{
+	if (v == &bench.victim[0] && !bench.points && v->at < sizeof(bench.kind)) {
+		bench.kind[v->at] = (uint8_t)kind;
+		bench.kinds = v->at + 1;
+	}
+}
+
 static bool on_out(void *arg)
 {
 	struct victim *v = arg;
 
 	v->begun = true;
+	note_kind(v, 1 + (unsigned int)phone_stage(v->p->phone));
 	return point(v, "a transfer");
 }
 
@@ -84,8 +105,10 @@ static bool on_file(void *arg, const char *path)
 	for (int i = 0; i < VICTIMS; i++) {
 		struct victim *v = &b->victim[i];
 
-		if (v->begun && ((number && number == v->number) || !strcmp(path, v->package)))
-			return point(v, job ? job : "the package");
+		if (!v->begun || ((!number || number != v->number) && strcmp(path, v->package) != 0))
+			continue;
+		note_kind(v, 0);
+		return point(v, job ? job : "the package");
 	}
 	return false;
 }
@@ -125,15 +148,14 @@ static bool all_there(void *arg)
 	return there || bed_now() - b->moved_at > UINT64_C(3000000000);
 }
 
-/* Plugs all in and begins a job on each. first: number of the first of these jobs. */
+/*
+ * A job on each, then all of them are plugged in: one that is kept at its end already would keep those from
+ * being written that are still asked for. first: number of the first of these jobs.
+ */
 static void begin(struct bench *b, uint64_t first)
 {
 	struct rig *rig = b->rig;
 
-	for (int i = 0; i < VICTIMS; i++)
-		bed_phone_plug(b->victim[i].p->bp, true);
-	for (int i = 0; i < VICTIMS; i++)
-		CHECK(rig_expect(rig, 20000, b->victim[i].p->slot, SLOT, "State", "ready"));
 	for (int i = 0; i < VICTIMS; i++) {
 		struct victim *v = &b->victim[i];
 		const char *s;
@@ -142,15 +164,20 @@ static void begin(struct bench *b, uint64_t first)
 		v->at = 0;
 		v->begun = v->held = false;
 		bed_phone_watch(v->p->bp, on_out, v);
+		/* so that its place is known */
+		CHECK(rig_call(rig, 20000, NULL, ROOT, MANAGER, "GetSlot", "s", v->p->id));
 		s = rig_flash(rig, v->p->slot, v->fd, "a{sv}", 2, "without_backup", "b", 1, "repartition",
 			      "s", "always");
 		if (!s)
-			tap_note("%d: %s: %s (%u of %u, %s)", i, rig->error, rig->text, v->at, v->target,
-				 v->where);
+			tap_note("%d: %s: %s", i, rig->error, rig->text);
 		CHECK(s);
 		snprintf(v->job, sizeof(v->job), "%s", s);
 		CHECK(strtoull(strrchr(s, '/') + 1, NULL, 10) == v->number);
 	}
+	for (int i = 0; i < VICTIMS; i++)
+		bed_phone_plug(b->victim[i].p->bp, true);
+	b->sum = 0;
+	b->moved_at = bed_now();
 }
 
 static void unplug_all(struct bench *b)
@@ -340,6 +367,9 @@ static void prepare(struct bench *b, const char *family)
 		v->p = rig_phone(rig, family, ports,
 				 &(struct phone_setup){ .time_percent = 1, .unfilled = true });
 		remember(v->p->phone, &v->own);
+		/* once, for the hub that it hangs on */
+		bed_phone_plug(v->p->bp, true);
+		bed_phone_unplug(v->p->bp, true);
 		/* by its path a read says whose it is */
 		snprintf(v->package, sizeof(v->package), "%s/kill-%d.pac", rig->dir, i);
 		CHECK(link(b->pack.path, v->package) == 0);
@@ -348,42 +378,66 @@ static void prepare(struct bench *b, const char *family)
 	}
 }
 
+/* Of the points of one flash (from 1) those at which to kill; the result is their number. */
+static uint32_t choose(const struct bench *b, unsigned int step, unsigned int day, uint32_t *chosen)
+{
+	uint32_t n = 0, all = 0;
+
+	for (uint32_t at = 0, end; at < b->points; at = end) {
+		for (end = at + 1; end < b->kinds && b->kind[at] && b->kind[end] == b->kind[at]; end++)
+			;
+		for (uint32_t i = at; i < end; i++) {
+			bool within = i - at >= ROW_ENDS && end - i > ROW_ENDS;
+
+			if (step && within && (i - at + day) % ROW_STEP)
+				continue;
+			if (!step || (all++ + day) % step == 0)
+				chosen[n++] = i + 1;
+		}
+	}
+	return n;
+}
+
 static void kills(struct rig *rig, const char *family, unsigned int step)
 {
-	static struct bench b;
+	static uint32_t chosen[POINTS_MAX];
+	struct bench *b = &bench;
 	unsigned int day = number("SEED", (unsigned int)(time(NULL) / 86400)), rounds = 0;
-	uint32_t targets[VICTIMS], next;
+	uint32_t targets[VICTIMS], next, count;
 
-	b = (struct bench){ .rig = rig };
-	bed_watch_files(rig->bed, on_file, &b);
-	prepare(&b, family);
+	*b = (struct bench){ .rig = rig };
+	bed_watch_files(rig->bed, on_file, b);
+	prepare(b, family);
 	/* how many there are, and that nothing is in the way of a flash */
 	CHECK(rig_up(rig, NULL));
 	for (int i = 0; i < VICTIMS; i++)
-		b.victim[i].target = NEVER;
-	begin(&b, 1);
-	ends_whole(&b);
-	unplug_all(&b);
+		b->victim[i].target = NEVER;
+	begin(b, 1);
+	ends_whole(b);
+	unplug_all(b);
 	CHECK(rig_down(rig, SIGTERM, 20000) == 0);
 	for (int i = 0; i < VICTIMS; i++)
-		b.points = b.victim[i].at > b.points ? b.victim[i].at : b.points;
-	for (next = 1 + day % step; next <= b.points; rounds++) {
-		for (int i = 0; i < VICTIMS; i++, next += step)
-			targets[i] = next <= b.points ? next : 1 + next % b.points;
-		round_of(&b, targets);
+		b->points = b->victim[i].at > b->points ? b->victim[i].at : b->points;
+	CHECK(b->points <= POINTS_MAX);
+	count = choose(b, step, day, chosen);
+	CHECK(count);
+	for (next = 0; next < count; rounds++) {
+		for (int i = 0; i < VICTIMS; i++, next++)
+			targets[i] = chosen[next % count];
+		round_of(b, targets);
 	}
 	tap_note(
 		"%s: a flash has %u points, killed at %u of them in %u rounds (SEED=%u); a backup was owed %u times",
-		family, b.points, b.kills, rounds, day, b.owed);
+		family, b->points, b->kills, rounds, day, b->owed);
 	for (int i = 0; i < VICTIMS; i++)
-		close(b.victim[i].fd);
+		close(b->victim[i].fd);
 	bed_watch_files(rig->bed, NULL, NULL);
-	rig_package_free(&b.pack);
+	rig_package_free(&b->pack);
 }
 
 static void sc9863a(struct rig *rig)
 {
-	kills(rig, "sc9863a", number("EVERY", 1));
+	kills(rig, "sc9863a", number("EVERY", FIRST));
 }
 
 static void ums9620(struct rig *rig)
