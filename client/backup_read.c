@@ -16,14 +16,13 @@
 #include "common/names.h"
 #include "common/util.h"
 
-#define BATCH_FILES 16 /* descriptors that a message may carry on the system bus */
 #define BATCH_BYTES                                                                             \
 	(64u << 20) /* what is lost at most to somebody who kills us, unless one file is larger \
 		     */
 
 struct batch {
 	const struct plan_read *want; /* the first of them */
-	struct read_area area[BATCH_FILES];
+	struct read_area area[READ_JOB_MAX];
 	size_t count;
 };
 
@@ -54,7 +53,7 @@ static void gather(const struct backup *b, size_t from, struct batch *batch)
 
 	batch->want = &b->want[from];
 	batch->count = 0;
-	for (size_t i = from; i < b->wants && batch->count < BATCH_FILES; i++) {
+	for (size_t i = from; i < b->wants && batch->count < READ_JOB_MAX; i++) {
 		uint64_t size = size_of(b, &b->want[i]);
 
 		if (plan_area_own(b->want[i].target) != own ||

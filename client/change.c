@@ -82,6 +82,8 @@ int change_put(struct client *c, sd_bus_message *m, const struct change_wish *w,
 		r = ask_flag(m, "force_loaders", w->force_loaders);
 	if (r >= 0)
 		r = ask_flag(m, "dry_run", w->dry_run);
+	if (r >= 0 && w->expect)
+		r = sd_bus_message_append(m, "{sv}", "expect_device", "o", w->expect);
 	if (r >= 0 && w->has_wait)
 		r = sd_bus_message_append(m, "{sv}", "wait_usec", "t", w->wait_usec);
 	return r;

@@ -10,6 +10,7 @@ struct change_wish {
 	const char *slot;   /* as on the command line; NULL: the only one with a phone */
 	const char *loader; /* a file or a name; NULL: the daemon chooses */
 	const char *end, *level;
+	const char *expect; /* object path of the phone that is meant; NULL: whichever is there */
 	bool i_know, without_backup, force_loaders, dry_run, yes, has_wait;
 	uint64_t wait_usec;
 	char *path; /* of the slot, once it is found; change_drop() */

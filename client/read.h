@@ -6,6 +6,7 @@
 #include "client/client.h"
 
 #define READ_AREAS_MAX 64
+#define READ_JOB_MAX   16 /* descriptors that a message may carry on the system bus */
 
 struct read_area {
 	const char *text; /* as on the command line; lent */
@@ -36,7 +37,10 @@ struct read_wish {
 /* Asks for the job; the descriptors are closed here. An exit code, told. */
 int read_begin(struct client *c, const struct read_wish *wish, struct read_area *areas, size_t count,
 	       char **job);
-/* The same, follows it, and gives the files their names. */
+/*
+ * As many jobs as the bus makes of it (READ_JOB_MAX), all on the same phone; follows them, and gives the
+ * files of each their names once it has ended. What the first jobs have brought stays when a later one fails.
+ */
 int read_run(struct client *c, const struct read_wish *wish, struct read_area *areas, size_t count);
 /* What the job says of each area, in their order; without a sum: not all of it came. */
 void read_sums(const struct client *c, const char *job, struct read_area *areas, size_t count);

@@ -216,7 +216,7 @@ void read_sums(const struct client *c, const char *job, struct read_area *areas,
 	}
 }
 
-int read_run(struct client *c, const struct read_wish *w, struct read_area *areas, size_t count)
+static int run_one(struct client *c, const struct read_wish *w, struct read_area *areas, size_t count)
 {
 	_cleanup_free_ char *job = NULL;
 	int rc = read_begin(c, w, areas, count, &job);
@@ -228,6 +228,28 @@ int read_run(struct client *c, const struct read_wish *w, struct read_area *area
 	read_sums(c, job, areas, count);
 	for (size_t i = 0; i < count && !rc; i++)
 		rc = read_area_keep(c, &areas[i]);
+	return rc;
+}
+
+int read_run(struct client *c, const struct read_wish *w, struct read_area *areas, size_t count)
+{
+	struct read_wish one = *w;
+	char device[128];
+	int rc = 0;
+
+	for (size_t at = 0; at < count && !rc; at += READ_JOB_MAX) {
+		size_t n = MIN(count - at, (size_t)READ_JOB_MAX);
+
+		one.end = at + n == count ? w->end : NULL;
+		rc = run_one(c, &one, areas + at, n);
+		/* from here on with the loader that runs there, and no other phone */
+		snprintf(device, sizeof(device), "%s",
+			 prop_str(mirror_props(c, w->slot, FDLD_IFACE_SLOT), "Device"));
+		one.loader = NULL;
+		one.expect = device;
+		one.has_wait = true;
+		one.wait_usec = 0;
+	}
 	return rc;
 }
 
@@ -327,6 +349,10 @@ static int open_all(struct client *c, struct read_area *areas, size_t count, con
 			snprintf(path, sizeof(path), "%s/%s", output, name);
 		else
 			snprintf(path, sizeof(path), "%s", output ? output : name);
+		for (size_t k = 0; k < i; k++)
+			if (!strcmp(areas[k].path, path))
+				return client_usage(N_("read: '%s' and '%s' would be one file, %s"),
+						    areas[k].text, areas[i].text, path);
 		rc = read_area_open(c, &areas[i], path, replace);
 	}
 	return rc;
@@ -348,6 +374,7 @@ static int read_them(struct client *c, struct read_wish *w, struct read_area *ar
 		     const char *slot, const char *output, bool replace)
 {
 	_cleanup_free_ char *path = NULL;
+	size_t had = 0;
 	int rc = open_all(c, areas, count, output, replace);
 
 	if (!rc)
@@ -357,11 +384,13 @@ static int read_them(struct client *c, struct read_wish *w, struct read_area *ar
 	w->slot = path;
 	if (!rc)
 		rc = read_run(c, w, areas, count);
-	if (!rc) {
-		read_say_files(c, areas, count);
-		if (!c->json)
-			read_say_kept(c, path);
-	}
+	/* where a later job has failed: what those before it have brought */
+	while (rc && had < count && areas[had].path && !areas[had].part)
+		had++;
+	if (!rc || had)
+		read_say_files(c, areas, rc ? had : count);
+	if (!rc && !c->json)
+		read_say_kept(c, path);
 	return rc;
 }
 

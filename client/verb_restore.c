@@ -224,15 +224,15 @@ static int meet(struct restore *r)
 static int put_options(struct restore *r, sd_bus_message *m, bool own)
 {
 	struct change_wish w = r->change;
-	int rc, n;
+	int rc;
 
 	w.loader = NULL;
 	w.end = NULL;
 	w.i_know = own;
 	w.has_wait = true;
 	w.wait_usec = 0;
-	n = change_put(r->c, m, &w, &rc);
-	return n < 0 ? n : sd_bus_message_append(m, "{sv}", "expect_device", "o", r->device);
+	w.expect = r->device;
+	return change_put(r->c, m, &w, &rc);
 }
 
 static int ask_and_follow(struct restore *r, sd_bus_message *m, int n)

@@ -20,7 +20,8 @@
 #include "common/util.h"
 #include "flash/partition.h"
 
-#define FILES_MAX 16 /* more descriptors does no message of a bus carry */
+#define FILES_MAX 64
+#define JOB_FILES 16 /* descriptors that a message may carry on the system bus */
 
 enum { OPT_NV = 1 };
 
@@ -35,6 +36,9 @@ struct file {
 	const char *path;
 	uint64_t size;
 	int fd;
+	bool done; /* and what the job says of it */
+	char verdict[24];
+	uint64_t sent, compared;
 };
 
 struct wish {
@@ -42,6 +46,7 @@ struct wish {
 	const char *nv;
 	struct file file[FILES_MAX];
 	size_t count;
+	char device[128]; /* object path of the phone, once a job has run */
 };
 
 /* ---- files ---- */
@@ -121,15 +126,16 @@ static const char *base_name(const char *path)
 	return slash ? slash + 1 : path;
 }
 
-static int begin(struct client *c, const struct wish *w, char **job)
+static int begin(struct client *c, const struct wish *w, const struct change_wish *change, size_t from,
+		 size_t count, char **job)
 {
 	_cleanup_(sd_bus_message_unrefp) sd_bus_message *m = NULL;
-	int rc = 0, r = sd_bus_message_new_method_call(c->bus, &m, FDLD_BUS_NAME, w->change.path,
+	int rc = 0, r = sd_bus_message_new_method_call(c->bus, &m, FDLD_BUS_NAME, change->path,
 						       FDLD_IFACE_SLOT, "Write");
 
 	if (r >= 0)
 		r = sd_bus_message_open_container(m, 'a', "(shs)");
-	for (size_t i = 0; r >= 0 && i < w->count; i++)
+	for (size_t i = from; r >= 0 && i < from + count; i++)
 		r = sd_bus_message_append(m, "(shs)", w->file[i].target, w->file[i].fd,
 					  base_name(w->file[i].path));
 	if (r >= 0)
@@ -139,7 +145,7 @@ static int begin(struct client *c, const struct wish *w, char **job)
 	if (r >= 0)
 		r = ask_text(m, "nv", w->nv);
 	if (r >= 0)
-		r = change_put(c, m, &w->change, &rc);
+		r = change_put(c, m, change, &rc);
 	if (rc)
 		return rc;
 	if (r >= 0)
@@ -186,32 +192,40 @@ static json_object *entry_of(const struct client *c, const char *job, const stru
 	return NULL;
 }
 
-static void say_files(const struct client *c, const char *job, const struct wish *w)
+static void take_results(const struct client *c, const char *job, struct file *f, size_t count)
+{
+	for (; count; f++, count--) {
+		json_object *e = entry_of(c, job, f);
+
+		f->done = true;
+		snprintf(f->verdict, sizeof(f->verdict), "%s", prop_str(e, "verdict"));
+		f->sent = prop_u64(e, "bytes_sent");
+		f->compared = prop_u64(e, "bytes_compared");
+	}
+}
+
+static void say_files(const struct client *c, const struct wish *w)
 {
 	json_object *o, *list;
 	char size[FORMAT_MAX];
 
-	for (size_t i = 0; !c->json && i < w->count; i++) {
-		json_object *e = entry_of(c, job, &w->file[i]);
-		bool compared = !strcmp(prop_str(e, "verdict"), "verified");
-
+	for (size_t i = 0; !c->json && i < w->count && w->file[i].done; i++)
 		printf("      %s  %10s  %s\n", padded(clean(w->file[i].target), 24),
-		       format_size(prop_u64(e, "bytes_sent"), size, sizeof(size)),
-		       compared ? _("written and compared") : _("written"));
-	}
+		       format_size(w->file[i].sent, size, sizeof(size)),
+		       !strcmp(w->file[i].verdict, "verified") ? _("written and compared") : _("written"));
 	if (!c->json)
 		return;
 	o = json_object_new_object();
 	list = json_object_new_array();
-	for (size_t i = 0; i < w->count; i++) {
-		json_object *e = entry_of(c, job, &w->file[i]), *row = json_object_new_object();
+	for (size_t i = 0; i < w->count && w->file[i].done; i++) {
+		const struct file *f = &w->file[i];
+		json_object *row = json_object_new_object();
 
-		json_object_object_add(row, "area", json_object_new_string(w->file[i].target));
-		json_object_object_add(row, "path", json_object_new_string(w->file[i].path));
-		json_object_object_add(row, "verdict", json_object_new_string(prop_str(e, "verdict")));
-		json_object_object_add(row, "bytes_sent", json_object_new_uint64(prop_u64(e, "bytes_sent")));
-		json_object_object_add(row, "bytes_compared",
-				       json_object_new_uint64(prop_u64(e, "bytes_compared")));
+		json_object_object_add(row, "area", json_object_new_string(f->target));
+		json_object_object_add(row, "path", json_object_new_string(f->path));
+		json_object_object_add(row, "verdict", json_object_new_string(f->verdict));
+		json_object_object_add(row, "bytes_sent", json_object_new_uint64(f->sent));
+		json_object_object_add(row, "bytes_compared", json_object_new_uint64(f->compared));
 		json_object_array_add(list, row);
 	}
 	json_object_object_add(o, "event", json_object_new_string("files"));
@@ -220,9 +234,43 @@ static void say_files(const struct client *c, const char *job, const struct wish
 	json_object_put(o);
 }
 
+/*
+ * All files, in as many jobs as the bus makes of it. look: nothing is written, and nothing told but what is
+ * refused. The first job is given the loaders, the others the phone that runs them.
+ */
+static int run_jobs(struct client *c, struct wish *w, struct change_wish *change, bool look)
+{
+	const char *end = change->end;
+	int rc = 0;
+
+	for (size_t at = 0; at < w->count && !rc; at += JOB_FILES) {
+		size_t n = MIN(w->count - at, (size_t)JOB_FILES);
+		_cleanup_free_ char *job = NULL;
+
+		change->dry_run = look || w->change.dry_run;
+		change->end = look || at + n < w->count ? NULL : end;
+		rc = begin(c, w, change, at, n, &job);
+		if (!rc)
+			rc = look ? table_follow(c, job)
+				  : follow_jobs(c, (const char *const[]){ job }, 1, true);
+		if (!rc && w->change.dry_run)
+			rc = package_print_decided(c, job);
+		else if (!rc && !look)
+			take_results(c, job, &w->file[at], n);
+		snprintf(w->device, sizeof(w->device), "%s",
+			 prop_str(mirror_props(c, change->path, FDLD_IFACE_SLOT), "Device"));
+		change->expect = w->device;
+		change->loader = NULL;
+		change->has_wait = true;
+		change->wait_usec = 0;
+	}
+	change->end = end;
+	return rc;
+}
+
 static int write_them(struct client *c, struct wish *w, const char *verb)
 {
-	_cleanup_free_ char *job = NULL;
+	struct change_wish change;
 	char text[4096];
 	int rc = change_begin(c, &w->change, verb);
 
@@ -230,14 +278,20 @@ static int write_them(struct client *c, struct wish *w, const char *verb)
 		describe(w, text, sizeof(text));
 		rc = change_confirm(c, &w->change, text);
 	}
+	if (rc)
+		return rc;
+	change = w->change;
+	/* several jobs: what the last of them would be refused for is found before the first one writes */
+	if (w->count > JOB_FILES && !w->change.dry_run) {
+		if (!c->json)
+			printf(_("More than %d files: they are looked at first, then written in several jobs.\n"),
+			       JOB_FILES);
+		rc = run_jobs(c, w, &change, true);
+	}
 	if (!rc)
-		rc = begin(c, w, &job);
-	if (!rc)
-		rc = follow_jobs(c, (const char *const[]){ job }, 1, true);
-	if (!rc && w->change.dry_run)
-		rc = package_print_decided(c, job);
-	else if (!rc)
-		say_files(c, job, w);
+		rc = run_jobs(c, w, &change, false);
+	if (!w->change.dry_run && (!rc || w->file[0].done))
+		say_files(c, w);
 	if (!rc && !c->json)
 		read_say_kept(c, w->change.path);
 	return rc;

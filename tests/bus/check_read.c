@@ -205,6 +205,64 @@ static void several(struct rig *rig)
 	rig_package_free(&pack);
 }
 
+#define MANY 24
+
+static bool many_there(const struct rig_phone *p, const struct phone_slice *row, const char *dir,
+		       const char *what)
+{
+	char path[200];
+
+	snprintf(path, sizeof(path), "%s/%s%s.img", dir, row->name, what);
+	return access(path, F_OK) == 0 && file_is(path, p, row->name, 0, 2048);
+}
+
+/* More than the descriptors that the bus takes in one message (16): one job after the other. */
+static void many(struct rig *rig)
+{
+	struct rig_phone *p = rig_phone(rig, "sc9863a", "1", NULL);
+	struct phone_slice rows[160], row[MANY];
+	size_t count = phone_partitions(p->phone, rows, ARRAY_SIZE(rows)), n = 0;
+	char args[1024] = "", dir[96], path[200];
+	struct rig_package pack;
+
+	rig_package(rig, &pack, "sc9863a", 7, 4096);
+	snprintf(dir, sizeof(dir), "%s/many", rig->dir);
+	CHECK(mkdir(dir, 0700) == 0);
+	for (size_t i = 0; i < count && n < MANY; i++)
+		if (!strstr(rows[i].name, "nv") && lay(p, rows[i].name, 2048, 100 + i))
+			row[n++] = rows[i];
+	CHECK(n == MANY);
+	for (size_t i = 0; i < n; i++)
+		snprintf(args + strlen(args), sizeof(args) - strlen(args), " %s+2K", row[i].name);
+	CHECK(rig_up(rig, NULL) && rig_plug(rig, p));
+	CHECK(ctl(rig, 60000, "read --loader %s --output %s%s", pack.path, dir, args) == 0);
+	for (size_t i = 0; i < n; i++)
+		CHECK(many_there(p, &row[i], dir, "-2K") && strstr(ctl_out, row[i].name));
+	CHECK(loads(p->phone) == 2 && kept(rig, p));
+	CHECK(!strcmp(rig_get(rig, ROOT "/job/2", JOB, "State"), "succeeded"));
+	/* the last one that there is none of: what was read before stays, and is said */
+	*args = 0;
+	for (size_t i = 0; i < n; i++)
+		snprintf(args + strlen(args), sizeof(args) - strlen(args), " %s:0+2K", row[i].name);
+	CHECK(ctl(rig, 60000, "read --output %s%s nonesuch", dir, args) == ctl_code("PartitionMissing"));
+	for (size_t i = 0; i < n; i++) {
+		if (i < 16) {
+			CHECK(many_there(p, &row[i], dir, "-0-2K") && strstr(ctl_out, row[i].name));
+			continue;
+		}
+		snprintf(path, sizeof(path), "%s/%s-0-2K.img", dir, row[i].name);
+		CHECK(access(path, F_OK) < 0);
+		strcat(path, ".part");
+		CHECK(access(path, F_OK) < 0);
+	}
+	/* only behind the last of them the phone is let go */
+	CHECK(ctl(rig, 60000, "read --end reset --replace --output %s%s", dir, args) == 0);
+	CHECK(rig_until(rig, 10000, gone, &(struct gone){ rig, p }) && loads(p->phone) == 2);
+	/* two into one file */
+	CHECK(ctl(rig, 5000, "read --output %s misc:2+1 misc-2-1", dir) == 2 && strstr(ctl_err, "one file"));
+	rig_package_free(&pack);
+}
+
 static void pipes(struct rig *rig)
 {
 	struct rig_phone *p = rig_phone(rig, "sc9863a", "1", NULL);
@@ -477,6 +535,7 @@ int main(void)
 		{ "ums9620: the same", ums9620 },
 		{ "sc8830, by numbers: the same", sc8830 },
 		{ "several areas, sums, names, history", several },
+		{ "more of them than a message of the bus carries", many },
 		{ "pipes, and readers that go away", pipes },
 		{ "descriptors, areas and loaders that are refused", refused },
 		{ "unplugged in the middle", unplugged },

@@ -87,6 +87,59 @@ static void ums9117(struct rig *rig)
 	profile(rig, &(struct profile){ "ums9117", "0x80000003", "0x80000004", "kernel", "user", false });
 }
 
+/* ---- more than the descriptors of one message (16) ---------------------------------------- */
+
+#define MANY 20
+
+static size_t jobs(struct rig *rig)
+{
+	size_t n = 0;
+	char path[64];
+
+	for (snprintf(path, sizeof(path), "%s/job/%zu", ROOT, n + 1); *rig_get(rig, path, JOB, "Kind") != '?';
+	     snprintf(path, sizeof(path), "%s/job/%zu", ROOT, n + 1))
+		n++;
+	return n;
+}
+
+static void many(struct rig *rig)
+{
+	struct rig_phone *p = rig_phone(rig, "sc9863a", "1", NULL);
+	struct phone_slice rows[160], row[MANY];
+	size_t count = phone_partitions(p->phone, rows, ARRAY_SIZE(rows)), n = 0;
+	char args[2048] = "", name[24];
+	struct rig_package pack;
+
+	rig_package(rig, &pack, "sc9863a", 7, 4096);
+	for (size_t i = 0; i < count && n < MANY; i++)
+		if (!strstr(rows[i].name, "nv") && strcmp(rows[i].name, "miscdata") != 0 &&
+		    strcmp(rows[i].name, "persist") != 0) /* nobody's own */
+			row[n++] = rows[i];
+	CHECK(n == MANY);
+	for (size_t i = 0; i < n; i++) {
+		snprintf(name, sizeof(name), "%zu.img", i);
+		snprintf(args + strlen(args), sizeof(args) - strlen(args), " %s %s", row[i].name,
+			 written_any(rig, name, 200 + i, 4096, false));
+	}
+	CHECK(rig_up(rig, NULL) && rig_plug(rig, p));
+	/* what the second job would be refused for, the first one has not begun yet */
+	CHECK(ctl(rig, 60000, "write --loader %s%s nonesuch %s", pack.path, args,
+		  written_any(rig, "x.img", 1, 4096, false)) == ctl_code("PartitionMissing"));
+	CHECK(!written_changes(p->phone) && written_loads(p->phone) == 2);
+	CHECK(ctl(rig, 60000, "write --dry-run%s", args) == 0);
+	CHECK(strstr(ctl_out, row[0].name) && strstr(ctl_out, row[n - 1].name));
+	CHECK(!written_changes(p->phone));
+	count = jobs(rig);
+	CHECK(ctl(rig, 60000, "--json write --end reset%s", args) == 0 && ctl_json());
+	CHECK(!strcmp(ctl_str(-1, "event"), "files"));
+	for (size_t i = 0; i < n; i++)
+		CHECK(strstr(ctl_out, row[i].name) &&
+		      written_holds_any(p, row[i].name, 200 + i, 4096, false));
+	/* looked at twice, written twice, started once */
+	CHECK(jobs(rig) == count + 4 && written_loads(p->phone) == 2);
+	rig_package_free(&pack);
+}
+
 /* ---- what a file can be ------------------------------------------------------------------ */
 
 static void sparse(struct rig *rig)
@@ -311,6 +364,7 @@ int main(void)
 		{ "sc8830: written and compared", sc8830 },
 		{ "uic8850: written and compared", uic8850 },
 		{ "ums9117: written and compared", ums9117 },
+		{ "more files than a message of the bus carries", many },
 		{ "a sparse image", sparse },
 		{ "signed images", signed_images },
 		{ "sc9863a: NV keeps what is the phone's own", nv_sc9863a },
