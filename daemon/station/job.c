@@ -519,7 +519,7 @@ void job_expire(struct station *st, uint64_t now, uint64_t *next)
 	}
 	for (struct job *j = st->jobs; j; j = after) {
 		after = j->next;
-		if (j->state != JOB_ENDED)
+		if (j->state != JOB_ENDED || j->releasing) /* the answer still looks at it */
 			continue;
 		if (now >= j->forget_at || kept > st->set.keep_max) {
 			forget(j);

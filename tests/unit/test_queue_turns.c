@@ -3,7 +3,22 @@
  * Turns: what a job is first seen as, who is refused a slot that is not free, and what goes on while nothing
  * may begin.
  */
+#include <stdatomic.h>
+#include <sys/syscall.h>
+
 #include "tests/unit/station_rig.h"
+
+/* The next write that has to be durable: it hangs until the disk is mended. */
+static atomic_bool next_hangs, mended;
+
+int fsync(int fd)
+{
+	bool hangs = atomic_exchange(&next_hangs, false);
+
+	while (hangs && !atomic_load(&mended))
+		usleep(1000);
+	return (int)syscall(SYS_fsync, fd);
+}
 
 static void test_first_state(void **state)
 {
@@ -151,13 +166,45 @@ static void test_held_memory(void **state)
 	assert_int_equal(b.used, 0);
 }
 
+static void on_released(void *user, const struct failure *why)
+{
+	struct rig *r = user;
+
+	r->answered = true;
+	r->why = *why;
+}
+
+/* It was released, and ended before that was on the disk: it stays until the answer has looked at it. */
+static void test_released_too_late(void **state)
+{
+	struct rig *r = *state;
+	struct slot *slot = slot_get(r->st, "pci-1");
+	struct job *job = flash(r, (struct job_request){ .slot = slot, .gate_usec = 60000000 });
+
+	r->st->set.keep_usec = 1;
+	r->answered = false;
+	atomic_store(&mended, false);
+	atomic_store(&next_hangs, true);
+	assert_int_equal(job_release(job, &(struct bind_request){ 0 }, NULL, on_released, r, &r->why), 1);
+	UNTIL(r, !atomic_load(&next_hangs));
+	assert_int_equal(job_cancel(job, false, NULL, &r->why), 0);
+	UNTIL(r, r->finished == 1);
+	turn(r, 20);
+	assert_false(r->answered);
+	assert_int_equal(r->removed, 0);
+	atomic_store(&mended, true);
+	UNTIL(r, r->answered);
+	assert_int_equal(r->why.error, ERR_INVALID_ARGS);
+	UNTIL(r, r->removed == 1);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(test_first_state), TEST(test_no_wait),	TEST(test_no_wait_race),
-		TEST(test_held),	TEST(test_held_memory),
+		TEST(test_held),	TEST(test_held_memory), TEST(test_released_too_late),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
