@@ -3,6 +3,7 @@
 #include "common/rules.h"
 
 #include <errno.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -18,7 +19,7 @@ const char *const rules_places[RULES_PLACES] = {
 };
 
 struct rules {
-	unsigned int refs;
+	atomic_uint refs; /* a thread that was left behind may hold one */
 	struct rule **rule;
 	size_t count;
 	struct conf_list files;
@@ -29,19 +30,19 @@ struct rules *rules_new(void)
 	struct rules *rules = calloc(1, sizeof(*rules));
 
 	if (rules)
-		rules->refs = 1;
+		atomic_init(&rules->refs, 1);
 	return rules;
 }
 
 struct rules *rules_ref(struct rules *rules)
 {
-	rules->refs++;
+	atomic_fetch_add(&rules->refs, 1);
 	return rules;
 }
 
 void rules_unref(struct rules *rules)
 {
-	if (!rules || --rules->refs)
+	if (!rules || atomic_fetch_sub(&rules->refs, 1) != 1)
 		return;
 	for (size_t i = 0; i < rules->count; i++)
 		rule_free(rules->rule[i]);
