@@ -397,8 +397,8 @@ static int follow(struct client *c, const char *const *paths, size_t count, bool
 		changes = c->changes;
 		draw(c, paths, count, shown, &lines, news);
 		client_turn(c, TURN_USEC);
-		if (c->bus_lost)
-			return client_lost(c);
+		if (c->bus_lost) /* the last it said may have been how they ended */
+			return finish(c, paths, count, shown, &lines, &rc) ? client_lost(c) : rc;
 		if (!interrupts)
 			continue;
 		if (owner && !asked) {

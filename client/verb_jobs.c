@@ -82,6 +82,7 @@ static void job_line(const struct client *c, const char *path)
 	json_object *slot = mirror_props(c, prop_str(job, "Slot"), FDLD_IFACE_SLOT);
 	json_object *progress = mirror_props(c, path, FDLD_IFACE_PROGRESS);
 	const char *error = prop_text(job, "ErrorName"), *state = prop_text(job, "State");
+	const char *what = prop_text(job, *prop_str(job, "ImageName") ? "ImageName" : "Kind");
 	enum tone t = !strcmp(state, "succeeded") ? TONE_GOOD
 		      : !strcmp(state, "skipped") ? TONE_WARN
 		      : *error			  ? TONE_BAD
@@ -90,8 +91,8 @@ static void job_line(const struct client *c, const char *path)
 	if (!strncmp(error, FDLD_ERROR_PREFIX, strlen(FDLD_ERROR_PREFIX)))
 		error += strlen(FDLD_ERROR_PREFIX);
 	printf("%-6s %-10s %s %3.0f %%  %s %s\n", prop_text(job, "Id"), slot ? prop_text(slot, "Port") : "-",
-	       tone(c, t, padded(state, 18)), prop_num(progress, "Fraction") * 100,
-	       padded(prop_text(job, "ImageName"), 20), *error ? error : prop_text(job, "Stage"));
+	       tone(c, t, padded(state, 18)), prop_num(progress, "Fraction") * 100, padded(what, 20),
+	       *error ? error : prop_text(job, "Stage"));
 }
 
 /* One property as a person reads it: times as times, and nothing about what does not apply. */

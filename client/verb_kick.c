@@ -41,29 +41,19 @@ static int only_running(struct client *c, char **slot)
 	return *slot ? 0 : error_entry(ERR_INTERNAL)->exit_code;
 }
 
-static int say(const struct client *c, const char *slot, const char *device)
+static void say(const struct client *c, const char *slot)
 {
-	json_object *props = mirror_props(c, slot, FDLD_IFACE_SLOT), *o;
+	json_object *props = mirror_props(c, slot, FDLD_IFACE_SLOT);
 
-	if (!c->json) {
-		printf(_("%s: the phone is in download mode\n"),
-		       *prop_str(props, "Label")  ? prop_text(props, "Label")
-		       : *prop_str(props, "Port") ? prop_text(props, "Port")
-						  : prop_text(props, "Id"));
-		return 0;
-	}
-	o = json_object_new_object();
-	json_object_object_add(o, "slot", json_object_new_string(prop_str(props, "Id")));
-	json_object_object_add(o, "device", json_object_new_string(device));
-	print_json(o);
-	json_object_put(o);
-	return 0;
+	printf(_("%s: the phone is in download mode\n"), *prop_str(props, "Label") ? prop_text(props, "Label")
+							 : *prop_str(props, "Port") ? prop_text(props, "Port")
+										    : prop_text(props, "Id"));
 }
 
 static int run(struct client *c, int argc, char **argv)
 {
 	_cleanup_(sd_bus_message_unrefp) sd_bus_message *m = NULL;
-	_cleanup_free_ char *slot = NULL, *device = NULL;
+	_cleanup_free_ char *slot = NULL, *job = NULL;
 	const char *name = NULL, *way = NULL, *interface = NULL;
 	unsigned long number = 0;
 	char *end = NULL;
@@ -99,8 +89,12 @@ static int run(struct client *c, int argc, char **argv)
 		r = sd_bus_message_append(m, "{sv}", "interface", "u", (uint32_t)number);
 	if (r >= 0)
 		r = sd_bus_message_close_container(m);
-	rc = ask_path(c, m, r, &device);
-	return rc ? rc : say(c, slot, device);
+	rc = ask_path(c, m, r, &job);
+	if (!rc)
+		rc = follow_jobs(c, (const char *const[]){ job }, 1, true);
+	if (!rc && !c->json)
+		say(c, slot);
+	return rc;
 }
 
 const struct verb verb_kick = {

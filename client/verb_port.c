@@ -5,6 +5,7 @@
 
 #include "client/ask.h"
 #include "client/client.h"
+#include "client/read.h"
 #include "common/names.h"
 #include "common/util.h"
 
@@ -16,16 +17,23 @@ static const struct verb_opt options[] = {
 	{ 0 },
 };
 
-static int say(const struct client *c, const char *slot, json_object *port)
+/* What the hub said of the port. */
+static int say(const struct client *c, const char *slot, const char *job, bool look)
 {
-	json_object *props = mirror_props(c, slot, FDLD_IFACE_SLOT);
-	const char *switching = prop_str(port, "switching");
+	json_object *props = mirror_props(c, slot, FDLD_IFACE_SLOT), *result = NULL, *port = NULL, *o = NULL;
+	const char *switching;
 
-	if (c->json) {
-		json_object_object_add(port, "slot", json_object_new_string(prop_str(props, "Id")));
-		print_json(port);
-		return 0;
+	json_object_object_get_ex(mirror_props(c, job, FDLD_IFACE_JOB), "Result", &result);
+	if (!json_object_object_get_ex(result, "port", &port))
+		return error_entry(ERR_INTERNAL)->exit_code;
+	if (c->json && look && json_object_deep_copy(port, &o, NULL) == 0) {
+		json_object_object_add(o, "slot", json_object_new_string(prop_str(props, "Id")));
+		print_json(o);
+		json_object_put(o);
 	}
+	if (c->json)
+		return 0;
+	switching = prop_str(port, "switching");
 	printf(_("%s: power %s, %s; port %u of hub %s (%04x:%04x), which switches %s\n"),
 	       prop_text(props, "Id"), prop_bool(port, "powered") ? _("on") : _("off"),
 	       prop_bool(port, "connected") ? _("something is plugged in") : _("nothing is seen there"),
@@ -38,12 +46,13 @@ static int say(const struct client *c, const char *slot, json_object *port)
 }
 
 /* action NULL: reset. */
-static int ask(struct client *c, const char *slot, const char *action, uint64_t off_usec, json_object *port)
+static int ask(struct client *c, const char *slot, const char *action, uint64_t off_usec)
 {
-	_cleanup_(sd_bus_error_free) sd_bus_error error = SD_BUS_ERROR_NULL;
-	_cleanup_(sd_bus_message_unrefp) sd_bus_message *m = NULL, *reply = NULL;
-	int r = sd_bus_message_new_method_call(c->bus, &m, FDLD_BUS_NAME, slot, FDLD_IFACE_SLOT,
-					       action ? "PortPower" : "ResetPort");
+	_cleanup_(sd_bus_message_unrefp) sd_bus_message *m = NULL;
+	_cleanup_free_ char *job = NULL;
+	bool look = action && !strcmp(action, "status");
+	int rc, r = sd_bus_message_new_method_call(c->bus, &m, FDLD_BUS_NAME, slot, FDLD_IFACE_SLOT,
+						   action ? "PortPower" : "ResetPort");
 
 	if (r >= 0 && action)
 		r = sd_bus_message_append(m, "s", action);
@@ -53,11 +62,10 @@ static int ask(struct client *c, const char *slot, const char *action, uint64_t 
 		r = sd_bus_message_append(m, "{sv}", "off_usec", "t", off_usec);
 	if (r >= 0)
 		r = sd_bus_message_close_container(m);
-	if (r >= 0)
-		r = client_ask(c, m, &error, &reply);
-	if (r >= 0 && action)
-		r = value_read_dict(reply, port);
-	return r < 0 ? client_complain_bus(c, &error, r) : 0;
+	rc = ask_path(c, m, r, &job);
+	if (!rc) /* who only looks wants that and nothing else */
+		rc = look ? table_follow(c, job) : follow_jobs(c, (const char *const[]){ job }, 1, true);
+	return rc || !action ? rc : say(c, slot, job, look);
 }
 
 static int run(struct client *c, int argc, char **argv)
@@ -65,7 +73,6 @@ static int run(struct client *c, int argc, char **argv)
 	_cleanup_free_ char *slot = NULL;
 	uint64_t off_usec = 0;
 	const char *what, *action;
-	json_object *port;
 	int opt, rc;
 
 	while ((opt = verb_next(c, &verb_port, argc, argv, &rc)) != -1) {
@@ -88,14 +95,7 @@ static int run(struct client *c, int argc, char **argv)
 		rc = ask_slot(c, argv[optind], &slot);
 	if (rc)
 		return rc;
-	if (!strcmp(what, "reset"))
-		return ask(c, slot, NULL, 0, NULL);
-	port = json_object_new_object();
-	rc = ask(c, slot, action, off_usec, port);
-	if (!rc)
-		rc = say(c, slot, port);
-	json_object_put(port);
-	return rc;
+	return ask(c, slot, strcmp(what, "reset") ? action : NULL, off_usec);
 }
 
 const struct verb verb_port = {

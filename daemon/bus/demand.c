@@ -398,35 +398,6 @@ int demand_go(struct call *call, struct demand *demand)
 	return r < 0 ? refuse(call, &why) : 0;
 }
 
-int demand_port(struct call *call, struct demand *demand)
-{
-	bool reset = !strcmp(sd_bus_message_get_member(call->m), "ResetPort");
-	const char *action = "reset";
-	struct failure why = { 0 };
-	struct options options;
-	int r = reset ? 1 : sd_bus_message_read_basic(call->m, 's', &action);
-
-	if (r < 0)
-		return r;
-	r = options_read(call->bus, call->m, reset ? 0 : OPTION_PORT, &options, &why);
-	name_slot(demand, call->object->handle);
-	name_operation(demand, "port ", action);
-	options_free(&options);
-	return r < 0 ? refuse(call, &why) : 0;
-}
-
-int demand_kick(struct call *call, struct demand *demand)
-{
-	struct failure why = { 0 };
-	struct options options;
-	int r = options_read(call->bus, call->m, OPTION_KICK, &options, &why);
-
-	name_slot(demand, call->object->handle);
-	name_operation(demand, "kick", "");
-	options_free(&options);
-	return r < 0 ? refuse(call, &why) : 0;
-}
-
 int demand_slot(struct call *call, struct demand *demand)
 {
 	const char *member = sd_bus_message_get_member(call->m);

@@ -435,9 +435,6 @@ int work_room(const struct call *call, struct failure *why);
 /* Slots (0: all) were changed: answers when that is on the disk, or with StoreFailed. */
 int work_slots_stored(struct call *call, struct slot *const *slots, uint32_t count);
 int work_on_stored(struct call *call, bool verify);
-int work_kick(struct call *call); /* answers when the phone is in download mode */
-/* action NULL: reset, else power. */
-int work_port(struct call *call, const char *action);
 /* Of this user: jobs asked for and not there yet, or packages being opened. */
 unsigned int work_pending(const struct bus *bus, uint32_t uid, bool flash);
 /* A duplicate of the descriptor that comes next. */
@@ -456,6 +453,7 @@ int job_append_result(struct bus *bus, void *handle, sd_bus_message *m);
 /* Of a Result. */
 int marks_append(struct job *job, sd_bus_message *m); /* marks.c */
 int table_append(struct job *job, sd_bus_message *m); /* table.c */
+int port_append(struct job *job, sd_bus_message *m);  /* port.c */
 
 /* ---- questions that a disk answers (history.c) ------------------------------------ */
 void history_free_all(struct bus *bus); /* after the station */

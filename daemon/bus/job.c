@@ -106,7 +106,8 @@ int job_append_result(struct bus *bus, void *handle, sd_bus_message *m)
 	     (r = reply_entry(m, "duration_usec", 't', &res.duration_usec)) < 0 ||
 	     (res.last_confirmed[0] && (r = reply_entry(m, "last_confirmed", 's', res.last_confirmed)) < 0) ||
 	     (r = reply_strings(m, "notes", next_note, handle)) < 0 || (r = append_entries(handle, m)) < 0 ||
-	     (r = table_append(handle, m)) < 0 || (r = marks_append(handle, m)) < 0))
+	     (r = table_append(handle, m)) < 0 || (r = marks_append(handle, m)) < 0 ||
+	     (r = port_append(handle, m)) < 0))
 		return r;
 	return sd_bus_message_close_container(m);
 }

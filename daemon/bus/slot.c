@@ -179,12 +179,12 @@ static const sd_bus_vtable vtable[] = {
 				bus_method, SD_BUS_VTABLE_UNPRIVILEGED),
 	SD_BUS_METHOD_WITH_ARGS("Reset", SD_BUS_ARGS("a{sv}", options), SD_BUS_RESULT("o", job), bus_method,
 				SD_BUS_VTABLE_UNPRIVILEGED),
-	SD_BUS_METHOD_WITH_ARGS("Kick", SD_BUS_ARGS("a{sv}", options), SD_BUS_RESULT("o", device), bus_method,
+	SD_BUS_METHOD_WITH_ARGS("Kick", SD_BUS_ARGS("a{sv}", options), SD_BUS_RESULT("o", job), bus_method,
 				SD_BUS_VTABLE_UNPRIVILEGED),
-	SD_BUS_METHOD_WITH_ARGS("ResetPort", SD_BUS_ARGS("a{sv}", options), SD_BUS_NO_RESULT, bus_method,
-				SD_BUS_VTABLE_UNPRIVILEGED),
+	SD_BUS_METHOD_WITH_ARGS("ResetPort", SD_BUS_ARGS("a{sv}", options), SD_BUS_RESULT("o", job),
+				bus_method, SD_BUS_VTABLE_UNPRIVILEGED),
 	SD_BUS_METHOD_WITH_ARGS("PortPower", SD_BUS_ARGS("s", action, "a{sv}", options),
-				SD_BUS_RESULT("a{sv}", port), bus_method, SD_BUS_VTABLE_UNPRIVILEGED),
+				SD_BUS_RESULT("o", job), bus_method, SD_BUS_VTABLE_UNPRIVILEGED),
 	SD_BUS_METHOD_WITH_ARGS("Bind", SD_BUS_ARGS("a{sv}", options), SD_BUS_NO_RESULT, bus_method,
 				SD_BUS_VTABLE_UNPRIVILEGED),
 	SD_BUS_PROPERTY("Bound", "a{ss}", bus_get, 0, CHANGES),
@@ -270,24 +270,6 @@ int slot_call_bind(struct call *call)
 		r = slot_bind(call->object->handle, &options.bind, &why);
 	options_free(&options);
 	return changed(call, r, &why);
-}
-
-int slot_call_kick(struct call *call)
-{
-	return work_kick(call);
-}
-
-int slot_reset_port(struct call *call)
-{
-	return work_port(call, NULL);
-}
-
-int slot_port_power(struct call *call)
-{
-	const char *action;
-	int r = sd_bus_message_read_basic(call->m, 's', &action);
-
-	return r < 0 ? r : work_port(call, action);
 }
 
 int slot_configure(struct call *call)

@@ -14,6 +14,7 @@
 
 #include "common/journal.h"
 #include "common/util.h"
+#include "station/errand.h"
 #include "station/kv.h"
 #include "station/rules.h"
 
@@ -28,7 +29,8 @@ static const struct job *left_in_a_job(const struct device *d)
 	if (!slot->note_known || !slot->note.dirty)
 		return NULL;
 	for (const struct job *j = d->st->jobs; j; j = j->next)
-		if (j->slot == slot && !j->old && !strcmp(j->record.result, "interrupted"))
+		if (j->slot == slot && !j->old && !strcmp(j->record.result, "interrupted") &&
+		    !errand_named(j->record.kind))
 			found = j;
 	return found;
 }

@@ -17,6 +17,7 @@
 #include "station/owed.h"
 #include "station/pace.h"
 #include "station/package.h"
+#include "station/port.h"
 #include "station/records.h"
 #include "station/sink.h"
 #include "station/slotbook.h"
@@ -29,6 +30,7 @@
 #define STATION_LISTENERS 12
 #define STATION_FOREVER	  UINT64_MAX
 
+struct errand;
 struct rule;
 struct rules;
 struct runner;
@@ -95,7 +97,7 @@ struct slot {
 	char port[64];
 	struct device *device;	/* in download mode */
 	struct device *runs;	/* a phone that runs, beside it; kick.c */
-	struct errand *errand;	/* something is being done to the port; port.c */
+	struct errand *errand;	/* a job without a session; errand.h */
 	struct kick *kick;	/* it is being asked into download mode */
 	uint64_t kicked_serial; /* mark of the phone that was asked last; 0: the one since was not */
 	struct job *job;	/* that has it: from the moment it is bound until its pipe is closed */
@@ -179,7 +181,7 @@ void kick_arrived(struct slot *slot); /* a phone in download mode has come there
 void kick_look(struct station *st);   /* begins where that is wanted; idempotent */
 void kick_expire(struct station *st, uint64_t now, uint64_t *next);
 void kick_free(struct slot *slot);
-void errand_free(struct slot *slot); /* port.c */
+void errand_free(struct slot *slot); /* errand.c */
 /* The watcher's events. */
 void device_arrived(void *user, const struct usb_arrival *arrival);
 void device_left(void *user, const struct usb_arrival *arrival);
@@ -292,6 +294,10 @@ struct job {
 	const struct rule *rule;	/* and the rule */
 	struct usb_claim *claim;
 	struct runner *runner;
+	struct errand *errand; /* instead of one: errand.h; NULL once it is over */
+	const char *stage;     /* of an errand; NULL: the session's */
+	struct port_view port; /* as its hub says it is; hub NULL: not asked */
+	char port_hub[48];
 	char sender[64];
 	bool cancelling;
 	bool announced;	     /* job_added() was told: nothing of it is told before */
@@ -337,12 +343,13 @@ struct job_wish {
 	struct plan_options options;
 	struct plan_read *reads; /* request->read_count of them; taken over */
 	const struct mark *marks;
-	uint32_t mark_count; /* then it only sets these */
-	struct sinks *sinks; /* a reference, taken over */
-	bool table;	     /* it only reads the table */
-	struct peek *peek;   /* it only shows marks; taken over */
-	bool lender_named;   /* see struct job */
-	bool release;	     /* it only ends what runs on the phone */
+	uint32_t mark_count;   /* then it only sets these */
+	struct sinks *sinks;   /* a reference, taken over */
+	bool table;	       /* it only reads the table */
+	struct peek *peek;     /* it only shows marks; taken over */
+	bool lender_named;     /* see struct job */
+	bool release;	       /* it only ends what runs on the phone */
+	struct errand *errand; /* there is no plan; stays the caller's */
 };
 /* May be asked for now? Draining, LimitsExceeded, DeviceChanged, SlotBusy, SlotEmpty, NoSuchImage, ... */
 int job_may_ask(struct station *st, const struct job_request *request, struct failure *why);
@@ -372,6 +379,8 @@ void job_take_plan(struct job *job, const struct plan *plan, bool resolved);
  * result is stored on a worker, and told when it is durable.
  */
 void job_end_failed(struct job *job, const struct failure *why);
+/* Of an errand: why NULL, it succeeded. */
+void job_end_errand(struct job *job, const struct failure *why);
 void job_end_session(struct job *job, const struct session *session, const struct record_backup *backups,
 		     uint32_t backup_count);
 /* SlotBusy: who does not want to wait is told who has the slot, or its next phone. */

@@ -8,6 +8,7 @@
 #include <stdio.h>
 
 #include "common/util.h"
+#include "station/errand.h"
 #include "station/internal.h"
 #include "station/kv.h"
 #include "station/rules.h"
@@ -23,9 +24,10 @@ struct asking {
 	uint32_t read_count;
 	struct mark mark[PLAN_MARKS_MAX];
 	uint32_t mark_count;
-	bool table;   /* only reads that */
-	bool show;    /* only shows marks */
-	bool release; /* only ends what runs there */
+	bool table;	       /* only reads that */
+	bool show;	       /* only shows marks */
+	bool release;	       /* only ends what runs there */
+	struct errand *errand; /* no plan; the slot's, looked at on the loop only */
 	struct plan *plan;
 	struct failure why;
 	int result;
@@ -141,6 +143,8 @@ static const struct job *first_on(const struct slot *slot)
 {
 	if (slot->job)
 		return slot->job;
+	if (slot->errand && slot->errand->job)
+		return slot->errand->job;
 	for (const struct job *j = slot->st->jobs; j; j = j->next)
 		if (j->pinned && j->slot == slot && j->state <= JOB_QUEUED)
 			return j;
@@ -151,7 +155,9 @@ int slot_busy(const struct slot *slot, struct failure *why)
 {
 	const struct job *first = first_on(slot);
 
-	return failure_set(why, ERR_SLOT_BUSY, "%s, job %" PRIu64, slot->id, first ? first->number : 0);
+	if (!first)
+		return failure_set(why, ERR_SLOT_BUSY, "%s: a job is about to begin there", slot->id);
+	return failure_set(why, ERR_SLOT_BUSY, "%s, job %" PRIu64, slot->id, first->number);
 }
 
 static void ask_run(void *arg)
@@ -159,7 +165,9 @@ static void ask_run(void *arg)
 	struct asking *a = arg;
 	struct job_record *r = &a->job->record;
 
-	if (a->release)
+	if (a->errand)
+		a->result = 0;
+	else if (a->release)
 		a->result = plan_compile_end(a->options.end, &a->plan, &a->why);
 	else if (a->table)
 		a->result = plan_compile_table(package_pac(a->package), &a->options, &a->plan, &a->why);
@@ -224,6 +232,8 @@ static void ask_done(void *arg, int status)
 			image_release(a->image);
 		if (a->lender)
 			image_release(a->lender);
+		if (a->errand)
+			errand_lost(a->errand);
 		a->done(a->user, NULL, &a->why);
 		station_poke(st);
 		return;
@@ -233,8 +243,11 @@ static void ask_done(void *arg, int status)
 	job->plan = TAKE_PTR(a->plan);
 	job->image = a->image;
 	job->lender = a->lender;
-	job_take_plan(job, job->plan, false);
-	job->pace.total = job->plan->bytes_to_send + job->plan->bytes_to_verify + job->plan->bytes_to_read;
+	if (job->plan) {
+		job_take_plan(job, job->plan, false);
+		job->pace.total = job->plan->bytes_to_send + job->plan->bytes_to_verify +
+				  job->plan->bytes_to_read;
+	}
 	job->born_usec = job->wait_since = loop_now();
 	job->wait_until = job->wait_usec > STATION_FOREVER - job->wait_since
 				  ? STATION_FOREVER
@@ -244,7 +257,11 @@ static void ask_done(void *arg, int status)
 	job->next = *at;
 	*at = job;
 	st->counts.jobs_accepted++;
-	settle_in(job);
+	job->errand = a->errand;
+	if (job->errand)
+		errand_begin(job);
+	else
+		settle_in(job);
 	job_announce(job);
 	/* listeners tell the first state from the changes that follow */
 	job_told(job);
@@ -288,7 +305,7 @@ int job_may_ask(struct station *st, const struct job_request *q, struct failure 
 		return r;
 	if (!q->wait_given || q->wait_usec)
 		return 0;
-	if (q->slot && first_on(q->slot))
+	if (q->slot && (q->slot->errand || first_on(q->slot)))
 		return slot_busy(q->slot, why);
 	if (q->slot && q->slot->device && q->slot->device->spent)
 		return failure_set(why, ERR_SLOT_BUSY,
@@ -413,6 +430,7 @@ int job_ask(struct station *st, const struct job_wish *wish, station_job_fn done
 	a->table = wish->table;
 	a->show = wish->peek != NULL;
 	a->release = wish->release;
+	a->errand = wish->errand;
 	a->image = q->image;
 	a->lender = q->lender;
 	if (q->image)
@@ -469,6 +487,8 @@ int job_cancel(struct job *job, bool force, const struct station_caller *caller,
 	/* impatience is no consent to a phone that does not start: only force says that */
 	if (job->cancelling && !force)
 		return 0;
+	if (job->errand)
+		return errand_cancel(job->errand, "as asked", why);
 	job->cancelling = true;
 	if (job->runner) {
 		runner_cancel(job->runner, force);

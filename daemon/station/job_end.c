@@ -156,6 +156,16 @@ void job_end_failed(struct job *job, const struct failure *why)
 	store(job);
 }
 
+void job_end_errand(struct job *job, const struct failure *why)
+{
+	if (why) {
+		job_end_failed(job, why);
+		return;
+	}
+	kv_copy(job->record.result, sizeof(job->record.result), "succeeded");
+	store(job);
+}
+
 static const char *verdict_name(enum entry_verdict verdict)
 {
 	static const char *const names[] = { "not-run", "acknowledged", "verified", "failed" };

@@ -125,7 +125,10 @@ static const char *stage_of(const struct job *job)
 	case JOB_GATED: return "waiting-for-release";
 	case JOB_QUEUED: return "queued";
 	case JOB_RUNNING:
-	case JOB_ENDING: return never_begun(job) ? "queued" : session_stage_name(job->at.stage);
+	case JOB_ENDING:
+		return never_begun(job) ? "queued"
+		       : job->stage	? job->stage
+					: session_stage_name(job->at.stage);
 	case JOB_ENDED: break;
 	}
 	return "finished";
@@ -212,6 +215,8 @@ static void waiting_view(const struct job *job, uint64_t now, struct job_progres
 							      : 0;
 	if (slot && slot->device && slot->device->spent)
 		p->why = "the phone in this port has been flashed and told to go: unplug it";
+	else if (slot && slot->errand && !slot->kick)
+		p->why = "something else is being done to this port";
 	else if (slot && slot->kick)
 		p->why = "the phone in this port was asked to start in download mode";
 	else if (slot && slot->runs)
@@ -258,7 +263,7 @@ void job_progress(const struct job *job, struct job_progress *progress)
 		.rate = running ? pace_rate(&job->pace, now) : 0,
 		.eta_usec = running ? pace_eta(&job->pace, now) : STATION_NONE,
 		.stage_index = (uint32_t)job->at.stage,
-		.stage_count = STAGE_COUNT,
+		.stage_count = job->stage ? 1 : STAGE_COUNT,
 		.entry_index = job->at.entry_index,
 		.entry_count = job->at.entry_count,
 		.deadline_usec = STATION_NONE,
@@ -311,6 +316,11 @@ void job_result(const struct job *job, struct job_result *result)
 		.notes = r->note_count,
 		.entries = r->entry_count,
 	};
+}
+
+const struct port_view *job_port(const struct job *job)
+{
+	return job->port.hub ? &job->port : NULL;
 }
 
 void job_table(const struct job *job, struct job_table *table)

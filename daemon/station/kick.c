@@ -13,6 +13,7 @@
 #include "common/journal.h"
 #include "common/util.h"
 #include "station/armed.h"
+#include "station/errand.h"
 #include "station/internal.h"
 #include "station/kv.h"
 #include "station/port.h"
@@ -25,13 +26,22 @@ struct kick {
 	struct usb_kick *usb; /* a request is under way */
 	uint64_t number;      /* of the running phone that it goes to */
 	enum usb_kick_way way[WAYS_MAX];
-	unsigned int ways, at;	/* one after the other */
-	int interface;		/* -1: where phones of these numbers have it */
-	bool left;		/* it did leave after a request */
-	char answer[64];	/* the last that it said */
-	uint64_t until;		/* monotonic: its return, while none is under way */
-	station_device_fn done; /* NULL: the slot is set so */
-	void *user;
+	unsigned int ways, at;	    /* one after the other */
+	int interface;		    /* -1: where phones of these numbers have it */
+	bool left;		    /* it did leave after a request */
+	char answer[64];	    /* the last that it said */
+	uint64_t until;		    /* monotonic: its return, while none is under way */
+	const char *stopped;	    /* nobody wants it any more, and why; NULL: go on */
+	struct kick_errand *errand; /* somebody has asked; NULL: the slot is set so */
+};
+
+/* The job of somebody who has asked. */
+struct kick_errand {
+	struct errand errand;
+	char way[16];
+	int interface; /* -1: not said */
+	bool expect_given;
+	uint64_t expect;
 };
 
 /* ---- words ---- */
@@ -99,7 +109,7 @@ static void finish(struct kick *k, struct device *device, const struct failure *
 	slot->kick = NULL;
 	if (slot->runs)
 		slot->runs->kicked = true; /* not again by itself */
-	if (why) {
+	if (why && !k->stopped) {
 		struct journal_field fields[JOURNAL_FAILURE_FIELDS + 2];
 		char text[512];
 		size_t n = journal_failure_fields(why, fields);
@@ -109,8 +119,11 @@ static void finish(struct kick *k, struct device *device, const struct failure *
 		journal_event(EVENT_KICK_FAILED, fields, n, "the running phone on %s: %s", name_of(slot),
 			      failure_text(why, text, sizeof(text)));
 	}
-	if (k->done)
-		k->done(k->user, device, why);
+	if (k->errand) {
+		if (device)
+			k->errand->errand.job->device = device;
+		errand_over(&k->errand->errand, why);
+	}
 	free(k);
 	told(slot);
 	station_poke(slot->st);
@@ -122,6 +135,15 @@ static void fail(struct kick *k, enum error_id id, const char *what)
 
 	failure_set(&why, id, "%s: %s%s%s%s", name_of(k->slot), what, *k->answer ? ", it said \"" : "",
 		    k->answer, *k->answer ? "\"" : "");
+	finish(k, NULL, &why);
+}
+
+static void give_up(struct kick *k)
+{
+	struct failure why = { 0 };
+
+	failure_set(&why, ERR_CANCELLED, "%s%s", k->stopped,
+		    k->left ? "; the phone has left, and may come in download mode" : "");
 	finish(k, NULL, &why);
 }
 
@@ -169,6 +191,10 @@ static void go_on(struct kick *k)
 		finish(k, slot->device, NULL);
 		return;
 	}
+	if (k->stopped) {
+		give_up(k);
+		return;
+	}
 	/* it has left and come back as one that runs: what it took the request for was not that */
 	if (!slot->runs || is_there(k) || send_next(k, &why))
 		return;
@@ -201,6 +227,11 @@ static void on_report(void *user, const struct usb_kick_report *report, const st
 	k->usb = NULL;
 	if (report && *report->answer)
 		kv_copy(k->answer, sizeof(k->answer), report->answer);
+	if (k->stopped) {
+		k->left = report && report->end == USB_KICK_LEFT;
+		go_on(k);
+		return;
+	}
 	/* udev may have told of its leaving, and even of its return, before the thread did */
 	if (report && report->end != USB_KICK_LEFT && is_there(k)) {
 		stayed(k, report);
@@ -214,11 +245,14 @@ static void on_report(void *user, const struct usb_kick_report *report, const st
 	}
 	k->left = true;
 	k->until = loop_now() + k->slot->st->set.kick_return_usec;
+	if (k->errand)
+		errand_stage(&k->errand->errand, "return", "the phone has left to start in download mode",
+			     k->until);
 	station_poke(k->slot->st);
 	go_on(k);
 }
 
-static int begin(struct slot *slot, const char *way, int interface, station_device_fn done, void *user,
+static int begin(struct slot *slot, const char *way, int interface, struct kick_errand *errand,
 		 struct failure *why)
 {
 	const struct word *word = word_of(way);
@@ -234,8 +268,7 @@ static int begin(struct slot *slot, const char *way, int interface, station_devi
 	k->interface = interface;
 	memcpy(k->way, word->way, sizeof(k->way));
 	k->ways = word->ways;
-	k->done = done;
-	k->user = user;
+	k->errand = errand;
 	if (!send_next(k, why)) {
 		free(k);
 		if (!why->error)
@@ -252,35 +285,85 @@ static int begin(struct slot *slot, const char *way, int interface, station_devi
 	return 0;
 }
 
-int station_kick(struct slot *slot, const struct kick_request *q, station_device_fn done, void *user,
-		 struct failure *why)
+/* ---- because somebody has asked ---- */
+
+/* What is there is what was meant. */
+static int expected(const struct slot *slot, bool given, uint64_t number, struct failure *why)
 {
 	const struct device *d = slot->device ? slot->device : slot->runs;
+
+	if (!given || (d && d->number == number))
+		return 0;
+	return failure_set(why, ERR_DEVICE_CHANGED, "%s: %s", slot->id,
+			   d ? "another phone is there" : "there is none");
+}
+
+static int kick_begin(struct errand *errand, struct failure *why)
+{
+	struct kick_errand *e = (struct kick_errand *)errand;
+	struct slot *slot = errand->slot;
+	int r = expected(slot, e->expect_given, e->expect, why);
+
+	if (r < 0)
+		return r;
+	if (slot->device && slot->device->present) {
+		(void)job_record_note(&errand->job->record, "it was in download mode already");
+		errand_over(errand, NULL);
+		return 0;
+	}
+	if (!slot->runs)
+		return failure_set(why, ERR_NO_RUNNING_PHONE, "%s", slot->id);
+	return begin(slot, e->way, e->interface, e, why);
+}
+
+static void kick_stop(struct errand *errand, const char *why)
+{
+	struct kick *k = errand->slot->kick;
+
+	k->stopped = why;
+	if (k->usb)
+		usb_kick_stop(k->usb); /* it reports soon */
+	else
+		give_up(k);
+}
+
+static void kick_drop(struct errand *errand)
+{
+	free(errand);
+}
+
+static const struct errand_kind kicked = { .name = "kick",
+					   .stage = "ask",
+					   .begin = kick_begin,
+					   .stop = kick_stop,
+					   .drop = kick_drop,
+					   .hasty = true };
+
+int station_kick(struct slot *slot, const struct kick_request *q, station_job_fn done, void *user,
+		 struct failure *why)
+{
 	const char *way = q->way && *q->way ? q->way : *slot->book.kick ? slot->book.kick : "auto";
-	struct failure own = { 0 };
+	struct kick_errand *e;
 	int r;
 
-	if (slot->st->draining)
-		return failure_set(why, ERR_DRAINING, "%s", "");
 	if (!word_of(way))
 		return failure_set(why, ERR_INVALID_ARGS, "\"%.32s\" is no way into download mode", way);
 	if (q->interface_given && q->interface > 31)
 		return failure_set(why, ERR_INVALID_ARGS, "no phone has an interface %u", q->interface);
-	if (q->expect_device_given && (!d || d->number != q->expect_device))
-		return failure_set(why, ERR_DEVICE_CHANGED, "%s: %s", slot->id,
-				   d ? "another phone is there" : "there is none");
-	if (slot->kick || slot->job || slot->errand)
-		return failure_set(why, ERR_SLOT_BUSY, "%s: %s", slot->id,
-				   slot->kick ? "its phone is being asked already"
-					      : "something else is going on there");
-	if (slot->device && slot->device->present)
-		return 1;
-	if (!slot->runs)
+	r = expected(slot, q->expect_device_given, q->expect_device, why);
+	if (r < 0)
+		return r;
+	if (!slot->runs && !(slot->device && slot->device->present) && !slot->kick && !slot->errand)
 		return failure_set(why, ERR_NO_RUNNING_PHONE, "%s", slot->id);
-	r = begin(slot, way, q->interface_given ? (int)q->interface : -1, done, user, &own);
-	if (r < 0 && why)
-		*why = own;
-	return r;
+	e = calloc(1, sizeof(*e));
+	if (!e)
+		return failure_set(why, ERR_INTERNAL, "out of memory");
+	e->errand.kind = &kicked;
+	kv_copy(e->way, sizeof(e->way), way);
+	e->interface = q->interface_given ? (int)q->interface : -1;
+	e->expect_given = q->expect_device_given;
+	e->expect = q->expect_device;
+	return errand_ask(&e->errand, slot, &q->caller, done, user, why);
 }
 
 /* ---- by itself ---- */
@@ -306,7 +389,7 @@ void kick_look(struct station *st)
 		    !wanted(s))
 			continue;
 		s->runs->kicked = true;
-		if (begin(s, s->book.kick, -1, NULL, NULL, &why) < 0)
+		if (begin(s, s->book.kick, -1, NULL, &why) < 0)
 			journal_line(LOG_WARNING, "the running phone on %s cannot be asked: %s", name_of(s),
 				     why.detail);
 	}

@@ -19,14 +19,14 @@ struct kick_request {
 	struct station_caller caller;
 };
 
-typedef void (*station_device_fn)(void *user, struct device *device, const struct failure *why);
 /*
- * Asks the running phone of this slot to start in download mode. 0: done() is called once, never from within,
- * with the phone in download mode, or NULL and why (KickRefused, KickUnanswered, KickNoReturn, UsbAccess,
- * UsbClaimed, UsbNodeWrong, DeviceVanished, ...). 1: there is one in download mode already, done() is not
- * called. Negative errno with *why: NoRunningPhone, SlotBusy, DeviceChanged, InvalidArgs, Draining, Internal.
+ * Asks the running phone of this slot to start in download mode: a job of kind "kick", which has the phone in
+ * download mode when it has succeeded (at once, with nothing sent, if it was there already). done() as
+ * station_flash() says. Negative errno with *why: NoRunningPhone, SlotBusy, DeviceChanged, InvalidArgs,
+ * Draining, LimitsExceeded, Internal. As the job's error: KickRefused, KickUnanswered, KickNoReturn,
+ * UsbAccess, UsbClaimed, UsbNodeWrong, DeviceVanished, ... It can be cancelled at any time.
  */
-int station_kick(struct slot *slot, const struct kick_request *request, station_device_fn done, void *user,
+int station_kick(struct slot *slot, const struct kick_request *request, station_job_fn done, void *user,
 		 struct failure *why);
 /* A word that slot_kick_by() takes: 0, or InvalidArgs. */
 int slot_kick_check(const char *way, struct failure *why);
@@ -37,30 +37,31 @@ int slot_kick_check(const char *way, struct failure *why);
 void slot_kick_by(struct slot *slot, const char *way);
 
 /*
- * Resets the port under the phone that is there, in whatever mode. It stays, and may answer again, or leaves
- * and comes anew. Answers as the other calls: UsbAccess, UsbNodeWrong, UsbOpenTimeout, UsbIo; at once
- * SlotEmpty, SlotBusy, Draining.
+ * Resets the port under the phone that is there, in whatever mode: a job of kind "port-reset". The phone
+ * stays, and may answer again, or leaves and comes anew. At once: SlotEmpty, SlotBusy, Draining,
+ * LimitsExceeded. As the job's error: SlotEmpty, UsbAccess, UsbNodeWrong, UsbOpenTimeout, UsbIo.
  */
-int station_port_reset(struct slot *slot, const struct station_caller *caller, station_done_fn done,
+int station_port_reset(struct slot *slot, const struct station_caller *caller, station_job_fn done,
 		       void *user, struct failure *why);
 
 struct port_view {
-	const char *hub; /* the kernel's name of it now: "1-4", "usb1" */
+	const char *hub; /* the kernel's name of it then: "1-4", "usb1" */
 	uint32_t port;	 /* its number there */
 	uint16_t vendor, product;
 	const char *switching; /* what the hub says it can switch: "each", "together", "none" */
 	bool powered, connected;
 };
-typedef void (*station_port_fn)(void *user, const struct port_view *view, const struct failure *why);
+/* The port of a job, as its hub says it is at the end; NULL: it has not asked a hub. */
+const struct port_view *job_port(const struct job *job);
 #define PORT_OFF_USEC_MAX UINT64_C(60000000)
 /*
- * action: "status", "on", "off", "cycle" (off for off_usec, 0: two seconds). 0: done() is called once, never
- * from within, with the port as its hub says it is afterwards, or NULL and why (HubNotAllowed,
- * HubNotSwitching, UsbNodeWrong, UsbOpenTimeout, UsbIo). Negative errno with *why: InvalidArgs, NoSuchSlot
- * (no such port now), SlotBusy, Draining.
+ * A job of kind "port-power". action: "status", "on", "off", "cycle" (off for off_usec, 0: two seconds; a
+ * cancel ends that time). At once: InvalidArgs, NoSuchSlot (no such port now), SlotBusy, Draining,
+ * LimitsExceeded. As the job's error: HubNotAllowed, HubNotSwitching, NoSuchSlot, UsbNodeWrong,
+ * UsbOpenTimeout, UsbIo.
  */
 int station_port_power(struct slot *slot, const char *action, uint64_t off_usec,
-		       const struct station_caller *caller, station_port_fn done, void *user,
+		       const struct station_caller *caller, station_job_fn done, void *user,
 		       struct failure *why);
 
 #endif

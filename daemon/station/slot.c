@@ -8,6 +8,7 @@
 
 #include "common/util.h"
 #include "station/armed.h"
+#include "station/errand.h"
 #include "station/internal.h"
 #include "station/kv.h"
 #include "usb/place.h"
@@ -88,18 +89,19 @@ void slot_view(const struct slot *slot, struct slot_view *view)
 	static unsigned int turn;
 	uint32_t queued;
 	bool waiting = waited_for(slot, &queued);
+	struct job *job = slot->job ? slot->job : slot->errand ? slot->errand->job : NULL;
 
 	*view = (struct slot_view){
 		.id = slot->id,
 		.port = slot->port,
-		.state = slot->job	? "busy"
+		.state = job		? "busy"
 			 : waiting	? "waiting"
 			 : slot->device ? "ready"
 			 : slot->runs	? "running"
 					: "empty",
 		.device = slot->device,
 		.runs = slot->runs,
-		.job = slot->job,
+		.job = job,
 		.owed = "",
 		.queued = queued,
 		.book = &slot->book,

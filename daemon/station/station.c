@@ -10,6 +10,7 @@
 #include "common/util.h"
 #include "station/armed.h"
 #include "station/config.h"
+#include "station/errand.h"
 #include "station/history.h"
 #include "station/internal.h"
 #include "station/kv.h"
@@ -50,15 +51,6 @@ void station_told(struct station *st)
 
 /* ---- the turn after something changed ---- */
 
-/* A port that is without power for a moment would stay so for ever. */
-static bool errands(const struct station *st)
-{
-	for (const struct slot *s = st->slots; s; s = s->next)
-		if (s->errand)
-			return true;
-	return false;
-}
-
 static void look_for_end(struct station *st)
 {
 	if (!st->draining || st->idle_told || st->asking || st->writing)
@@ -66,8 +58,6 @@ static void look_for_end(struct station *st)
 	for (struct job *j = st->jobs; j; j = j->next)
 		if (j->state != JOB_ENDED)
 			return;
-	if (errands(st))
-		return;
 	st->idle_told = true;
 	EMIT(st, idle);
 }
@@ -293,7 +283,7 @@ bool station_busy(const struct station *st)
 	for (const struct image *i = st->images; i; i = i->next)
 		if (!i->stored || i->refs > 1)
 			return true;
-	return st->asking || st->writing || errands(st);
+	return st->asking || st->writing;
 }
 
 void station_counts(const struct station *st, struct station_counts *counts)
@@ -335,6 +325,8 @@ void station_drain(struct station *st, bool now)
 		if (j->state <= JOB_QUEUED) {
 			failure_set(&why, ERR_CANCELLED, "the daemon is being stopped");
 			job_end_failed(j, &why);
+		} else if (j->errand && (now || j->errand->kind->hasty)) {
+			(void)errand_cancel(j->errand, "the daemon is being stopped", NULL);
 		} else if (now && j->state == JOB_RUNNING && j->runner && !j->cancelling) {
 			(void)job_cancel(j, false, NULL, NULL);
 		}

@@ -533,7 +533,7 @@ struct job_view {
 	uint64_t number;
 	const char *kind;  /* "flash", "dry-run", "read", "table", "marks", "erase", "write", "repartition",
 			      "mark", "reset",
-			      "power-off" */
+			      "power-off"; without a session: "kick", "port-reset", "port-power" */
 	const char *state; /* "waiting-for-device", "queued", "running", "succeeded", "failed", "skipped",
 			      "cancelled", "interrupted" */
 	bool ended;

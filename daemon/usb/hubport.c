@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <limits.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -55,6 +56,7 @@ struct usb_hub_errand {
 	char port[64];
 	enum usb_hub_verb verb;
 	uint64_t off_usec;
+	atomic_bool hurry;
 	libusb_context *usb;
 	struct half half[2];
 	unsigned int halves;
@@ -262,6 +264,14 @@ static int set_all(struct usb_hub_errand *e, bool on)
 	return r;
 }
 
+static void stay_off(const struct usb_hub_errand *e)
+{
+	uint64_t until = loop_now() + e->off_usec, now;
+
+	while ((now = loop_now()) < until && !atomic_load(&e->hurry))
+		usleep((useconds_t)MIN(until - now, UINT64_C(100000)));
+}
+
 static void work(struct usb_hub_errand *e)
 {
 	int r = 0;
@@ -276,7 +286,7 @@ static void work(struct usb_hub_errand *e)
 	if (r == 0 && (e->verb == USB_HUB_OFF || e->verb == USB_HUB_CYCLE))
 		r = set_all(e, false);
 	if (r == 0 && e->verb == USB_HUB_CYCLE)
-		usleep((useconds_t)e->off_usec);
+		stay_off(e);
 	if (r == 0 && (e->verb == USB_HUB_ON || e->verb == USB_HUB_CYCLE))
 		(void)set_all(e, true);
 }
@@ -370,6 +380,11 @@ struct usb_hub_errand *usb_hub_begin(struct loop *loop, const char *port, enum u
 		worker_close(e->worker);
 	free(e);
 	return NULL;
+}
+
+void usb_hub_hurry(struct usb_hub_errand *errand)
+{
+	atomic_store(&errand->hurry, true);
 }
 
 void usb_hub_forget(struct usb_hub_errand *errand)

@@ -44,6 +44,8 @@ typedef void (*usb_hub_fn)(void *user, const struct usb_hub_state *state, const 
  */
 struct usb_hub_errand *usb_hub_begin(struct loop *loop, const char *port, enum usb_hub_verb verb,
 				     uint64_t off_usec, usb_hub_fn done, void *user, struct failure *why);
+/* A cycle leaves the port without power no longer. */
+void usb_hub_hurry(struct usb_hub_errand *errand);
 /* done() will not be called, and the handle is gone. What was begun goes on. */
 void usb_hub_forget(struct usb_hub_errand *errand);
 

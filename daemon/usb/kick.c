@@ -6,6 +6,7 @@
 #include "usb/kick.h"
 
 #include <errno.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -72,6 +73,7 @@ struct usb_kick {
 	struct usb_opening opening; /* without a context of the house: the thread has its own */
 	struct usb_kick_order order;
 	bool reset; /* only the port is reset */
+	atomic_bool stop;
 	struct usb_kick_report report;
 	size_t heard;
 	/* loop */
@@ -111,7 +113,7 @@ static int send_request(struct usb_kick *kick)
 	r = libusb_control_transfer(handle, 0x21, 0x22, 0x0601, kick->order.interface, NULL, 0, CONTROL_MSEC);
 	if (gone(r))
 		return r;
-	for (unsigned int i = 0; i < q->times; i++) {
+	for (unsigned int i = 0; i < q->times && !atomic_load(&kick->stop); i++) {
 		r = libusb_bulk_transfer(handle, kick->opening.facts.ep_out, (uint8_t *)(uintptr_t)q->bytes,
 					 (int)q->len, &sent, SEND_MSEC);
 		if (r < 0)
@@ -127,7 +129,7 @@ static void listen(struct usb_kick *kick)
 	uint8_t bytes[2048];
 
 	kick->report.end = USB_KICK_STAYED;
-	while (loop_now() < until) {
+	while (loop_now() < until && !atomic_load(&kick->stop)) {
 		int len = 0, r = libusb_bulk_transfer(kick->opening.handle, kick->opening.facts.ep_in, bytes,
 						      sizeof(bytes), &len, LISTEN_MSEC);
 
@@ -261,6 +263,11 @@ struct usb_kick *usb_port_reset(struct loop *loop, const struct usb_arrival *arr
 				void *user, struct failure *why)
 {
 	return begin(loop, arrival, NULL, done, user, why);
+}
+
+void usb_kick_stop(struct usb_kick *kick)
+{
+	atomic_store(&kick->stop, true);
 }
 
 void usb_kick_forget(struct usb_kick *kick)

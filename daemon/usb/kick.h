@@ -60,6 +60,8 @@ typedef void (*usb_kick_fn)(void *user, const struct usb_kick_report *report, co
 struct usb_kick *usb_kick_begin(struct loop *loop, const struct usb_arrival *arrival,
 				const struct usb_kick_order *order, usb_kick_fn done, void *user,
 				struct failure *why);
+/* Its request may have gone out; it listens no longer, lets go, and reports within moments. */
+void usb_kick_stop(struct usb_kick *kick);
 /* Nobody waits for it any more: done() will not be called, and the handle is gone. What the thread does goes
  * on. */
 void usb_kick_forget(struct usb_kick *kick);

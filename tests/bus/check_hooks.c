@@ -12,6 +12,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "tests/bus/ctl.h"
 #include "tests/bus/rig.h"
 
 #define NAME  "org.freedesktop.systemd1"
@@ -148,15 +149,20 @@ static void pass(struct rig *rig)
 	CHECK(rig_plug(rig, p));
 	CHECK(wait_for(&manager, "arrival", 1));
 	CHECK(has(facts(&manager, "arrival"), "FDLD_SLOT", p->id));
+	/* a job without a session is one for them too */
+	CHECK(ctl(rig, 20000, "port reset 1-1") == 0);
+	CHECK(wait_for(&manager, "pass", 2));
+	text = facts(&manager, "pass");
+	CHECK(has(text, "FDLD_KIND", "port-reset") && has(text, "FDLD_LEAVES", "unchanged"));
 	flash_odd(rig, p, pack.fd, job, sizeof(job));
 	CHECK(!strcmp(rig_wait(rig, job, 60000), ""));
-	CHECK(wait_for(&manager, "pass", 2));
+	CHECK(wait_for(&manager, "pass", 3));
 	text = facts(&manager, "pass");
 	CHECK(has(text, "FDLD_SLOT", p->id) && has(text, "FDLD_RESULT", "succeeded"));
 	CHECK(has(text, "FDLD_LEVEL", "acknowledged") && has(text, "FDLD_LEAVES", "complete"));
 	/* what a shell would run is only text */
 	CHECK(has(text, "FDLD_IMAGE", "a \\\"b\\\" \\$(reboot) \\`x\\` \\\\ c.pac"));
-	CHECK(text && !strstr(text, "FDLD_ERROR") && strstr(text, "FDLD_JOB=1\n"));
+	CHECK(text && !strstr(text, "FDLD_ERROR") && strstr(text, "FDLD_JOB=2\n"));
 	/* instances are numbers */
 	for (unsigned int i = 0; i < manager.count; i++)
 		CHECK(strspn(manager.unit[i] + strlen("fdld-hook@"), "0123456789") +

@@ -104,9 +104,15 @@ static void then_flashed(struct rig *rig, const struct phone_running *how, const
 	CHECK(!strcmp(rig_get(rig, p->slot, SLOT, "State"), "ready"));
 	CHECK(!strcmp(running_device(rig, p), "/"));
 	CHECK(conf_logged(rig, "is asked to start in download mode"));
+	/* a job like any other */
+	CHECK(!strcmp(rig_get(rig, ROOT "/job/1", JOB, "Kind"), "kick") &&
+	      !strcmp(rig_get(rig, ROOT "/job/1", JOB, "State"), "succeeded") &&
+	      !strcmp(rig_dict(rig, ROOT "/job/1", JOB, "Result", "leaves"), "unchanged"));
+	CHECK(!strcmp(rig_get(rig, ROOT "/job/1", JOB, "Device"), rig_get(rig, p->slot, SLOT, "Device")));
+	CHECK(conf_logged(rig, "job 1 (kick) passed on 1-1; phone: unchanged"));
 	/* what is in download mode already is not asked again, and nothing is sent to find that out */
 	CHECK(ctl_both(rig, 0, "kick 1-1") && strstr(ctl_out, "/org/fdld1/device/"));
-	CHECK(untouched(p));
+	CHECK(strstr(ctl_out, "in download mode already") && untouched(p));
 	CHECK(ctl(rig, 60000, "flash --slot 1-1 %s", pack.path) == 0);
 	CHECK(rig_compare(p->phone, &pack, wrong, sizeof(wrong)) >= 8 && !wrong[0]);
 	rig_package_free(&pack);
@@ -319,8 +325,45 @@ static void pulled_and_ended(struct rig *rig)
 	CHECK(plug_running(rig, p));
 	ctl_start(rig, &run, "kick 1-1 --way diag");
 	CHECK(rig_until(rig, 20000, asked, p));
+	rig_disconnect(rig);
 	CHECK(rig_down(rig, SIGTERM, 20000) == 0);
+	CHECK(ctl_wait(rig, &run, 10000) == ctl_code("Cancelled"));
+	/* nobody has to guess what became of it */
+	CHECK(rig_up(rig, NULL));
+	CHECK(ctl(rig, 20000, "--json history") == 0 && !strcmp(ctl_str(0, "kind"), "kick") &&
+	      !strcmp(ctl_str(0, "result"), "cancelled"));
+	CHECK(strstr(ctl_out, "the daemon is being stopped"));
+}
+
+/* It is seen while it runs, is stopped at any time, and does not get lost. */
+static void a_job_of_its_own(struct rig *rig)
+{
+	struct rig_phone *p = runner(rig, &(struct phone_running){ 0 });
+	struct ctl_run run;
+
+	conf_put(rig, ETC, "[usb]\nkick-leave-time=5min\nkick-return-time=1s\n");
+	CHECK(rig_up(rig, NULL) && plug_running(rig, p));
+	ctl_start(rig, &run, "kick 1-1 --way diag");
+	CHECK(rig_until(rig, 20000, asked, p));
+	CHECK(rig_expect(rig, 10000, p->slot, SLOT, "State", "busy"));
+	CHECK(!strcmp(rig_get(rig, p->slot, SLOT, "Job"), ROOT "/job/1"));
+	CHECK(!strcmp(rig_get(rig, ROOT "/job/1", JOB, "State"), "running") &&
+	      !strcmp(rig_get(rig, ROOT "/job/1", JOB, "Stage"), "ask") &&
+	      !strcmp(rig_get(rig, ROOT "/job/1", JOB, "CancelBoundary"), "now") &&
+	      !strcmp(rig_get(rig, ROOT "/job/1", JOB, "Device"), running_device(rig, p)));
+	CHECK(ctl(rig, 10000, "jobs") == 0 && strstr(ctl_out, "kick"));
+	kill(run.pid, SIGINT);
+	CHECK(ctl_wait(rig, &run, 20000) == ctl_code("Cancelled"));
+	CHECK(!strcmp(rig_get(rig, ROOT "/job/1", JOB, "State"), "cancelled"));
+	CHECK(rig_expect(rig, 10000, p->slot, SLOT, "State", "running"));
+	/* its port was let go of: it can be asked again at once, and that time the service is killed */
+	ctl_start(rig, &run, "kick 1-1 --way diag");
+	CHECK(rig_expect(rig, 10000, ROOT "/job/2", JOB, "State", "running"));
+	rig_disconnect(rig);
+	rig_down(rig, SIGKILL, 20000);
 	(void)ctl_wait(rig, &run, 10000);
+	CHECK(rig_up(rig, NULL) && rig_expect(rig, 10000, ROOT "/job/2", JOB, "State", "interrupted"));
+	CHECK(!strcmp(rig_dict(rig, ROOT "/job/2", JOB, "Result", "leaves"), "unchanged"));
 }
 
 static const struct rig_test tests[] = {
@@ -341,6 +384,7 @@ static const struct rig_test tests[] = {
 	{ "cannot be opened", cannot_be_opened },
 	{ "one that says nothing holds up nobody", holds_up_nobody },
 	{ "pulled, and ended meanwhile", pulled_and_ended },
+	{ "a job of its own", a_job_of_its_own },
 };
 
 int main(void)

@@ -58,7 +58,7 @@ static void a_stuck_phone(struct rig *rig)
 	CHECK(job && *rig_wait(rig, job, 120000));
 	CHECK(ctl(rig, 10000, "port reset 1-1") == 0);
 	CHECK(phone_counters(p->phone)->bus_resets == 1);
-	CHECK(conf_logged(rig, "port 1-1: reset"));
+	CHECK(conf_logged(rig, "port 1-1: reset") && conf_logged(rig, "job 2 (port-reset) passed on 1-1"));
 	CHECK(!strcmp(rig_get(rig, p->slot, SLOT, "Device"), before));
 	job = rig_flash(rig, p->slot, pack.fd, "a{sv}", 0);
 	CHECK(job && !strcmp(rig_wait(rig, job, 60000), ""));
@@ -115,6 +115,10 @@ static void a_hub_that_switches(struct rig *rig)
 	CHECK(rig_expect(rig, 10000, p->slot, SLOT, "State", "ready"));
 	job = rig_flash(rig, p->slot, pack.fd, "a{sv}", 0);
 	CHECK(job && !strcmp(rig_wait(rig, job, 60000), ""));
+	/* each of them a job */
+	CHECK(ctl(rig, 20000, "--json history") == 0 && !strcmp(ctl_str(1, "kind"), "port-power") &&
+	      strstr(ctl_out, "power on again") &&
+	      strstr(ctl_out, "power off; port 3 of hub 1-4 (05e3:0610)"));
 	CHECK(ctl(rig, 20000, "port off 1-4.9") == ctl_code("NoSuchSlot"));
 	CHECK(ctl(rig, 20000, "port power-cycle --off-time 120 1-4.3") == ctl_code("InvalidArgs"));
 	CHECK(ctl(rig, 20000, "port sideways 1-4.3") == 2 && ctl(rig, 20000, "port off") == 2);
@@ -217,14 +221,34 @@ static void not_under_a_job(struct rig *rig)
 	CHECK(!bed_hub_switched(h));
 	CHECK(*rig_wait(rig, job, 120000));
 	ctl_start(rig, &run, "port power-cycle --off-time 10 1-4.3");
-	CHECK(rig_expect(rig, 20000, p->slot, SLOT, "State", "empty"));
+	CHECK(rig_expect(rig, 20000, p->slot, SLOT, "Device", "/"));
+	CHECK(!strcmp(rig_get(rig, p->slot, SLOT, "State"), "busy"));
 	CHECK(ctl(rig, 20000, "port on 1-4.3") == ctl_code("SlotBusy"));
+	CHECK(ctl(rig, 20000, "flash --wait 0 --slot 1-4.3 %s", pack.path) == ctl_code("SlotBusy"));
 	/* told to end in the middle of it, the service does not leave a port that is off */
 	CHECK(!bed_hub_powered(h, 3));
 	CHECK(rig_down(rig, SIGTERM, 60000) == 0);
 	CHECK(bed_hub_powered(h, 3));
 	CHECK(ctl_wait(rig, &run, 20000) == 0);
 	rig_package_free(&pack);
+}
+
+/* Who has enough of a port without power gets it back. */
+static void cancelled(struct rig *rig)
+{
+	struct bed_hub *h = hub(rig, 1, BED_HUB_SWITCHES, false);
+	struct rig_phone *p = phone_on(rig, h);
+	struct ctl_run run;
+
+	CHECK(rig_up(rig, NULL) && rig_plug(rig, p));
+	ctl_start(rig, &run, "port power-cycle --off-time 60 1-4.3");
+	CHECK(rig_expect(rig, 20000, p->slot, SLOT, "Device", "/"));
+	CHECK(!strcmp(rig_get(rig, ROOT "/job/1", JOB, "Kind"), "port-power") &&
+	      !strcmp(rig_get(rig, ROOT "/job/1", JOB, "CancelBoundary"), "bound"));
+	kill(run.pid, SIGINT);
+	CHECK(ctl_wait(rig, &run, 30000) == ctl_code("Cancelled"));
+	CHECK(strstr(run.text, "has its power again") && bed_hub_powered(h, 3));
+	CHECK(rig_expect(rig, 10000, p->slot, SLOT, "State", "ready"));
 }
 
 static const struct rig_test tests[] = {
@@ -239,6 +263,7 @@ static const struct rig_test tests[] = {
 	{ "a hub that never switches", a_hub_that_never_switches },
 	{ "a hub nobody has allowed", a_hub_nobody_allowed },
 	{ "not under a job", not_under_a_job },
+	{ "cancelled without power", cancelled },
 };
 
 int main(void)

@@ -90,12 +90,12 @@ const char *conf_shown(struct rig *rig, const char *key)
 	return text;
 }
 
-bool conf_said(const char *words)
+static bool told(const char *text, const char *words)
 {
 	static char flat[16384];
 	size_t n = 0;
 
-	for (const char *p = ctl_err; *p && n + 1 < sizeof(flat); p++) {
+	for (const char *p = text; *p && n + 1 < sizeof(flat); p++) {
 		bool gap = *p == ' ' || *p == '\n';
 
 		if (!gap || (n && flat[n - 1] != ' '))
@@ -103,6 +103,11 @@ bool conf_said(const char *words)
 	}
 	flat[n] = '\0';
 	return strstr(flat, words) != NULL;
+}
+
+bool conf_said(const char *words)
+{
+	return told(ctl_err, words) || told(ctl_out, words);
 }
 
 bool conf_set(struct rig *rig, const char *text)

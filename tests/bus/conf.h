@@ -21,7 +21,7 @@ bool conf_set(struct rig *rig, const char *text);
 bool conf_refused(struct rig *rig, const char *error);
 /* The daemon's log has this text. */
 bool conf_logged(struct rig *rig, const char *text);
-/* What fdlctl complained of has these words in it, however it was wrapped. */
+/* What fdlctl complained of, or told of a job, has these words in it, however it was wrapped. */
 bool conf_said(const char *words);
 /* A setting as fdlctl tells it, "value where", without the root. Static. */
 const char *conf_shown(struct rig *rig, const char *key);
