@@ -252,12 +252,23 @@ void plan_blame(struct failure *why)
 		snprintf(why->step, sizeof(why->step), "plan");
 }
 
+/* A table of somebody's own, for a phone that has none. That of a package is its maker's business. */
+static int check_nameable(const struct plan *p, struct failure *why)
+{
+	if (!p->table.count || p->options.own == OWN_PACKAGE ||
+	    (p->options.addressing != ADDRESSING_NUMBERS && p->family == PLAN_TWO_STAGE))
+		return 0;
+	return failure_set(why, ERR_NO_PARTITIONS, "there is no table that could be replaced");
+}
+
 static int compile(struct plan *p, struct failure *why)
 {
 	int rc = check_options(p->pac, &p->options, why);
 
 	if (!rc)
 		rc = plan_head(p, why);
+	if (!rc)
+		rc = check_nameable(p, why);
 	if (!rc)
 		rc = gaps(p, why);
 	if (!rc)

@@ -14,8 +14,7 @@ static int check(const struct plan *p, const struct mark *marks, uint32_t count,
 		return failure_set(why, ERR_INVALID_ARGS, "%u marks, 1 to %d are possible", count,
 				   PLAN_MARKS_MAX);
 	if (p->old_ids)
-		return failure_set(why, ERR_INVALID_ARGS,
-				   "a phone without named partitions has no such marks");
+		return failure_set(why, ERR_NO_PARTITIONS, "there is no place for such marks");
 	for (uint32_t i = 0; i < count; i++) {
 		const char *name = mark_target(&marks[i]);
 

@@ -153,12 +153,16 @@ int plan_compile_table(const struct pac *pac, const struct plan_options *options
 		       struct failure *why)
 {
 	struct plan *p = plan_begin(pac, options, ADDRESSING_PACKAGE, why);
+	int rc;
 
 	*out = NULL;
 	if (!p)
 		return -ENOMEM;
 	p->whole_table = true;
-	return plan_finish(p, plan_head(p, why), out, why);
+	rc = plan_head(p, why);
+	if (!rc && p->old_ids)
+		rc = failure_set(why, ERR_NO_PARTITIONS, "there is no table that could be read");
+	return plan_finish(p, rc, out, why);
 }
 
 int plan_compile_end(enum end_action end, struct plan **out, struct failure *why)

@@ -420,6 +420,8 @@ int job_ask(struct station *st, const struct job_wish *wish, station_job_fn done
 	a->job = job;
 	a->st = st;
 	a->options = wish->options;
+	if (a->options.addressing == ADDRESSING_PACKAGE && q->image)
+		a->options.addressing = loader_addressing(q->image);
 	if (a->options.level == LEVEL_SAMPLED)
 		sample(job, q->options.sample, &a->options);
 	a->reads = wish->reads;

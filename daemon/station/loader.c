@@ -120,6 +120,14 @@ int loader_lend(struct station *st, const struct slot *slot, struct image *image
 	return r;
 }
 
+enum addressing loader_addressing(const struct image *pair)
+{
+	const struct pac *pac = package_pac(pair->package);
+	enum addressing a = pac ? plan_addressing_of(pac) : ADDRESSING_PACKAGE;
+
+	return a == ADDRESSING_PACKAGE && pair->origin.by_number ? ADDRESSING_NUMBERS : a;
+}
+
 /* ---- what a job has to do with them ---- */
 
 struct image *job_lender(const struct job *job)

@@ -139,7 +139,7 @@ int single_ask(struct station *st, const struct job_request *request, struct sin
 
 		/* what is made of its loaders alone cannot tell how its phones are spoken to */
 		if (a->options.addressing == ADDRESSING_PACKAGE)
-			a->options.addressing = plan_addressing_of(package_pac(pair->package));
+			a->options.addressing = loader_addressing(pair);
 
 		/* what is lent is not there any more when the package is */
 		a->request.options = (struct job_options){ 0 };

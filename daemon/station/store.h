@@ -31,7 +31,8 @@ struct store;
 struct store_origin {
 	char family[24]; /* as far as the whole package told; "" unknown */
 	char name[STORE_NAME_MAX], digest[2 * DIGEST_SIZE + 1]; /* of the package; "" it came as files */
-	bool forced; /* though its parts are of two families, or linked elsewhere */
+	bool forced;	/* though its parts are of two families, or linked elsewhere */
+	bool by_number; /* the package spoke of the phone's places by number, not by name */
 };
 
 struct store_record {

@@ -14,6 +14,7 @@
 #include <fcntl.h>
 
 #include "common/util.h"
+#include "flash/plan.h"
 #include "pac/made.h"
 #include "pac/pair.h"
 #include "station/kv.h"
@@ -159,6 +160,7 @@ static int from_package(struct import *in, struct pair *pair, struct failure *wh
 		for (unsigned int i = 0; i < DIGEST_SIZE; i++)
 			snprintf(in->origin.digest + 2 * i, 3, "%02x", package_body(p)->sha256[i]);
 		kv_copy(in->origin.family, sizeof(in->origin.family), chip->family ? chip->family->name : "");
+		in->origin.by_number = plan_addressing_of(package_pac(p)) == ADDRESSING_NUMBERS;
 	}
 	package_unref(p);
 	return r;

@@ -74,6 +74,8 @@ int store_record_text(const struct store_record *rec, const struct pac_body *bod
 		kv_str(&kv, "origin-digest", rec->loader.digest);
 	if (rec->loader.forced)
 		kv_num(&kv, "forced", 1);
+	if (rec->loader.by_number)
+		kv_num(&kv, "by-number", 1);
 	kv_num(&kv, "crc-ok", body->crc_ok);
 	kv_num(&kv, "crc2", body->crc2);
 	kv_num(&kv, "signed-images", body->dhtb_checked);
@@ -168,6 +170,8 @@ static void on_line(void *user, const char *key, char *value)
 		kv_copy(rec->loader.digest, sizeof(rec->loader.digest), value);
 	else if (!strcmp(key, "forced"))
 		rec->loader.forced = kv_u64(value, 0);
+	else if (!strcmp(key, "by-number"))
+		rec->loader.by_number = kv_u64(value, 0);
 	else if (!strcmp(key, "crc-ok"))
 		body->crc_ok = kv_u64(value, 0);
 	else if (!strcmp(key, "crc2"))

@@ -290,8 +290,9 @@ static void by_address(struct rig *rig)
 	compose_random(3, want, sizeof(want));
 	CHECK(phone_storage_write(p->phone, "boot", 0, want, sizeof(want)));
 	CHECK(rig_up(rig, NULL) && rig_plug(rig, p));
-	CHECK(ctl(rig, MINUTE, "backup --loader %s %s/d", pack.path, rig->dir) ==
-	      ctl_code("TableUnreadable"));
+	/* said what to do instead, and before a byte */
+	CHECK(ctl(rig, MINUTE, "backup --loader %s %s/d", pack.path, rig->dir) == ctl_code("NoPartitions"));
+	CHECK(strstr(ctl_err, "read-flash") && !bed_count(bed_phone_dev(p->bp))->submits);
 	CHECK(ctl(rig, MINUTE, "read-flash --loader %s 0x80000007 8K %s", pack.path, path) == 0);
 	fd = open(path, O_RDONLY | O_CLOEXEC);
 	CHECK(fd >= 0 && read(fd, have, sizeof(have)) == sizeof(want) && !memcmp(have, want, sizeof(want)));

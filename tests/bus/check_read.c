@@ -522,7 +522,8 @@ static void table_sc8830(struct rig *rig)
 
 	rig_package(rig, &pack, "sc8830", 7, 4096);
 	CHECK(rig_up(rig, NULL) && rig_plug(rig, p));
-	CHECK(ctl(rig, 60000, "partitions --loader %s", pack.path) == ctl_code("TableUnreadable"));
+	CHECK(ctl(rig, 60000, "partitions --loader %s", pack.path) == ctl_code("NoPartitions"));
+	CHECK(!bed_count(bed_phone_dev(p->bp))->submits);
 	rig_package_free(&pack);
 }
 

@@ -376,6 +376,30 @@ static void by_list(struct rig *rig)
 	rig_package_free(&pack);
 }
 
+/* Phones that know no names: said before a byte is sent, where their package tells it. */
+static void by_number(struct rig *rig)
+{
+	struct rig_phone *p = rig_phone(rig, "sc8830", "1", NULL);
+	struct rig_package pack;
+
+	rig_package(rig, &pack, "sc8830", 7, 4096);
+	snprintf(xml, sizeof(xml), "<Partitions>\n\t<Partition id=\"boot\" size=\"5\"/>\n</Partitions>\n");
+	CHECK(save(rig, xml) && rig_up(rig, NULL));
+	CHECK(ctl(rig, 60000, "loader import %s", pack.path) == 0);
+	CHECK(rig_down(rig, SIGTERM, 10000) == 0 && rig_up(rig, NULL) && rig_plug(rig, p));
+	CHECK(ctl(rig, 60000, "repartition --yes --loader %s %s", pack.path, file_of(rig)) ==
+	      ctl_code("NoPartitions"));
+	CHECK(strstr(ctl_err, "numbers"));
+	/* a stored pair remembers it of the package it came from */
+	CHECK(ctl(rig, 60000, "repartition --yes %s", file_of(rig)) == ctl_code("NoPartitions"));
+	CHECK(ctl(rig, 60000, "read boot --output %s/boot", rig->dir) == ctl_code("InvalidArgs"));
+	/* and there is no table that could be asked for */
+	CHECK(ctl(rig, 60000, "partitions") == ctl_code("NoPartitions"));
+	CHECK(!bed_count(bed_phone_dev(p->bp))->submits);
+	CHECK(ctl(rig, 60000, "read 0x80000007+4K --output %s/boot", rig->dir) == 0);
+	rig_package_free(&pack);
+}
+
 static void asked(struct rig *rig)
 {
 	struct rig_phone *p = rig_phone(rig, "sc9863a", "1", NULL);
@@ -408,6 +432,7 @@ int main(void)
 		{ "without room for what is its own", i_know },
 		{ "unplugged before NV is back", unplugged },
 		{ "a table that the loader lists", by_list },
+		{ "phones that have none", by_number },
 		{ "asked on a terminal", asked },
 	};
 
