@@ -163,6 +163,7 @@ static const struct diagnosis_row rows[] = {
 	/* writing */
 	CODE(START, 0x8A, WHEN_NV, NV_TOO_LARGE, "bsl-protocol 14: START, 8A; device-behaviour 17: F35"),
 	CODE(START, 0xAC, 0, WRITE_PROTECTED, "bsl-protocol 14: START, AC"),
+	CODE(START, 0x84, WHEN_LK | WHEN_OPENED, STORAGE_WRITE_FAILED, "device-behaviour 7.5; 10.8"),
 	CODE(START, 0x84, WHEN_LK, NOT_PERMITTED, "device-behaviour 17: F58"),
 	CODE(START, 0x84, 0, STORAGE_WRITE_FAILED, "device-behaviour 7.5"),
 	CODE(START, 0x96, WHEN_SINGLE, STORAGE_WRITE_FAILED, "bsl-protocol 16.2"),
@@ -207,6 +208,8 @@ static const struct diagnosis_row rows[] = {
 	SEEN(READ_OPEN, SILENT, 0, READ_UNANSWERED, "bsl-protocol 5"),
 	CODE(READ_OPEN, 0x8B, 0, LINK_CHECK_REFUSED, "bsl-protocol 14: any FDL2 cmd, 8B"),
 	CODE(READ_OPEN, 0xFE, 0, UNSUPPORTED_COMMAND, "bsl-protocol 14: any FDL2 cmd, FE"),
+	/* that is looked at once, and was at the table: this area is what cannot be read */
+	CODE(READ_OPEN, 0x84, WHEN_LK | WHEN_OPENED, READ_FAILED, "device-behaviour 10.8; 17: F50, F51"),
 	CODE(READ_OPEN, 0x84, WHEN_LK, NOT_PERMITTED, "device-behaviour 17: F58"),
 	ELSE(READ_OPEN, READ_FAILED, "bsl-protocol 14: READ_START, 84; device-behaviour 17: F50, F51"),
 	SEEN(READ, SHORT, 0, READ_SHORT, "bsl-protocol 14: any read, bad length"),

@@ -78,6 +78,7 @@ enum when {
 	WHEN_SINGLE = 16,   /* one loader does everything: 8910/8850 and feature phones */
 	WHEN_OLD = 32,	    /* FDL2 with ids instead of names (device-behaviour 12) */
 	WHEN_UNSPOKEN = 64, /* no command was answered by FDL2 since it was started */
+	WHEN_OPENED = 128,  /* its table was read there: it permits reading */
 };
 
 #define CODE_ANY (-1)

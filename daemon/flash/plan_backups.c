@@ -170,9 +170,15 @@ int plan_backups_by_table(const struct plan *plan, const struct device_facts *fa
 		const char *name = facts->table.entry[i].name;
 		bool nv = rule_is_nv(name);
 		struct plan_backup *k;
+		char other[40];
 
 		if (partition_class(name) != PARTITION_OWN || rule_is_nv_twin(name) ||
 		    builder_find_backup(p, true, name, 0) >= 0)
+			continue;
+		/* comes back with the other slot's, which the phone writes to both: else it would be owed for
+		 * ever */
+		if (plan->table.count && nv && rule_other_slot(name, other, sizeof(other)) &&
+		    builder_find_backup(p, true, other, 0) >= 0)
 			continue;
 		k = builder_new_backup(&b, nv ? BACKUP_NV : BACKUP_FILE, name, 0);
 		if (!k) {

@@ -196,6 +196,9 @@ static int decide_change(struct resolver *r, struct plan_step *s)
 
 	if (absent(r, s))
 		return 0; /* said when it is fitted to the table */
+	/* of several places one was refused when it was asked for by its name: it is left out there, too */
+	if (s->guard == GUARD_IN_TABLE && r->known && !table_find(&r->facts->table, s->target))
+		return 0;
 	s->size = f->size;
 	if (f->size && (f->state == BACKUP_VALID || f->state == BACKUP_BLANK))
 		return 0;

@@ -174,6 +174,8 @@ unsigned session_when(const struct session *s)
 		when |= WHEN_SINGLE;
 	if (s->where == BSL_STAGE_FDL2 && !s->spoken)
 		when |= WHEN_UNSPOKEN;
+	if (s->facts.table.count && s->facts.table.origin == TABLE_GPT)
+		when |= WHEN_OPENED;
 	return when;
 }
 

@@ -151,14 +151,17 @@ bool session_is_raw(const char *name)
 	return n > 4 && !strcmp(name + n - 4, ".raw");
 }
 
-/* What is no valid NV must never be taken for a backup that is owed: it is stored under a name that says so.
+/*
+ * What is no valid NV must never be taken for a backup that is owed, nor what a person gives up or a mark
+ * replaces, even if this service dies: later it would come back over what is newer. Both are stored under
+ * names that say so (station/owed.h).
  */
 static struct sink_ref sink(struct session *s)
 {
 	struct sink_ref to = { .kind = SINK_BACKUP, .index = s->backup_at };
-	bool raw = is_nv(s) && fact(s)->state != BACKUP_VALID;
+	bool raw = is_nv(s) && fact(s)->state != BACKUP_VALID, was = !is_nv(s) && area(s)->given_up;
 
-	snprintf(to.name, sizeof(to.name), "%.34s%s", area(s)->sink, raw ? ".raw" : "");
+	snprintf(to.name, sizeof(to.name), "%.34s%s", area(s)->sink, raw ? ".raw" : was ? ".was" : "");
 	return to;
 }
 

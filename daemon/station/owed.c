@@ -7,18 +7,26 @@
 #include "station/kv.h"
 #include "station/owed.h"
 
-static bool is_raw(const char *name)
+/* No valid NV; what somebody has given up, or a mark has replaced. */
+static bool nobodys(const char *name)
 {
 	size_t n = strlen(name);
 
-	return n > 4 && !strcmp(name + n - 4, ".raw");
+	return n > 4 && (!strcmp(name + n - 4, ".raw") || !strcmp(name + n - 4, ".was"));
 }
 
 int owed_add(struct owed_index *ix, uint64_t job, const char *unit, const char *slot,
 	     const struct record_backup *backups, uint32_t count)
 {
 	struct owed **at = &ix->first;
+	uint32_t owed = 0;
 
+	for (uint32_t i = 0; i < count; i++)
+		owed += !nobodys(backups[i].name);
+	if (!owed) {
+		owed_settle(ix, job);
+		return 0;
+	}
 	while (*at && (*at)->job < job)
 		at = &(*at)->next;
 
@@ -36,7 +44,7 @@ int owed_add(struct owed_index *ix, uint64_t job, const char *unit, const char *
 	kv_copy(o->slot, sizeof(o->slot), slot);
 	o->backup_count = 0;
 	for (uint32_t i = 0; i < count && o->backup_count < RECORD_BACKUPS_MAX; i++)
-		if (!is_raw(backups[i].name))
+		if (!nobodys(backups[i].name))
 			o->backups[o->backup_count++] = backups[i];
 	return 0;
 }

@@ -28,8 +28,9 @@ struct owed_index {
 /* A record from the start-up scan, in rising order: adds what it owes, takes away what it has settled. 0 or
  * -ENOMEM. */
 int owed_learn(struct owed_index *ix, const struct job_record *record);
-/* 0 or -ENOMEM; adding one that is there replaces its file list. What was stored as no valid NV (.raw) is
- * owed to nobody and left out. */
+/* 0 or -ENOMEM; adding one that is there replaces its file list. What was stored as no valid NV (.raw), or
+ * is given up by the job that kept it (.was), is owed to nobody and left out; where nothing is left nothing
+ * is owed. */
 int owed_add(struct owed_index *ix, uint64_t job, const char *unit, const char *slot,
 	     const struct record_backup *backups, uint32_t count);
 void owed_settle(struct owed_index *ix, uint64_t job);

@@ -345,10 +345,10 @@ static void unplugged(struct rig *rig)
 	CHECK(go(rig, p, &pack, "sc9863a", true));
 	CHECK(ctl(rig, 60000, "active b --loader %s", pack.path) == ctl_code("DeviceVanished"));
 	CHECK(strstr(ctl_out, "needs"));
-	/* what stood there is kept: job/1/nv/misc */
+	/* what stood there is kept: job/1/nv/misc.was */
 	CHECK(ctl(rig, 5000, "nv list") == 0);
 	CHECK(!strcmp(rig_get(rig, p->slot, SLOT, "OwedBackup"), ""));
-	snprintf((char *)is, 128, "cmp %s/job/1/nv/misc -", rig->state);
+	snprintf((char *)is, 128, "cmp %s/job/1/nv/misc.was -", rig->state);
 	{
 		FILE *f = popen((const char *)is, "w");
 

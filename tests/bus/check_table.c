@@ -328,7 +328,7 @@ static void i_know(struct rig *rig)
 	CHECK(ctl(rig, 90000, "repartition --yes --i-know %s", file_of(rig)) == 0);
 	CHECK(strstr(ctl_out, "a copy stays"));
 	CHECK(slot_of(after, phone_partitions(p->phone, after, ROWS), "miscdata") == ROWS);
-	snprintf((char *)is, 160, "cmp %s/job/4/nv/miscdata -", rig->state);
+	snprintf((char *)is, 160, "cmp %s/job/4/nv/miscdata.was -", rig->state);
 	f = popen((const char *)is, "w");
 	compose_random(52, was, own);
 	CHECK(f && fwrite(was, own, 1, f) == 1 && pclose(f) == 0);

@@ -298,7 +298,7 @@ static void own_by_number(struct rig *rig)
 	CHECK(ctl(rig, 60000, "write-flash --i-know 2415919106 %s",
 		  written_any(rig, "x.img", 8, 4096, false)) == 0);
 	CHECK(written_holds_any(p, "phasecheck", 8, 4096, false));
-	snprintf(kept, sizeof(kept), "%s/job/2/nv/0x90000002", rig->state);
+	snprintf(kept, sizeof(kept), "%s/job/2/nv/0x90000002.was", rig->state);
 	CHECK(access(kept, F_OK) == 0);
 	free(nv);
 	rig_package_free(&pack);
@@ -323,7 +323,7 @@ static void known(struct rig *rig)
 	CHECK(written_holds_any(p, "miscdata", 13, 4000, false));
 	/* what was there is on the disk */
 	CHECK(phone_storage_read(p->phone, "miscdata", 0, written_image, 64 * KIB));
-	snprintf(kept, sizeof(kept), "%s/job/1/nv/miscdata", rig->state);
+	snprintf(kept, sizeof(kept), "%s/job/1/nv/miscdata.was", rig->state);
 	fd = open(kept, O_RDONLY | O_CLOEXEC);
 	CHECK(fd >= 0 && fstat(fd, &st) == 0 && st.st_size >= 64 * KIB);
 	CHECK(read(fd, written_have, 64 * KIB) == 64 * KIB);

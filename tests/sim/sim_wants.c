@@ -443,10 +443,12 @@ static void reads_that_cannot_be(void)
 		  ERR_READ_FAILED,
 		  "refuse at read * of misc with 0xd2",
 		  NULL },
+		/* who does not permit it refuses the table already */
 		{ { .target = "misc", .size = 4096 },
-		  ERR_NOT_PERMITTED,
+		  ERR_READ_FAILED,
 		  "refuse at read-start 2 with 0x84",
 		  "ums9620" },
+		{ { .target = "misc", .size = 4096 }, ERR_NOT_PERMITTED, "F58", "ums9230" },
 		{ { .target = "misc", .size = 4096 }, ERR_DEVICE_VANISHED, "unplug at read of misc", NULL },
 		{ { .target = "misc", .size = 4096 }, ERR_LINK_GARBLED, "damage at read * of misc", NULL },
 	};

@@ -116,12 +116,12 @@ static void drop(struct sim_records *r, uint32_t i)
 	r->backup[i] = r->backup[--r->count];
 }
 
-/* Bytes that are no valid NV are kept but owed to nobody. */
-static bool is_raw(const struct sim_backup *b)
+/* Bytes that are no valid NV, and what was given up, are kept but owed to nobody. */
+static bool nobodys(const struct sim_backup *b)
 {
 	size_t n = strlen(b->name);
 
-	return n > 4 && !strcmp(b->name + n - 4, ".raw");
+	return n > 4 && (!strcmp(b->name + n - 4, ".raw") || !strcmp(b->name + n - 4, ".was"));
 }
 
 static const struct sim_backup *older_owed(const struct sim_records *r, const struct sim_backup *b)
@@ -143,7 +143,7 @@ void records_crash(struct sim_records *r)
 	for (uint32_t i = 0; i < r->count; i++) {
 		struct sim_backup *b = r->backup[i];
 
-		if (b->job == r->job && r->intent && !is_raw(b) && !older_owed(r, b))
+		if (b->job == r->job && r->intent && !nobodys(b) && !older_owed(r, b))
 			b->owed = true;
 	}
 }
@@ -156,7 +156,7 @@ void records_settle(struct sim_records *r, const struct session_result *result, 
 
 		if (result->nv_written_back && (!strcmp(b->unit, unit) || b->job == r->job))
 			b->owed = false;
-		else if (result->nv_owed && b->job == r->job && b->kept && !is_raw(b) && !older_owed(r, b))
+		else if (result->nv_owed && b->job == r->job && b->kept && !nobodys(b) && !older_owed(r, b))
 			b->owed = true;
 	}
 	for (uint32_t i = r->count; i-- > 0;)

@@ -372,6 +372,8 @@ static void finish(struct runner *r)
 	snprintf(o->progress, sizeof(o->progress), "%s/%s %s", session_stage_name(p->stage), p->step,
 		 p->entry);
 	o->stage = p->stage;
+	o->record = (struct port_record){ .known = true, .plain_framing = p->plain_framing };
+	snprintf(o->record.stage, sizeof(o->record.stage), "%s", p->phone_stage);
 	snprintf(o->step, sizeof(o->step), "%s", p->step);
 	o->done = !o->killed && !o->broken[0] && r->w->kind == WANT_DONE;
 	o->cancelled = res->cancelled;
@@ -466,6 +468,8 @@ static void end(struct runner *r)
 {
 	if (r->s)
 		finish(r);
+	if (r->s && r->config->ended)
+		r->config->ended(r->config->watch_arg, r->s);
 	r->out->now = r->now;
 	r->out->phone = r->phone;
 	session_free(r->s);

@@ -7,12 +7,14 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/util.h"
 #include "tests/phone/loader.h"
 #include "tests/simlib/simlib.h"
 
 #define NV_BLOCK   0x4000u
 #define KEEP_BLOCK 0x2000u
 #define DHTB_SIZE  512u
+#define MIB_1	   (1ull << 20)
 
 struct maker {
 	struct scenario *s;
@@ -381,28 +383,52 @@ static int loaders(struct maker *m)
 	return 0;
 }
 
-/* Another table: one partition larger, another left out. */
+static bool partition_own(const char *name)
+{
+	return !strcmp(name, "prodnv") || !strcmp(name, "persist") || !strncmp(name, "misc", 4);
+}
+
+static void add_part(struct scenario *s, const char *name, uint64_t mib)
+{
+	s->parts[s->part_count++] = (struct phone_part){ .name = name, .size = mib << 20 };
+}
+
+/* Another table: one partition larger, another left out; or smaller ones; or some that the profile lacks. */
 static int other_table(struct maker *m)
 {
 	struct scenario *s = m->s;
-	size_t n = 0;
+	const struct scenario_want *w = &s->want;
 
-	if (!s->want.other_table || by_id(s->profile) || s->profile->second == PHONE_NAND)
+	if ((!w->other_table && !w->vbmeta && !w->small_own) || by_id(s->profile) ||
+	    s->profile->second == PHONE_NAND)
 		return 0;
-	s->parts = calloc(s->profile->part_count, sizeof(*s->parts));
+	s->parts = calloc(s->profile->part_count + 2, sizeof(*s->parts));
 	if (!s->parts)
 		return -ENOMEM;
 	for (size_t i = 0; i < s->profile->part_count; i++) {
 		const struct phone_part *from = &s->profile->parts[i];
+		struct phone_part *to = &s->parts[s->part_count];
 
-		if (!strcmp(from->name, "sysdumpdb"))
-			continue;
-		s->parts[n] = *from;
-		if (!strcmp(from->name, "misc"))
-			s->parts[n].size += 3ull << 20;
-		n++;
+		if (!strcmp(from->name, "sysdumpdb")) {
+			if (w->vbmeta && !part(s->profile, "vbmeta") && !part(s->profile, "vbmeta_a")) {
+				add_part(s, w->vbmeta == 1 ? "vbmeta" : "vbmeta_a", 1);
+				add_part(s, w->vbmeta == 1 ? "vbmeta_bak" : "vbmeta_b", 1);
+			}
+			if (w->other_table)
+				continue;
+			to = &s->parts[s->part_count];
+		}
+		s->part_count++;
+		*to = *from;
+		if (w->other_table && !strcmp(from->name, "misc"))
+			to->size += 3ull << 20;
+		if (w->small_own && from->size < 32 * MIB_1 && partition_own(from->name))
+			to->size = MIN(to->size, (uint64_t)w->small_own << 10);
+		/* NV has to fit all the same */
+		if (w->small_own && from->size < 32 * MIB_1 && strstr(from->name, "nv") &&
+		    strcmp(from->name, "prodnv") != 0 && s->profile->fixnv_bytes < MIB_1)
+			to->size = MIN(to->size, MIB_1);
 	}
-	s->part_count = n;
 	return 0;
 }
 

@@ -22,8 +22,12 @@ struct scenario_image {
 
 struct scenario_want {
 	bool other_table; /* the phone has another table than the package wants */
-	bool large;	  /* one image of more than 128 KiB */
-	bool huge;	  /* one of more than a raw block (2 MiB) */
+	int vbmeta;	  /* so many of them where the profile's table has none: 1, or 2 with slots */
+	/* what is the phone's own, and misc, lie in areas of so many KiB (NV: 1 MiB): quick to keep; 0: as
+	 * the profile has them */
+	uint32_t small_own;
+	bool large; /* one image of more than 128 KiB */
+	bool huge;  /* one of more than a raw block (2 MiB) */
 	bool unsigned_spl;
 	bool blank;	    /* a new board: nothing on it */
 	bool nv_blank;	    /* used board without NV */

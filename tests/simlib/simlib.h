@@ -32,7 +32,7 @@ bool sim_one_in(struct sim_random *r, uint64_t n);
 /* ---- what the house keeps over jobs: intents and backups ------------------------------------------ */
 
 #define SIM_BACKUPS 64
-#define SIM_SINKS   4
+#define SIM_SINKS   5
 
 struct sim_backup {
 	uint64_t job;
@@ -92,6 +92,8 @@ struct sim_config {
 	FILE *trace;	       /* every want and input, one line each; NULL none */
 	/* told before each new want is carried out (may be NULL): for counting and for faults by step */
 	void (*watch)(void *arg, const struct session *s, const struct want *w, uint32_t number);
+	/* told of the session when it has answered DONE, or broke off (may be NULL); of watch_arg */
+	void (*ended)(void *arg, const struct session *s);
 	void *watch_arg;
 };
 
@@ -103,8 +105,9 @@ struct sim_outcome {
 	struct device_facts facts; /* what it had learned at its end */
 	struct failure failure;	   /* of the session, or UsbOpenTimeout if it was never begun */
 	char leaves[16], nv[16];
-	char broken[200];  /* an invariant of the runner that was broken; empty: none */
-	char progress[80]; /* stage, step and entry at the end */
+	struct port_record record; /* of the phone as it is left: what the next session is told */
+	char broken[200];	   /* an invariant of the runner that was broken; empty: none */
+	char progress[80];	   /* stage, step and entry at the end */
 	enum session_stage stage;
 	enum want_kind last_want; /* what was being carried out when the session ended */
 	char step[24];

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "common/util.h"
+#include "tests/simlib/judge.h"
 
 #define ATTEMPTS 7
 
@@ -342,23 +343,6 @@ static size_t destroyed(struct trial *t)
 	return n;
 }
 
-/* What a person is told of a failure must not contradict what the phone was left as. */
-static bool words_agree(const struct sim_outcome *o)
-{
-	static const struct {
-		const char *words, *leaves;
-	} claims[] = { { "nothing was erased", "unchanged" },
-		       { "is unchanged", "unchanged" },
-		       { "nothing has to be repeated", "unchanged complete" } };
-	const struct error_entry *e = error_entry(o->failure.error);
-
-	for (size_t i = 0; i < ARRAY_SIZE(claims); i++)
-		if ((strstr(e->cause, claims[i].words) || strstr(e->remedy, claims[i].words)) &&
-		    (!*o->leaves || !strstr(claims[i].leaves, o->leaves)))
-			return false;
-	return true;
-}
-
 static bool judge(struct trial *t, const struct sim_outcome *o)
 {
 	char what[160];
@@ -389,7 +373,7 @@ static bool judge(struct trial *t, const struct sim_outcome *o)
 		return fail(t, "cancelled and passed");
 	if (o->done && !o->pass && o->failure.error == ERR_NONE)
 		return fail(t, "failed without an error");
-	if (o->done && !o->pass && !words_agree(o))
+	if (o->done && !o->pass && !sim_words_agree(o))
 		return fail(t, "%s is told of a phone that is left '%s'", error_entry(o->failure.error)->name,
 			    o->leaves);
 	if (o->done && !o->pass && o->failure.error == ERR_INTERNAL)

@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "flash/table_text.h"
+
 bool work_begin(struct work_phone *w, const char *profile, uint64_t seed, const struct scenario_want *want,
 		const char *faults)
 {
@@ -87,6 +89,8 @@ static int make(struct work_phone *w, struct work_job *j)
 		rc = plan_compile_read(j->pac, &j->options, j->read, j->reads, &j->plan, &j->refused);
 	else if (!rc && j->marks)
 		rc = plan_compile_marks(j->pac, &j->options, j->mark, j->marks, &j->plan, &j->refused);
+	else if (!rc && j->show)
+		rc = plan_compile_show_marks(j->pac, &j->options, &j->plan, &j->refused);
 	else if (!rc && j->table)
 		rc = plan_compile_table(j->pac, &j->options, &j->plan, &j->refused);
 	else if (!rc)
@@ -99,21 +103,44 @@ static void look_for_backup(struct work_phone *w)
 	w->kept = false;
 	for (uint32_t i = 0; i < w->records->count; i++) {
 		const struct sim_backup *b = w->records->backup[i];
+		size_t n = strlen(w->kept_name);
 
-		if (b && b->job == w->job && b->kept && !strcmp(b->name, w->kept_name))
+		if (b && b->job == w->job && b->kept && !strncmp(b->name, w->kept_name, n) &&
+		    (!b->name[n] || !strcmp(b->name + n, ".was")))
 			w->kept = !w->kept_bytes || (b->kept_size == w->kept_len &&
 						     !memcmp(b->kept, w->kept_bytes, w->kept_len));
 	}
+}
+
+/* What the station tells of a table, at the moment it does: as soon as it is decided. */
+static void look_for_table(struct work_phone *w, const struct session_result *r)
+{
+	struct flash_table *coming;
+
+	if (w->table_told || !r->resolved || !r->resolved->table.count)
+		return;
+	coming = malloc(sizeof(*coming));
+	if (coming && !table_of_plan(r->resolved, r->facts, coming, NULL)) {
+		w->told_rows = table_difference(&r->facts->table, coming, NULL, NULL);
+		w->table_told = true;
+	}
+	free(coming);
 }
 
 static void watch(void *arg, const struct session *s, const struct want *want, uint32_t number)
 {
 	struct work_phone *w = arg;
 
-	(void)number;
 	if (w->kept_name && !session_progress(s)->changed)
 		look_for_backup(w);
-	(void)want;
+	look_for_table(w, session_result(s));
+	if (w->look)
+		w->look(w->look_arg, s, want, number);
+}
+
+static void ended(void *arg, const struct session *s)
+{
+	look_for_table(arg, session_result(s));
 }
 
 bool work_run(struct work_phone *w, struct work_job *j)
@@ -123,12 +150,16 @@ bool work_run(struct work_phone *w, struct work_job *j)
 	struct device_facts before = w->before;
 
 	w->deeds = phone_deeds(w->phone);
+	w->table_told = false;
 	if (make(w, j))
 		return j->refused.error != ERR_NONE;
 	w->config = (struct sim_config){
 		.phone = w->phone,
 		.package = made_source(j->made),
-		.session = { .plan = j->plan, .arrival_seen = !w->stays, .job = ++w->job },
+		.session = { .plan = j->plan,
+			     .arrival_seen = !w->stays,
+			     .job = ++w->job,
+			     .resolve_only = j->look },
 		.records = w->records,
 		.breaks = breaks,
 		.now = w->now,
@@ -139,20 +170,21 @@ bool work_run(struct work_phone *w, struct work_job *j)
 		.gate_usec = 5000,
 		.trace = trace,
 		.watch = watch,
+		.ended = ended,
 		.watch_arg = w,
 	};
 	if (w->stays) {
 		struct port_record *r = &w->config.session.record;
 
 		r->known = true;
-		r->plain_framing = phone_plain(w->phone);
-		snprintf(r->stage, sizeof(r->stage), "%s", w->sc.profile->fdl2_base ? "fdl2" : "fdl1");
+		*r = w->record;
 		if (w->told)
 			w->config.session.before = &before;
 	}
 	if (sim_run(&w->config, &j->o))
 		return false;
 	w->before = j->o.facts;
+	w->record = j->o.record;
 	w->told = true;
 	w->now = j->o.now + 1000000;
 	w->stays = j->o.pass && j->options.end == END_STAY;

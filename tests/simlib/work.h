@@ -21,6 +21,7 @@ struct work_phone {
 	uint64_t now, seed, job;
 	bool stays;		    /* the job before left it in its last loader */
 	struct device_facts before; /* what that job learned */
+	struct port_record record;  /* what it says of the phone it leaves */
 	bool told;
 	uint64_t deeds; /* done before the last job */
 	/* set by the caller: is this backup durable when the first step begins that changes anything? */
@@ -29,6 +30,12 @@ struct work_phone {
 	size_t kept_len;
 	bool kept;
 	struct sim_config config; /* of the last job: breaks are kept until they are cleared */
+	/* where the last job came to decide about a table: how many rows were told to differ */
+	bool table_told;
+	uint32_t told_rows;
+	/* told of each want besides (may be NULL) */
+	void (*look)(void *arg, const struct session *s, const struct want *want, uint32_t number);
+	void *look_arg;
 };
 
 /* An empty made package; add parts, then run. Sources are the caller's. */
@@ -40,6 +47,8 @@ struct work_job {
 	struct plan_read read[WORK_PARTS];
 	uint32_t reads;
 	bool table; /* only the table */
+	bool show;  /* only the marks */
+	bool look;  /* decide, and change nothing */
 	struct mark mark[PLAN_MARKS_MAX];
 	uint32_t marks;
 	/* afterwards */

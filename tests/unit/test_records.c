@@ -572,6 +572,7 @@ static void test_owed(void **state)
 {
 	static const struct record_backup nv = { .name = "l_fixnv1", .size = 100 };
 	static const struct record_backup mixed[] = { { "l_fixnv1.raw", 9 }, { "prodnv", 7 } };
+	static const struct record_backup nobodys[] = { { "misc.was", 9 }, { "l_fixnv1.raw", 9 } };
 	struct owed_index ix = { 0 };
 	struct owed_match m[8];
 	uint64_t jobs[8];
@@ -617,6 +618,10 @@ static void test_owed(void **state)
 	owed_settle(&ix, 5);
 	assert_int_equal(owed_of_slot(&ix, "pci-1")->job, 7);
 	/* what was no valid NV when it was read is owed to nobody, in this run as after the next start */
+	/* what was given up, or changed by a mark, comes back to nobody */
+	assert_int_equal(owed_add(&ix, 10, UNIT_A, "pci-6", nobodys, 2), 0);
+	assert_null(owed_of_slot(&ix, "pci-6"));
+	assert_null(owed_find(&ix, 10));
 	assert_int_equal(owed_add(&ix, 11, UNIT_A, "pci-5", mixed, 2), 0);
 	assert_int_equal(owed_find(&ix, 11)->backup_count, 1);
 	assert_string_equal(owed_find(&ix, 11)->backups[0].name, "prodnv");
