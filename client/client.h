@@ -162,6 +162,8 @@ const char *words_remedy(enum error_id id, const char *fallback);
 int follow_jobs(struct client *c, const char *const *paths, size_t count, bool owner);
 /* By its State: succeeded, failed, cancelled, interrupted. */
 bool job_ended(json_object *job);
+/* What it is about, as a key for prop_str() and prop_text(): its package, else what it does. */
+const char *job_about(json_object *job);
 /* The end of a job as a person reads it: PASS with its level, or FAIL with cause and remedy. */
 void follow_result(const struct client *c, const char *path);
 

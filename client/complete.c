@@ -165,7 +165,7 @@ static void offer_jobs(struct line *l, bool (*wanted)(json_object *job))
 		if ((wanted && !wanted(job)) || used(l, prop_str(job, "Id")))
 			continue;
 		snprintf(what, sizeof(what), "%s  %s  %s", prop_str(job, "State"),
-			 slot ? prop_str(slot, "Port") : "-", prop_str(job, "ImageName"));
+			 slot ? prop_str(slot, "Port") : "-", prop_str(job, job_about(job)));
 		offer("", prop_str(job, "Id"), what);
 	}
 }

@@ -48,6 +48,11 @@ bool job_ended(json_object *job)
 	return false;
 }
 
+const char *job_about(json_object *job)
+{
+	return *prop_str(job, "ImageName") ? "ImageName" : "Kind";
+}
+
 static const char *place(const struct client *c, json_object *job, char *buf, size_t size)
 {
 	json_object *slot = mirror_props(c, prop_str(job, "Slot"), FDLD_IFACE_SLOT);
@@ -98,6 +103,10 @@ static void progress_text(json_object *job, json_object *progress, uint64_t sinc
 	}
 	if (*prop_str(progress, "Why")) {
 		silence_line(job, progress, what, since, buf, size);
+		return;
+	}
+	if (!prop_u64(progress, "BytesTotal")) { /* nothing that a bar could measure */
+		snprintf(buf, size, "%s", what);
 		return;
 	}
 	/* on 80 columns what is being written is worth more than a long bar */

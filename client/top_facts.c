@@ -385,7 +385,7 @@ static void details_job(json_object *job, FILE *out)
 	char text[1024];
 
 	fprintf(out, _("last job: %s (%s)  %s\n"), prop_text(job, "Id"), prop_text(job, "State"),
-		prop_text(job, "ImageName"));
+		prop_text(job, job_about(job)));
 	if (!*name)
 		return;
 	json_object_object_get_ex(job, "ErrorDetails", &error);

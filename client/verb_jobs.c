@@ -82,7 +82,7 @@ static void job_line(const struct client *c, const char *path)
 	json_object *slot = mirror_props(c, prop_str(job, "Slot"), FDLD_IFACE_SLOT);
 	json_object *progress = mirror_props(c, path, FDLD_IFACE_PROGRESS);
 	const char *error = prop_text(job, "ErrorName"), *state = prop_text(job, "State");
-	const char *what = prop_text(job, *prop_str(job, "ImageName") ? "ImageName" : "Kind");
+	const char *what = prop_text(job, job_about(job));
 	enum tone t = !strcmp(state, "succeeded") ? TONE_GOOD
 		      : !strcmp(state, "skipped") ? TONE_WARN
 		      : *error			  ? TONE_BAD

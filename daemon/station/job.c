@@ -320,7 +320,8 @@ int job_may_ask(struct station *st, const struct job_request *q, struct failure 
 
 			for (uint32_t i = 0; i < q->slot_count; i++)
 				named |= q->slots[i] == s;
-			if (named && s->device && s->device->present && !s->job && !s->device->used)
+			if (named && s->device && s->device->present && !s->job && !s->errand &&
+			    !s->device->used)
 				return 0;
 		}
 		return failure_set(why, ERR_SLOT_EMPTY, "no free phone");

@@ -73,6 +73,8 @@ void device_expire(struct station *st, uint64_t now, uint64_t *next)
 			*next = MIN(*next, d->kept_until);
 			continue;
 		}
+		if (d->slot->errand)
+			continue;  /* its end comes here again */
 		d->kept_until = 0; /* once */
 		if (!st->draining && !wanted(d->slot))
 			(void)station_release(st, &request, false, released, NULL, NULL);

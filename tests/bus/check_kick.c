@@ -175,6 +175,22 @@ static void a_job_that_waits(struct rig *rig)
 	rig_package_free(&pack);
 }
 
+/* Somebody asks for it while a job waits: that one is given the phone when the asking is over. */
+static void a_job_that_waits_for_the_call(struct rig *rig)
+{
+	struct rig_phone *p = runner(rig, &(struct phone_running){ .diag = true });
+	struct rig_package pack;
+	const char *job;
+
+	rig_package(rig, &pack, "sc9863a", 6, 4096);
+	CHECK(rig_up(rig, NULL) && plug_running(rig, p));
+	job = rig_flash(rig, p->slot, pack.fd, "a{sv}", 0);
+	CHECK(job && ctl(rig, 60000, "kick 1-1 --way diag") == 0 && strstr(ctl_out, "PASS"));
+	CHECK(!strcmp(rig_wait(rig, job, 60000), ""));
+	CHECK(!strcmp(rig_get(rig, ROOT "/job/2", JOB, "State"), "succeeded"));
+	rig_package_free(&pack);
+}
+
 /* An armed slot takes it as it comes, and does not take it again when it has started anew. */
 static void an_armed_slot(struct rig *rig)
 {
@@ -374,6 +390,7 @@ static const struct rig_test tests[] = {
 	{ "calibration first, then flashed", by_calibration },
 	{ "one way after the other", by_itself_the_right_way },
 	{ "a job that waits, where the slot is set so", a_job_that_waits },
+	{ "a job that waits, and a call", a_job_that_waits_for_the_call },
 	{ "an armed slot, once each phone", an_armed_slot },
 	{ "silence", silence },
 	{ "nothing reads there", nothing_reads },
