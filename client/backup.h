@@ -34,8 +34,8 @@ struct backup_phone {
 int backup_learn(struct client *c, const struct read_wish *wish, struct backup_phone *phone);
 
 /*
- * Reads what is wanted, some partitions a job; each that is whole gets its name, and the manifest says so
- * before the next job. What the phone refuses to give is noted there, and the rest goes on. An exit code,
+ * Reads what is wanted, some partitions a job; each gets its name, and the manifest says so, as soon as it is
+ * whole. What the phone refuses to give is noted there, and the rest goes on. An exit code,
  * told.
  */
 int backup_read(struct backup *b);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Reading a phone into the folder of a backup, some partitions a job. What is the phone's own comes first and
+ * Reading a phone into the folder of a backup, some partitions a job; each file has its name as soon as the
+ * service says that it is whole, while the job goes on. What is the phone's own comes first and
  * in jobs of its own: it is what nobody can bring back, and others may have to be asked for the right to it.
  */
 #include "client/backup.h"
@@ -16,13 +17,12 @@
 #include "common/names.h"
 #include "common/util.h"
 
-#define BATCH_BYTES                                                                             \
-	(64u << 20) /* what is lost at most to somebody who kills us, unless one file is larger \
-		     */
+#define BATCH_BYTES (64u << 20) /* of one job: whoever else wants this phone has a turn in between */
 
 struct batch {
 	const struct plan_read *want; /* the first of them */
 	struct read_area area[READ_JOB_MAX];
+	bool kept[READ_JOB_MAX]; /* it has its name */
 	size_t count;
 };
 
@@ -74,8 +74,10 @@ static int open_files(const struct backup *b, struct batch *batch)
 {
 	char part[160];
 
-	for (size_t i = 0; i < batch->count; i++)
+	for (size_t i = 0; i < batch->count; i++) {
 		batch->area[i] = (struct read_area){ .fd = -1 };
+		batch->kept[i] = false;
+	}
 	for (size_t i = 0; i < batch->count; i++) {
 		const struct plan_read *want = &batch->want[i];
 		struct read_area *a = &batch->area[i];
@@ -96,35 +98,64 @@ static int open_files(const struct backup *b, struct batch *batch)
 	return 0;
 }
 
-/* Those that are whole get their names; the others go. */
+/* It is whole: it gets its name. */
+static int keep_file(struct backup *b, struct batch *batch, size_t i)
+{
+	const struct plan_read *want = &batch->want[i];
+	struct manifest_file *f = manifest_find(&b->m, want->target, true);
+	const struct read_area *a = &batch->area[i];
+	char name[144], part[160];
+
+	manifest_name(want->target, name, sizeof(name));
+	part_name(want, part, sizeof(part));
+	if (!f || renameat(b->dir, part, b->dir, name) < 0)
+		return f ? -errno : -ENOMEM;
+	snprintf(f->file, sizeof(f->file), "%s", name);
+	snprintf(f->sha256, sizeof(f->sha256), "%s", a->sha256);
+	*f->error = 0;
+	f->size = a->bytes;
+	batch->kept[i] = true;
+	b->read++;
+	b->bytes += a->bytes;
+	return 0;
+}
+
+struct running {
+	struct backup *b;
+	struct batch *batch;
+	const char *job;
+};
+
+/* As soon as it is whole, whatever becomes of the job, or of us. What cannot be kept now is said at the end.
+ */
+static void keep_whole(void *user)
+{
+	struct running *r = user;
+	struct failure why = { 0 };
+	bool any = false;
+
+	read_sums(r->b->c, r->job, r->batch->area, r->batch->count);
+	for (size_t i = 0; i < r->batch->count; i++)
+		if (*r->batch->area[i].sha256 && !r->batch->kept[i])
+			any |= !keep_file(r->b, r->batch, i);
+	if (any)
+		(void)manifest_save(r->b->dir, &r->b->m, &why);
+}
+
+/* Those that are whole have their names, or get them; the others go. */
 static int keep_files(struct backup *b, struct batch *batch)
 {
 	struct failure why = { 0 };
-	int rc = 0;
+	int rc = 0, r;
 
 	for (size_t i = 0; i < batch->count; i++) {
-		const struct plan_read *want = &batch->want[i];
-		struct read_area *a = &batch->area[i];
-		struct manifest_file *f;
-		char name[144], part[160];
+		char part[160];
 
-		manifest_name(want->target, name, sizeof(name));
-		part_name(want, part, sizeof(part));
-		if (!*a->sha256) {
+		part_name(&batch->want[i], part, sizeof(part));
+		if (!*batch->area[i].sha256)
 			(void)unlinkat(b->dir, part, 0);
-			continue;
-		}
-		f = manifest_find(&b->m, want->target, true);
-		if (!f || renameat(b->dir, part, b->dir, name) < 0) {
-			rc = complain(b, name, f ? errno : ENOMEM);
-			continue;
-		}
-		snprintf(f->file, sizeof(f->file), "%s", name);
-		snprintf(f->sha256, sizeof(f->sha256), "%s", a->sha256);
-		*f->error = 0;
-		f->size = a->bytes;
-		b->read++;
-		b->bytes += a->bytes;
+		else if (!batch->kept[i] && (r = keep_file(b, batch, i)) < 0)
+			rc = complain(b, part, -r);
 	}
 	if (manifest_save(b->dir, &b->m, &why))
 		rc = client_complain(b->c, &why);
@@ -181,8 +212,14 @@ static int run_batch(struct backup *b, struct batch *batch, int *missed)
 	*missed = -1;
 	if (!rc)
 		rc = read_begin(b->c, &b->wish, batch->area, batch->count, &job);
-	if (!rc)
+	if (!rc) {
+		struct running now = { b, batch, job };
+
+		b->c->on_news = keep_whole;
+		b->c->on_news_user = &now;
 		rc = follow_jobs(b->c, (const char *const[]){ job }, 1, true);
+		b->c->on_news = NULL;
+	}
 	if (job)
 		read_sums(b->c, job, batch->area, batch->count);
 	for (size_t i = 0; i < batch->count; i++)

@@ -30,6 +30,10 @@ struct client {
 	json_object *mirror; /* {path: {interface: {property: value}}}, see mirror.c */
 	uint64_t changes;    /* counts changes of the mirror */
 	bool bus_lost;
+	/* whoever follows a job and wants to know of what it has done so far; called as often as anything new
+	 * was heard (follow.c) */
+	void (*on_news)(void *user);
+	void *on_news_user;
 	/* remote.c */
 	bool in_a_hurry; /* ssh is to ask nothing, and to give up soon */
 	bool ssh_missing;

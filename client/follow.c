@@ -406,6 +406,8 @@ static int follow(struct client *c, const char *const *paths, size_t count, bool
 		changes = c->changes;
 		draw(c, paths, count, shown, &lines, news);
 		client_turn(c, TURN_USEC);
+		if (c->on_news && changes != c->changes)
+			c->on_news(c->on_news_user);
 		if (c->bus_lost) /* the last it said may have been how they ended */
 			return finish(c, paths, count, shown, &lines, &rc) ? client_lost(c) : rc;
 		if (!interrupts)

@@ -24,7 +24,7 @@ static void fill(struct bus *bus, void *handle, void *out)
 	v->started_at = view.started_at;
 	v->finished_at = view.finished_at;
 	v->cancel_wait = view.cancel_wait_usec;
-	v->result = view.ended;
+	v->result = view.ended ? UINT64_MAX : view.whole;
 	v->details = view.failure.error;
 	v->rule = view.rule;
 	v->work_order = view.work_order;
@@ -47,8 +47,9 @@ static void fill(struct bus *bus, void *handle, void *out)
 	v->cancelling = view.cancelling;
 }
 
-static int append_entries(struct job *job, sd_bus_message *m)
+static int append_entries(struct job *job, bool ended, sd_bus_message *m)
 {
+	bool (*next)(const struct job *, uint32_t, struct job_entry *) = ended ? job_entry : job_whole;
 	struct job_entry e;
 	int r = sd_bus_message_open_container(m, 'e', "sv");
 
@@ -58,7 +59,7 @@ static int append_entries(struct job *job, sd_bus_message *m)
 		r = sd_bus_message_open_container(m, 'v', "aa{sv}");
 	if (r >= 0)
 		r = sd_bus_message_open_container(m, 'a', "a{sv}");
-	for (uint32_t i = 0; r >= 0 && job_entry(job, i, &e); i++)
+	for (uint32_t i = 0; r >= 0 && next(job, i, &e); i++)
 		if ((r = sd_bus_message_open_container(m, 'a', "{sv}")) >= 0 &&
 		    (r = reply_entry(m, "entry", 's', e.entry)) >= 0 &&
 		    (r = reply_entry(m, "op", 's', e.op)) >= 0 &&
@@ -105,9 +106,11 @@ int job_append_result(struct bus *bus, void *handle, sd_bus_message *m)
 	     (r = reply_entry(m, "bytes_read", 't', &res.bytes_read)) < 0 ||
 	     (r = reply_entry(m, "duration_usec", 't', &res.duration_usec)) < 0 ||
 	     (res.last_confirmed[0] && (r = reply_entry(m, "last_confirmed", 's', res.last_confirmed)) < 0) ||
-	     (r = reply_strings(m, "notes", next_note, handle)) < 0 || (r = append_entries(handle, m)) < 0 ||
-	     (r = table_append(handle, m)) < 0 || (r = marks_append(handle, m)) < 0 ||
-	     (r = port_append(handle, m)) < 0))
+	     (r = reply_strings(m, "notes", next_note, handle)) < 0 ||
+	     (r = append_entries(handle, true, m)) < 0 || (r = table_append(handle, m)) < 0 ||
+	     (r = marks_append(handle, m)) < 0 || (r = port_append(handle, m)) < 0))
+		return r;
+	if (!view.ended && view.whole && (r = append_entries(handle, false, m)) < 0)
 		return r;
 	return sd_bus_message_close_container(m);
 }

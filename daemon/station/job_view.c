@@ -197,6 +197,7 @@ void job_view(const struct job *job, struct job_view *view)
 			  : job->at.changed ? "needs-flash"
 					    : "unchanged",
 		.cancelling = job->cancelling && !ended,
+		.whole = begun && !ended ? sinks_whole(job->sinks) : 0,
 		.old = job->old,
 		.unstored = job->unstored,
 		.serial = job->changed,
@@ -369,6 +370,26 @@ bool job_entry(const struct job *job, uint32_t index, struct job_entry *entry)
 		.note = e->note,
 	};
 	return true;
+}
+
+bool job_whole(const struct job *job, uint32_t index, struct job_entry *entry)
+{
+	for (uint32_t i = 0; job->sinks && job->plan && i < job->plan->step_count; i++) {
+		const struct plan_step *s = &job->plan->step[i];
+		const char *sum;
+		uint64_t bytes;
+
+		if (s->op != OP_READ || !*(sum = sinks_sum(job->sinks, s->sink, &bytes)) || index--)
+			continue;
+		*entry = (struct job_entry){ .entry = s->target,
+					     .op = plan_op_name(s->op),
+					     .verdict = "acknowledged",
+					     .bytes_read = bytes,
+					     .sha256 = sum,
+					     .note = "" };
+		return true;
+	}
+	return false;
 }
 
 bool job_plan_resolved(const struct job *job)

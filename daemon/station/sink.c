@@ -326,3 +326,12 @@ const char *sinks_sum(const struct sinks *s, uint32_t index, uint64_t *bytes)
 	*bytes = whole ? k->bytes : 0;
 	return whole ? k->sum : "";
 }
+
+uint32_t sinks_whole(const struct sinks *s)
+{
+	uint32_t n = 0;
+
+	for (uint32_t i = 0; s && i < s->count; i++)
+		n += atomic_load(&s->sink[i].whole);
+	return n;
+}

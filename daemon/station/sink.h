@@ -41,5 +41,6 @@ void sinks_stop(struct sinks *sinks);
 
 /* Bytes that went out and, in hex, their SHA-256; "" while it is not finished. The text lives with sinks. */
 const char *sinks_sum(const struct sinks *sinks, uint32_t index, uint64_t *bytes);
+uint32_t sinks_whole(const struct sinks *sinks); /* how many are finished; any thread, NULL is fine */
 
 #endif

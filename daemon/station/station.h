@@ -556,6 +556,7 @@ struct job_view {
 	uint64_t cancel_wait_usec; /* estimate */
 	const char *leaves;	   /* "unchanged", "needs-flash", "complete" */
 	bool cancelling;
+	uint32_t whole;		/* areas of a read that job_whole() has; 0 after the end */
 	struct failure failure; /* error ERR_NONE while it runs and after a success */
 	bool old; /* of an earlier run, and reported by it: kept so that its result can still be read */
 	const char *unstored; /* why its result is not on the disk, so that the next start finds it without
@@ -653,6 +654,8 @@ struct job_entry {
 	const char *note;
 };
 bool job_entry(const struct job *job, uint32_t index, struct job_entry *entry);
+/* While a read runs: its areas that are with the caller already, synced, in their order. */
+bool job_whole(const struct job *job, uint32_t index, struct job_entry *entry);
 
 /* The plan: as compiled, or once resolved true as decided with the phone. Lines are lent as in a view; ""
  * past the end. */

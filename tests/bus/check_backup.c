@@ -162,6 +162,69 @@ static void killed(struct rig *rig)
 	rig_package_free(&pack);
 }
 
+struct named {
+	const char *dir, *file;
+};
+
+/* In the manifest, which comes last. */
+static bool named(void *arg)
+{
+	struct named *n = arg;
+	static char text[64 * 1024];
+	char path[160];
+	size_t len;
+	FILE *f;
+
+	snprintf(path, sizeof(path), "%s/manifest.json", n->dir);
+	f = fopen(path, "re");
+	len = f ? fread(text, 1, sizeof(text) - 1, f) : 0;
+	text[len] = '\0';
+	if (f)
+		fclose(f);
+	return strstr(text, n->file);
+}
+
+/* Whoever is killed in the middle of a job leaves what was whole by then: it is not read again. */
+static void in_the_middle(struct rig *rig)
+{
+	struct phone_setup setup = { .faults = "stall at read 2 of l_modem" };
+	struct rig_phone *p = folder_phone(rig, "sc9863a", false, &setup);
+	struct rig_package pack;
+	struct ctl_run run;
+	char dir[96], args[256], said[64];
+	unsigned int had;
+
+	rig_package(rig, &pack, "sc9863a", 7, 4096);
+	snprintf(dir, sizeof(dir), "%s/d", rig->dir);
+	snprintf(args, sizeof(args), "backup --loader %s %s", pack.path, dir);
+	CHECK(rig_up(rig, NULL) && rig_plug(rig, p) && folder_fill(p, 12));
+	ctl_start(rig, &run, args);
+	CHECK(rig_until(rig, MINUTE, named, &(struct named){ dir, "\"logo.img\"" }));
+	/* the job goes on: its next area does not come */
+	CHECK(!strcmp(rig_get(rig, ROOT "/job/3", JOB, "State"), "running"));
+	CHECK(strstr(rig_get(rig, ROOT "/job/3", JOB, "Entry"), "l_modem"));
+	kill(run.pid, SIGKILL);
+	CHECK(ctl_wait(rig, &run, MINUTE) == 256 + SIGKILL);
+	had = folder_files(dir);
+	CHECK(had > 6);
+	/* and the service, one area later */
+	bed_phone_unplug(p->bp, true);
+	CHECK(rig_expect(rig, MINUTE, ROOT "/job/3", JOB, "State", "failed") && folder_replug(rig, p));
+	CHECK(phone_set_faults(p->phone, "stall at read 2 of boot", NULL));
+	ctl_start(rig, &run, args);
+	CHECK(rig_until(rig, MINUTE, named, &(struct named){ dir, "\"l_modem.img\"" }));
+	CHECK(!strcmp(rig_get(rig, ROOT "/job/5", JOB, "State"), "running"));
+	(void)rig_down(rig, SIGKILL, 10000);
+	CHECK(ctl_wait(rig, &run, MINUTE) > 2);
+	CHECK(folder_files(dir) == had + 1 && !has(dir, "boot.img") && !has(dir, "boot.img.part"));
+	CHECK(phone_set_faults(p->phone, "", NULL));
+	CHECK(rig_up(rig, NULL) && folder_replug(rig, p));
+	CHECK(ctl(rig, MINUTE, "--json %s", args) == 0);
+	snprintf(said, sizeof(said), "\"files_kept\":%u,", had + 1);
+	CHECK(strstr(ctl_out, said) && folder_good(rig, p, dir, 0, false));
+	rig_package_free(&pack);
+}
+
 static void unplugged(struct rig *rig)
 {
 	struct phone_setup setup = { .faults = "unplug at read 3 of logo" };
@@ -325,6 +388,7 @@ int main(void)
 		{ "ums9620: the same", ums9620 },
 		{ "active slot, user data, names and classes", selections },
 		{ "killed half-way and resumed: as an unbroken one", killed },
+		{ "killed within a job: what was whole is kept", in_the_middle },
 		{ "unplugged in the middle", unplugged },
 		{ "a full disk, and one that is read-only", full_disk },
 		{ "what the phone will not give", unreadable },
