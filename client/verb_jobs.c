@@ -211,12 +211,17 @@ static int attach(struct client *c, int argc, char **argv)
 		return rc;
 	all = mirror_paths(c, FDLD_IFACE_JOB, &count);
 	chosen = calloc(count + (size_t)argc + 1, sizeof(*chosen));
-	named = calloc((size_t)argc + 1, sizeof(*named));
+	named = calloc(count + (size_t)argc + 1, sizeof(*named));
 	if (!all || !chosen || !named)
 		return error_entry(ERR_INTERNAL)->exit_code;
-	for (size_t i = 0; !argc && i < count; i++)
-		if (!job_ended(mirror_props(c, all[i], FDLD_IFACE_JOB)))
-			chosen[n++] = all[i];
+	for (size_t i = 0; !argc && i < count; i++) {
+		if (job_ended(mirror_props(c, all[i], FDLD_IFACE_JOB)))
+			continue;
+		/* the mirror's own word for it goes when the job is forgotten */
+		snprintf(named[n], sizeof(named[n]), "%s", all[i]);
+		chosen[n] = named[n];
+		n++;
+	}
 	for (int i = 0; i < argc; i++) {
 		if (!job_path(argv[i], named[i], sizeof(named[i])) ||
 		    !mirror_props(c, named[i], FDLD_IFACE_JOB))

@@ -421,6 +421,34 @@ static void jobs(struct rig *rig)
 	rig_package_free(&pack);
 }
 
+/* Who looks on until the last one ends has seen the first one be forgotten. */
+static void forgotten(struct rig *rig)
+{
+	static struct ctl_run run;
+	struct rig_phone *p = rig_phone(rig, "sc9863a", "1", NULL), *q = rig_phone(rig, "sc9863a", "2", NULL);
+	char option[] = "--keep=3s", *keep[] = { option, NULL };
+	struct rig_package pack;
+
+	rig_package(rig, &pack, "sc9863a", 8, 4096);
+	CHECK(rig_up(rig, keep));
+	CHECK(rig_plug(rig, p) && rig_plug(rig, q));
+	bed_phone_unplug(p->bp, true);
+	bed_phone_unplug(q->bp, true);
+	CHECK(rig_expect(rig, 10000, p->slot, SLOT, "State", "empty"));
+	CHECK(rig_expect(rig, 10000, q->slot, SLOT, "State", "empty"));
+	CHECK(ctl(rig, 20000, "flash --detach --slot 1-1 %s", pack.path) == 0);
+	CHECK(ctl(rig, 20000, "flash --detach --slot 1-2 %s", pack.path) == 0);
+	ctl_start(rig, &run, "attach");
+	CHECK(ctl_says(rig, &run, "job 1", 20000) && ctl_says(rig, &run, "job 2", 20000));
+	CHECK(ctl(rig, 20000, "cancel 1") == 0);
+	CHECK(ctl_says(rig, &run, "CANCELLED  1-1  job 1", 20000));
+	CHECK(rig_expect(rig, 20000, ROOT "/job/1", JOB, "State", "?"));
+	CHECK(ctl(rig, 20000, "cancel 2") == 0);
+	CHECK(ctl_wait(rig, &run, 20000) == ctl_code("Cancelled"));
+	CHECK(strstr(run.text, "CANCELLED  1-2  job 2"));
+	rig_package_free(&pack);
+}
+
 static const struct rig_test tests[] = {
 	{ "no daemon: every verb says so", no_daemon },
 	{ "info, dry run of a file, bad files", files },
@@ -433,6 +461,7 @@ static const struct rig_test tests[] = {
 	{ "flash --level sampled", flash_sampled },
 	{ "flash --dry-run", dry_run },
 	{ "jobs, attach, cancel, --detach, --wait", jobs },
+	{ "attach: one is forgotten while another goes on", forgotten },
 };
 
 int main(void)
