@@ -167,7 +167,7 @@ static void cancel_late(struct rig *rig)
 
 static void detach(struct rig *rig)
 {
-	struct phone_setup slow = { .time_percent = 100, .faults = "late 2s at end of boot" };
+	struct phone_setup slow = { .time_percent = 100, .faults = "late 4s at end of boot" };
 	struct rig_phone *p = rig_phone(rig, "sc9863a", "1", &slow);
 	struct rig_package pack;
 	char args[300];

@@ -72,12 +72,12 @@ static bool serves(struct rig *rig)
 	uint64_t began = bed_now();
 
 	for (int i = 0; i < 20; i++)
-		if (!rig_call(rig, 1000, NULL, ROOT, MANAGER, "GetSlot", "s", phone->id))
+		if (!rig_call(rig, 5000, NULL, ROOT, MANAGER, "GetSlot", "s", phone->id))
 			return false;
-	if (bed_now() - began > UINT64_C(1000000000))
+	if (bed_now() - began > UINT64_C(5000000000))
 		tap_note("20 calls took %d ms", (int)((bed_now() - began) / 1000000));
-	return bed_now() - began < UINT64_C(1000000000) &&
-	       rig_num(rig, ROOT, MANAGER, "LoopStallMaxUsec") < 500000;
+	return bed_now() - began < UINT64_C(5000000000) &&
+	       rig_num(rig, ROOT, MANAGER, "LoopStallMaxUsec") < 2000000;
 }
 
 static bool answers(void *arg)

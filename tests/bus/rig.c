@@ -84,7 +84,7 @@ bool rig_up(struct rig *rig, char *const more[])
 	for (int i = 0; more && more[i] && n < 23; i++)
 		argv[n++] = more[i];
 	rig->daemon = bed_spawn(rig->bed, (char *const *)argv, NULL, rig->log);
-	return bed_ready(rig->bed, 10000);
+	return bed_ready(rig->bed, rig_patience(10000));
 }
 
 int rig_down(struct rig *rig, int signo, int timeout_ms)
@@ -146,6 +146,13 @@ bool rig_until(struct rig *rig, int timeout_ms, bool (*pred)(void *arg), void *a
 void rig_sleep(struct rig *rig, int ms)
 {
 	(void)rig_until(rig, ms, NULL, NULL);
+}
+
+int rig_patience(int timeout_ms)
+{
+	const char *times = getenv("PATIENCE");
+
+	return timeout_ms * (times ? atoi(times) : 4);
 }
 
 /* ---- D-Bus ------------------------------------------------------------------------ */
@@ -252,7 +259,8 @@ static sd_bus_message *get(struct rig *rig, const char *path, const char *iface,
 {
 	sd_bus_message *reply = NULL;
 
-	if (!rig_call(rig, 5000, &reply, path, "org.freedesktop.DBus.Properties", "Get", "ss", iface, name))
+	if (!rig_call(rig, rig_patience(5000), &reply, path, "org.freedesktop.DBus.Properties", "Get", "ss",
+		      iface, name))
 		return NULL;
 	return reply;
 }
@@ -308,7 +316,7 @@ const char *rig_dict(struct rig *rig, const char *path, const char *iface, const
 bool rig_expect(struct rig *rig, int timeout_ms, const char *path, const char *iface, const char *name,
 		const char *value)
 {
-	uint64_t until = bed_now() + (uint64_t)timeout_ms * 1000000;
+	uint64_t until = bed_now() + (uint64_t)rig_patience(timeout_ms) * 1000000;
 
 	for (;;) {
 		if (!strcmp(rig_get(rig, path, iface, name), value))

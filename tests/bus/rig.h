@@ -64,6 +64,11 @@ void rig_disconnect(struct rig *rig);
 /* Serves bed and bus until pred(arg) is true. */
 bool rig_until(struct rig *rig, int timeout_ms, bool (*pred)(void *arg), void *arg);
 void rig_sleep(struct rig *rig, int ms);
+/*
+ * What is due in timeout_ms may come PATIENCE times as late (preset 4), for this machine may do other things,
+ * too. For waits that only a failing test uses up.
+ */
+int rig_patience(int timeout_ms);
 
 /* ---- D-Bus ------------------------------------------------------------------------ */
 

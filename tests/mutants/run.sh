@@ -17,7 +17,7 @@ root=$PWD
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 jobs=$(nproc)
-export CMOCKA_MESSAGE_OUTPUT=TAP FDLD_BUILD=build
+export CMOCKA_MESSAGE_OUTPUT=TAP FDLD_BUILD=build PATIENCE=1 # most fail by what does not come
 unset FDLD_DATA # made inputs only
 
 if (($#)); then
