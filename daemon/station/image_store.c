@@ -14,6 +14,7 @@
 #include "station/armed.h"
 #include "station/internal.h"
 #include "station/kv.h"
+#include "station/rules.h"
 #include "station/store.h"
 
 #define AT_ONCE_MAX 8u /* imports and verifications */
@@ -484,9 +485,13 @@ int station_remove_image(struct image *image, station_done_fn done, void *user, 
 	}
 	if (image->loader) {
 		const struct slot *slot = loader_slot(image);
+		const struct rule *rule = loader_rule(image);
 
 		if (slot)
 			return failure_set(why, ERR_IMAGE_IN_USE, "slot %s is to be given it", slot->id);
+		if (rule)
+			return failure_set(why, ERR_IMAGE_IN_USE, "rule [%s] names it (%s:%u)", rule->name,
+					   rule->file, rule->said[RULE_LOADER]);
 	}
 	return ask(image, CHORE_REMOVE, done, user, why);
 }

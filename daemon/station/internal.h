@@ -255,6 +255,8 @@ int loader_lend(struct station *st, const struct slot *slot, struct image *image
 		bool force, struct image **lender, struct failure *why);
 /* loader.c: a slot that names it; NULL: none. */
 const struct slot *loader_slot(const struct image *image);
+/* A rule in force that names it; lent by the rules. NULL: none. */
+const struct rule *loader_rule(const struct image *image);
 /* How the phones of these loaders are told places: as their package has it, or that which they came from. */
 enum addressing loader_addressing(const struct image *pair);
 

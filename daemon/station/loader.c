@@ -9,6 +9,7 @@
 #include "station/internal.h"
 #include "station/kv.h"
 #include "station/loader_choose.h"
+#include "station/rules.h"
 
 static const struct pac_chip *chip_of(const struct image *image)
 {
@@ -179,16 +180,27 @@ int loader_check_name(const struct station *st, const char *name, struct failure
 	return choose(st, &wish, &chosen, why);
 }
 
+static bool called(const struct image *image, const char *name)
+{
+	return *name && (!strcmp(name, image->name) || (strlen(name) >= LOADER_DIGITS_MIN &&
+							!strncasecmp(image->digest, name, strlen(name))));
+}
+
 const struct slot *loader_slot(const struct image *image)
 {
-	for (const struct slot *s = image->st->slots; s; s = s->next) {
-		const char *name = s->book.loader;
-
-		if (*name &&
-		    (!strcmp(name, image->name) ||
-		     (strlen(name) >= LOADER_DIGITS_MIN && !strncasecmp(image->digest, name, strlen(name)))))
+	for (const struct slot *s = image->st->slots; s; s = s->next)
+		if (called(image, s->book.loader))
 			return s;
-	}
+	return NULL;
+}
+
+const struct rule *loader_rule(const struct image *image)
+{
+	const struct rules *rules = station_rules(image->st);
+
+	for (size_t i = 0; i < rules_count(rules); i++)
+		if (called(image, rules_at(rules, i)->loader))
+			return rules_at(rules, i);
 	return NULL;
 }
 

@@ -361,6 +361,8 @@ static void by_rule(struct rig *rig)
 	CHECK(passes(rig, p, "1"));
 	CHECK(started_with(p->phone, &s.tuned) && flashed(rig, p, &s.own));
 	CHECK(on_record(rig, "tuned", &s.tuned));
+	/* it stays as long as the rule counts on it */
+	CHECK(ctl(rig, 5000, "loader remove tuned") == ctl_code("ImageInUse") && strstr(ctl_err, "[all]"));
 	/* one that is not there, or is for others: no word to the phone, and it is said */
 	CHECK(away(rig, p));
 	conf_put(rig, RULES, "[all]\nimage=line\nloader=new\n");
@@ -371,6 +373,7 @@ static void by_rule(struct rig *rig)
 	CHECK(rig_expect(rig, 20000, p->slot, SLOT, "ArmedWhy", "refused"));
 	CHECK(strstr(rig_get(rig, p->slot, SLOT, "ArmedDetail"), "new"));
 	CHECK(!bed_count(bed_phone_dev(p->bp))->submits);
+	CHECK(ctl(rig, 5000, "loader remove tuned") == 0);
 	/* once it has come the phone need not come again */
 	CHECK(ctl(rig, 20000, "loader import %s --name new", s.tuned.path) == 0);
 	CHECK(passes(rig, p, "2"));
