@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "tests/bus/ctl.h"
+#include "tests/bus/line.h"
 #include "tests/bus/rig.h"
 
 #define NAME  "org.freedesktop.systemd1"
@@ -194,6 +195,27 @@ static void fail(struct rig *rig)
 	rig_package_free(&pack);
 }
 
+/* neither a pass nor a failure: the rule was for other phones, which only this one could tell */
+static void skipped(struct rig *rig)
+{
+	struct rig_phone *p = rig_phone(rig, "sc9863a", "1", NULL);
+	struct rig_package pack;
+	struct manager manager;
+	const char *text;
+
+	CHECK(manage(&manager, rig));
+	CHECK(line_up(rig, &pack, "[service]\nhooks=on\n", "[foreign]\nstorage=ufs\nimage=line.pac\n"));
+	CHECK(line_known(rig, p) && ctl(rig, 10000, "arm %s", p->id) == 0);
+	bed_phone_plug(p->bp, true);
+	CHECK(rig_until(rig, 60000, told, &(struct told){ &manager, "skip", 1 }));
+	text = facts(&manager, "skip");
+	CHECK(has(text, "FDLD_RESULT", "skipped") && has(text, "FDLD_ERROR", "RuleNotMet"));
+	CHECK(has(text, "FDLD_LEAVES", "unchanged") && has(text, "FDLD_RULE", "foreign"));
+	CHECK(!facts(&manager, "fail") && !facts(&manager, "pass"));
+	sd_bus_slot_unref(manager.slot);
+	rig_package_free(&pack);
+}
+
 /* off: nobody is asked; refused: said once, jobs go on */
 static void off_and_refused(struct rig *rig)
 {
@@ -335,6 +357,7 @@ static void figures(struct rig *rig)
 static const struct rig_test tests[] = {
 	{ "a hook for an arrival and for a pass", pass },
 	{ "a hook for a failure", fail },
+	{ "a hook for a phone that was skipped", skipped },
 	{ "hooks = off, and a manager that refuses", off_and_refused },
 	{ "a hook as the service ends", at_the_end },
 	{ "figures in a file", figures },
