@@ -261,6 +261,18 @@ static int check_nameable(const struct plan *p, struct failure *why)
 	return failure_set(why, ERR_NO_PARTITIONS, "there is no table that could be replaced");
 }
 
+/* Nor does it hear of places with names. */
+static int check_places(const struct plan *p, struct failure *why)
+{
+	if (p->options.own == OWN_PACKAGE ||
+	    (p->options.addressing != ADDRESSING_NUMBERS && p->family == PLAN_TWO_STAGE))
+		return 0;
+	for (uint32_t i = 0; i < p->step_count; i++)
+		if (p->step[i].by_name && p->step[i].op != OP_ERASE_ALL)
+			return failure_set(why, ERR_NO_PARTITIONS, "there is no '%s'", p->step[i].target);
+	return 0;
+}
+
 static int compile(struct plan *p, struct failure *why)
 {
 	int rc = check_options(p->pac, &p->options, why);
@@ -273,6 +285,8 @@ static int compile(struct plan *p, struct failure *why)
 		rc = gaps(p, why);
 	if (!rc)
 		rc = plan_entries(p, why);
+	if (!rc)
+		rc = check_places(p, why);
 	if (!rc)
 		rc = verify_steps(p, why);
 	if (!rc)

@@ -146,7 +146,8 @@ static void by_number(struct rig *rig, const char *name, const char *number, con
 	CHECK(ctl(rig, 60000, "erase --loader %s %s", pack.path, number) == ctl_code("InvalidArgs"));
 	CHECK(ctl(rig, 60000, "erase --loader %s %s+64K misc", pack.path, number) == ctl_code("InvalidArgs"));
 	/* its package speaks in numbers: nothing is guessed */
-	CHECK(ctl(rig, 60000, "erase --loader %s --user-data", pack.path) == ctl_code("InvalidArgs"));
+	CHECK(ctl(rig, 60000, "erase --loader %s misc", pack.path) == ctl_code("NoPartitions"));
+	CHECK(ctl(rig, 60000, "erase --loader %s --user-data", pack.path) == ctl_code("NoPartitions"));
 	CHECK(ctl(rig, 60000, "erase --loader %s --everything --i-know", pack.path) ==
 	      ctl_code("InvalidArgs"));
 	CHECK(ctl(rig, 60000, "erase --loader %s 0x90000002+4K", pack.path) == ctl_code("PartitionUnique"));

@@ -124,7 +124,8 @@ void rig_package(struct rig *rig, struct rig_package *package, const char *famil
 	if (!profile)
 		die("no such profile", family);
 	package->fd = -1;
-	package->spec.family = family;
+	/* what there is of the product in the wild is named after its flash */
+	package->spec.family = !strcmp(family, "sc6531e") ? "sc6531efm" : family;
 	package->spec.seed = seed;
 	package->spec.image_bytes = bytes;
 	package->fdl1 = loader(profile, 1, &package->spec.fdl1_len);

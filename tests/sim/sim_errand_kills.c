@@ -22,7 +22,7 @@ struct row {
 	enum errand_table table;
 	const char *profile;
 	int vbmeta;
-	uint32_t half; /* 1, 2: of the wants; 0: all */
+	uint32_t half; /* 1, 2: of the wants */
 };
 
 /* Two phones share the wants of one kind of thing: the one dies at those with odd numbers. */
@@ -33,33 +33,33 @@ struct row {
 	}
 
 static const struct row rows[] = {
-	{ ERRAND_WRITE, 0, "sc9863a", 0, 0 },
-	{ ERRAND_WRITE, 0, "ums9230", 0, 0 },
-	{ ERRAND_WRITE, 0, "sc8830", 0, 0 },
-	{ ERRAND_WRITE, 0, "sc6531e", 0, 0 },
-	{ ERRAND_ERASE_SOME, 0, "sc9863a", 0, 0 },
-	{ ERRAND_ERASE_SOME, 0, "ums9620", 0, 0 },
-	{ ERRAND_ERASE_SOME, 0, "sc7731g", 0, 0 },
-	{ ERRAND_ERASE_SOME, 0, "uic8850", 0, 0 },
-	{ ERRAND_NV, 0, "sc9863a", 0, 0 },
-	{ ERRAND_NV, 0, "ums9230", 0, 0 },
-	{ ERRAND_NV, 0, "sc8830", 0, 0 },
-	{ ERRAND_NV, 0, "ums9117", 0, 0 },
+	{ ERRAND_WRITE, 0, "sc9863a", 0, 1 },
+	{ ERRAND_WRITE, 0, "ums9230", 0, 2 },
+	{ ERRAND_WRITE, 0, "sc8830", 0, 1 },
+	{ ERRAND_WRITE, 0, "sc6531e", 0, 2 },
+	{ ERRAND_ERASE_SOME, 0, "sc9863a", 0, 1 },
+	{ ERRAND_ERASE_SOME, 0, "ums9620", 0, 2 },
+	{ ERRAND_ERASE_SOME, 0, "sc7731g", 0, 1 },
+	{ ERRAND_ERASE_SOME, 0, "uic8850", 0, 2 },
+	{ ERRAND_NV, 0, "sc9863a", 0, 1 },
+	{ ERRAND_NV, 0, "ums9230", 0, 2 },
+	{ ERRAND_NV, 0, "sc8830", 0, 1 },
+	{ ERRAND_NV, 0, "ums9117", 0, 2 },
 	FOUR(ERRAND_RESTORE, 0),
 	FOUR(ERRAND_START, 0),
 	FOUR(ERRAND_SLOT, 0),
 	FOUR(ERRAND_MODE, 0),
-	{ ERRAND_VERITY, 0, "sc9863a", 1, 0 },
-	{ ERRAND_VERITY, 0, "sc9863a", 2, 0 },
-	{ ERRAND_VERITY, 0, "ums9620", 2, 0 },
-	{ ERRAND_VERITY, 0, "sc9832e", 2, 0 },
+	{ ERRAND_VERITY, 0, "sc9863a", 1, 1 },
+	{ ERRAND_VERITY, 0, "sc9863a", 2, 2 },
+	{ ERRAND_VERITY, 0, "ums9620", 2, 1 },
+	{ ERRAND_VERITY, 0, "sc9832e", 2, 2 },
 	FOUR(ERRAND_TABLE, ERRAND_TABLE_LARGER),
-	{ ERRAND_TABLE, ERRAND_TABLE_WITHOUT_OWN, "sc9863a", 0, 0 },
-	{ ERRAND_TABLE, ERRAND_TABLE_WITHOUT_OWN, "ums9230", 0, 0 },
-	{ ERRAND_GIVE_UP, 0, "sc9863a", 0, 0 },
-	{ ERRAND_GIVE_UP, 0, "ums9620", 0, 0 },
-	{ ERRAND_EVERYTHING, 0, "ums512", 0, 0 },
-	{ ERRAND_EVERYTHING, 0, "ums9230", 0, 0 },
+	{ ERRAND_TABLE, ERRAND_TABLE_WITHOUT_OWN, "sc9863a", 0, 1 },
+	{ ERRAND_TABLE, ERRAND_TABLE_WITHOUT_OWN, "ums9230", 0, 2 },
+	{ ERRAND_GIVE_UP, 0, "sc9863a", 0, 1 },
+	{ ERRAND_GIVE_UP, 0, "ums9620", 0, 2 },
+	{ ERRAND_EVERYTHING, 0, "ums512", 0, 1 },
+	{ ERRAND_EVERYTHING, 0, "ums9230", 0, 2 },
 };
 
 /* What one run wanted: where it is worth to die. */
@@ -241,7 +241,7 @@ static bool job_kills(struct kills *k, uint32_t job)
 	if (!good)
 		return fail(k, job, 0, what);
 	for (uint32_t at = 1; at <= l->count && good; at++)
-		if (l->worth[at] && (!k->row->half || at % 2 == k->row->half % 2))
+		if (l->worth[at] && at % 2 == k->row->half % 2)
 			good = kill_at(k, job, at);
 	return good;
 }
