@@ -334,7 +334,7 @@ static void broken(struct rig *rig, const char *faults, const char *error, bool 
 
 static void unplugged(struct rig *rig)
 {
-	broken(rig, "unplug at erase 2", "DeviceVanished", true);
+	broken(rig, "unplug at erase of logo", "DeviceVanished", true);
 }
 
 static void erase_fails(struct rig *rig)

@@ -372,6 +372,8 @@ void ph_fdl1_probe(struct phone *p);
 void ph_fdl1_frame(struct phone *p, uint16_t type, const uint8_t *payload, size_t length);
 void ph_fdl2_up(struct phone *p);
 void ph_fdl2_frame(struct phone *p, uint16_t type, const uint8_t *payload, size_t length);
+/* The name in START, READ_START and ERASE of loaders that take names; "" where there is none. */
+void ph_name_in(const uint8_t *payload, size_t length, char name[NAME_ROOM]);
 void ph_lk_frame(struct phone *p, uint16_t type, const uint8_t *payload, size_t length, bool *handled);
 void ph_ids_frame(struct phone *p, uint16_t type, const uint8_t *payload, size_t length);
 void ph_rtos_frame(struct phone *p, uint16_t type, const uint8_t *payload, size_t length);

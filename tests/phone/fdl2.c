@@ -141,6 +141,13 @@ static struct idlen parse_idlen(const uint8_t *payload, size_t length)
 	return out;
 }
 
+void ph_name_in(const uint8_t *payload, size_t length, char name[NAME_ROOM])
+{
+	struct idlen id = parse_idlen(payload, length);
+
+	memcpy(name, id.name, NAME_ROOM);
+}
+
 static void unknown(struct phone *p)
 {
 	p->counters.unknown_commands++;

@@ -379,6 +379,8 @@ static const char *loading(const struct phone *p)
 void ph_frame_in(struct phone *p, const uint8_t *body, size_t length)
 {
 	enum phone_stage stage = p->stage;
+	char erased[NAME_ROOM];
+	const char *name;
 	uint16_t type;
 
 	if (stage == PHONE_DEAD || p->booting)
@@ -392,7 +394,12 @@ void ph_frame_in(struct phone *p, const uint8_t *body, size_t length)
 	}
 	type = ph_be16(body);
 	trace_frame(p, PHONE_TO_PHONE, body, length, NULL);
-	ph_fault_at(p, ph_point_of(stage, type), loading(p));
+	name = loading(p);
+	if (type == C_ERASE && stage == PHONE_FDL2 && p->profile->second <= PHONE_NAND) {
+		ph_name_in(body + 4, length - 6, erased); /* it opens nothing that would be current */
+		name = erased;
+	}
+	ph_fault_at(p, ph_point_of(stage, type), name);
 	if (stage == PHONE_FDL2 && p->profile->second <= PHONE_NAND && !common_command(p, type))
 		p->counters.doubtful++;
 	if (p->whim.garble_in) {
