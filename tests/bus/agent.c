@@ -230,7 +230,7 @@ bool agent_says(struct rig *rig, struct agent *agent, int timeout_ms, const char
 {
 	struct saying s = { agent, line, NULL };
 
-	if (!rig_until(rig, rig_patience(timeout_ms), said, &s)) {
+	if (!rig_until(rig, timeout_ms, said, &s)) {
 		tap_note("the user's process does not say '%s': %s", line, agent->text);
 		return false;
 	}

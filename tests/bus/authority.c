@@ -94,7 +94,7 @@ bool users_count(struct rig *rig, const unsigned int *count, unsigned int value)
 
 void users_sleep(struct rig *rig, int ms)
 {
-	(void)users_until(rig, ms, NULL, NULL);
+	(void)users_until(rig, ms / rig_patience(1), NULL, NULL);
 }
 
 /* ---- callers ------------------------------------------------------------------------ */

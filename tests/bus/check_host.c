@@ -521,7 +521,7 @@ static void watchdog(struct rig *rig)
 	unsetenv("WATCHDOG_USEC");
 	CHECK(rig_plug(rig, p));
 	CHECK((job = begin(rig, p, pack.fd))); /* so that its threads are there */
-	CHECK(rig_until(rig, rig_patience(2000), pinged, rig));
+	CHECK(rig_until(rig, 2000, pinged, rig));
 	CHECK(ptrace(PTRACE_SEIZE, rig->daemon, NULL, NULL) == 0);
 	CHECK(ptrace(PTRACE_INTERRUPT, rig->daemon, NULL, NULL) == 0);
 	CHECK(waitpid(rig->daemon, NULL, __WALL) == rig->daemon);

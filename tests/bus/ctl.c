@@ -239,7 +239,7 @@ bool ctl_says(struct rig *rig, struct ctl_run *run, const char *word, int timeou
 {
 	struct saying s = { run, word };
 
-	if (rig_until(rig, rig_patience(timeout_ms), said, &s))
+	if (rig_until(rig, timeout_ms, said, &s))
 		return true;
 	tap_note("waited for '%s', it said: %s", word, run->text);
 	return false;
@@ -261,7 +261,7 @@ static bool ended(void *arg)
 int ctl_wait(struct rig *rig, struct ctl_run *run, int timeout_ms)
 {
 	struct ending e = { run, 0 };
-	bool over = rig_until(rig, rig_patience(timeout_ms), ended, &e);
+	bool over = rig_until(rig, timeout_ms, ended, &e);
 
 	if (!over) {
 		kill(run->pid, SIGKILL);

@@ -122,7 +122,7 @@ bool login_expect(struct login *login, const char *mode, unsigned int count, int
 {
 	struct expected e = { login, mode, count };
 
-	return rig_until(login->rig, rig_patience(timeout_ms), as_expected, &e);
+	return rig_until(login->rig, timeout_ms, as_expected, &e);
 }
 
 const struct login_lock *login_last(const struct login *login, const char *mode)

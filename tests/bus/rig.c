@@ -140,7 +140,7 @@ bool rig_until(struct rig *rig, int timeout_ms, bool (*pred)(void *arg), void *a
 {
 	struct until u = { rig, pred, arg };
 
-	return bed_run(rig->bed, timeout_ms, until_pred, &u);
+	return bed_run(rig->bed, pred ? rig_patience(timeout_ms) : timeout_ms, until_pred, &u);
 }
 
 void rig_sleep(struct rig *rig, int ms)
@@ -259,8 +259,7 @@ static sd_bus_message *get(struct rig *rig, const char *path, const char *iface,
 {
 	sd_bus_message *reply = NULL;
 
-	if (!rig_call(rig, rig_patience(5000), &reply, path, "org.freedesktop.DBus.Properties", "Get", "ss",
-		      iface, name))
+	if (!rig_call(rig, 5000, &reply, path, "org.freedesktop.DBus.Properties", "Get", "ss", iface, name))
 		return NULL;
 	return reply;
 }

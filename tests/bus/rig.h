@@ -61,12 +61,12 @@ int rig_down(struct rig *rig, int signo, int timeout_ms);
 /* Our own connection; made again after rig_disconnect(). */
 sd_bus *rig_bus(struct rig *rig);
 void rig_disconnect(struct rig *rig);
-/* Serves bed and bus until pred(arg) is true. */
+/* Serves bed and bus until pred(arg) is true, but no longer than rig_patience(). */
 bool rig_until(struct rig *rig, int timeout_ms, bool (*pred)(void *arg), void *arg);
 void rig_sleep(struct rig *rig, int ms);
 /*
  * What is due in timeout_ms may come PATIENCE times as late (preset 4), for this machine may do other things,
- * too. For waits that only a failing test uses up.
+ * too: so it is with every wait for something here and in ctl.h, which only a failing test uses up.
  */
 int rig_patience(int timeout_ms);
 
