@@ -55,7 +55,7 @@ RIG void turn(struct rig *r, unsigned int msec)
 
 #define UNTIL(r, condition)                                                  \
 	do {                                                                 \
-		uint64_t limit_ = loop_now() + 5000000;                      \
+		uint64_t limit_ = loop_now() + 15000000;                     \
 		while (!(condition)) {                                       \
 			if (loop_now() > limit_)                             \
 				fail_msg("never came true: %s", #condition); \

@@ -130,7 +130,7 @@ static void turn(unsigned int msec)
 
 #define UNTIL(condition)                                                     \
 	do {                                                                 \
-		uint64_t limit_ = loop_now() + 5000000;                      \
+		uint64_t limit_ = loop_now() + 15000000;                     \
 		while (!(condition)) {                                       \
 			if (loop_now() > limit_)                             \
 				fail_msg("never came true: %s", #condition); \
