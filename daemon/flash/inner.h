@@ -400,6 +400,10 @@ struct session {
 	uint32_t package_nv_count;
 	size_t nv_bytes;    /* held in memory, at most NV_SIZE_MAX */
 	uint64_t nv_threat; /* bit i: backup i is endangered and not yet back */
+	struct {
+		bool changed;
+		uint64_t nv_threat;
+	} was; /* before the step that runs */
 
 	union {
 		struct connect_state connect;
@@ -442,9 +446,11 @@ void ask_quiet(struct ask *ask, uint64_t usec);
 void ask_fetch(struct ask *ask, struct feed *feed, uint64_t offset);
 
 void session_where(struct session *s, enum bsl_stage where); /* another stage listens */
-void session_entry(struct session *s, const char *entry);    /* name shown in progress and failures */
-void session_moved(struct session *s, uint64_t bytes);	     /* progress */
-unsigned session_when(const struct session *s);		     /* circumstances that always hold */
+void session_not_begun(
+	struct session *s); /* the phone has refused this step before it did anything: as before it */
+void session_entry(struct session *s, const char *entry); /* name shown in progress and failures */
+void session_moved(struct session *s, uint64_t bytes);	  /* progress */
+unsigned session_when(const struct session *s);		  /* circumstances that always hold */
 bool session_plain(const struct session *s);
 const struct pac_item *session_item(const struct session *s, int32_t item);
 void session_note(struct session *s, enum record_kind kind, const char *text);

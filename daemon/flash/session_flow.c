@@ -71,6 +71,12 @@ static void threaten(struct session *s, const struct plan_step *p)
 	}
 }
 
+void session_not_begun(struct session *s)
+{
+	s->progress.changed = s->result.changed = s->was.changed;
+	s->nv_threat = s->was.nv_threat;
+}
+
 static const struct step_kind *run_next(struct session *s)
 {
 	struct plan_step *p;
@@ -88,6 +94,8 @@ static const struct step_kind *run_next(struct session *s)
 	s->progress.boundary = p->boundary;
 	s->progress.entry_index = (uint32_t)s->running + 1;
 	session_entry(s, p->target);
+	s->was.changed = s->progress.changed;
+	s->was.nv_threat = s->nv_threat;
 	if (p->destructive) {
 		threaten(s, p);
 		s->progress.changed = true;

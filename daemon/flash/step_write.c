@@ -232,6 +232,11 @@ static enum step_says start_refused(struct session *s, const struct answer *a)
 			st->at = WRITE_ENABLE;
 			return STEP_ASK;
 		}
+	/* loaders that take names look at sizes before anything else, NAND before it erases
+	 * (device-behaviour 5.4, 7.5); of those that take numbers it is not known
+	 */
+	if (a->kind == ANSWER_CODE && a->code == BSL_REP_SIZE_ERROR && !s->plan->old_ids)
+		session_not_begun(s);
 	return step_refused(s, a);
 }
 

@@ -48,6 +48,33 @@ static void not_written(struct rig *rig)
 	fault(rig, "refuse at end of logo with 0xa2", "EndFailed", "needs-flash");
 }
 
+/* By a loader that has less room for NV: it says so before it takes a byte, and nothing is owed. */
+static void refused_at_once(struct rig *rig)
+{
+	struct phone_setup setup = { .faults = "F35" };
+	struct rig_phone *p = rig_phone(rig, "sc9863a", "1", &setup);
+	struct rig_package pack;
+	uint8_t *bytes;
+	unsigned int once;
+	size_t len;
+
+	rig_package(rig, &pack, "sc9863a", 7, 4096);
+	bytes = compose_payload(&pack.spec, "NV_LTE", 0, &len);
+	CHECK(bytes && rig_up(rig, NULL) && rig_plug(rig, p));
+	CHECK(ctl(rig, 60000, "write --loader %s l_fixnv1 %s", pack.path,
+		  written_file(rig, "nv.bin", bytes, len)) == ctl_code("NvTooLarge"));
+	CHECK(!strcmp(rig_get(rig, ROOT "/job/1", JOB, "CancelLeaves"), "unchanged"));
+	CHECK(strcmp(rig_dict(rig, ROOT "/job/1", JOB, "Result", "nv"), "owed") != 0);
+	CHECK(!written_changes(p->phone) && !strcmp(rig_get(rig, p->slot, SLOT, "OwedBackup"), ""));
+	/* and the phone waits for the next command */
+	once = written_loads(p->phone);
+	CHECK(phone_set_faults(p->phone, "", NULL));
+	CHECK(ctl(rig, 60000, "write l_fixnv1 %s", written_file(rig, "nv.bin", bytes, len)) == 0);
+	CHECK(written_loads(p->phone) == once);
+	free(bytes);
+	rig_package_free(&pack);
+}
+
 static void lied(struct rig *rig)
 {
 	fault(rig, "lie-write on logo from 0x8000", "VerifyMismatch", "needs-flash");
@@ -215,6 +242,7 @@ int main(void)
 	static const struct rig_test tests[] = {
 		{ "unplugged in the middle", unplugged },
 		{ "a write that fails", not_written },
+		{ "refused before a byte was taken", refused_at_once },
 		{ "a phone that lies", lied },
 		{ "the file changes", changes_meanwhile },
 		{ "cancelled between two", cancelled },
