@@ -245,6 +245,11 @@ static int on_finished(sd_bus_message *m, void *user, sd_bus_error *error)
 	return 0;
 }
 
+static bool device_removed(void *arg)
+{
+	return strstr(((struct listener *)arg)->removed, DEVICE " ");
+}
+
 static int on_removed(sd_bus_message *m, void *user, sd_bus_error *error)
 {
 	struct listener *l = user;
@@ -298,8 +303,7 @@ static void signals(struct rig *rig)
 	CHECK(l.progress >= 4 && close_by <= 11);
 	/* with the phone its device goes, by name of our interface too */
 	bed_phone_unplug(p->bp, true);
-	rig_sleep(rig, 300);
-	CHECK(strstr(l.removed, DEVICE " "));
+	CHECK(rig_until(rig, 5000, device_removed, &l));
 	rig_package_free(&pack);
 }
 
@@ -729,6 +733,11 @@ static int on_nothing(sd_bus_message *m, void *user, sd_bus_error *error)
 	return 0;
 }
 
+static bool six(void *user)
+{
+	return *(unsigned int *)user >= 6;
+}
+
 static void wait_limit(struct rig *rig)
 {
 	struct rig_package pack;
@@ -746,7 +755,8 @@ static void wait_limit(struct rig *rig)
 	for (int i = 0; i < 70; i++)
 		CHECK(sd_bus_call_method_async(rig_bus(rig), NULL, "org.fdld1", job, JOB, "Wait", on_nothing,
 					       &refused, NULL) >= 0);
-	rig_sleep(rig, 300);
+	CHECK(rig_until(rig, 5000, six, &refused));
+	rig_sleep(rig, 200);
 	CHECK(refused == 6);
 	rig_package_free(&pack);
 }

@@ -222,7 +222,7 @@ static void off_and_refused(struct rig *rig)
 	struct rig_phone *p = rig_phone(rig, "sc9863a", "1", NULL), *q = rig_phone(rig, "sc9863a", "2", NULL);
 	struct manager manager;
 	char log[65536];
-	const char *first;
+	const char *first = NULL;
 
 	CHECK(manage(&manager, rig));
 	CHECK(rig_up(rig, NULL));
@@ -235,9 +235,11 @@ static void off_and_refused(struct rig *rig)
 	CHECK(rig_up(rig, on));
 	CHECK(rig_plug(rig, p) && rig_plug(rig, q));
 	CHECK(wait_for(&manager, "arrival", 2));
-	rig_sleep(rig, 200);
-	slurp(rig->log, log, sizeof(log));
-	first = strstr(log, "was not started: Permission denied");
+	for (int i = 0; i < rig_patience(20) && !first; i++) {
+		rig_sleep(rig, 200);
+		slurp(rig->log, log, sizeof(log));
+		first = strstr(log, "was not started: Permission denied");
+	}
 	CHECK(first && !strstr(first + 1, "was not started"));
 	sd_bus_slot_unref(manager.slot);
 }

@@ -164,15 +164,16 @@ static void first_state(struct rig *rig)
 	CHECK(rig_plug(rig, p));
 	/* announced with InterfacesAdded: that message is looked at, not what can be read later */
 	snprintf(command, sizeof(command),
-		 "cd %s && { timeout 3 busctl --system monitor --json=short --match "
-		 "\"type='signal',member='InterfacesAdded'\" >added & } ; sleep 0.5",
+		 "cd %s && { timeout 60 busctl --system monitor --json=short --match "
+		 "\"type='signal',member='InterfacesAdded'\" >added & } ; sleep 1.5",
 		 rig->dir);
 	CHECK(bed_sh(rig->bed, 5000, out, sizeof(out), command) == 0);
 	CHECK((job = flash(rig, p->slot, pack.fd)));
 	CHECK(!strcmp(rig_get(rig, job, JOB, "State"), "running"));
 	CHECK(!strcmp(rig_wait(rig, job, 30000), ""));
-	rig_sleep(rig, 2000);
 	snprintf(command, sizeof(command), "grep -F '\"%s\"' %s/added", job, rig->dir);
+	for (int i = 0; i < rig_patience(50) && bed_sh(rig->bed, 5000, out, sizeof(out), command) != 0; i++)
+		rig_sleep(rig, 100);
 	CHECK(bed_sh(rig->bed, 5000, out, sizeof(out), command) == 0);
 	CHECK(strstr(out, "\"State\":{\"type\":\"s\",\"data\":\"running\"}"));
 	CHECK(!strstr(out, "waiting-for-device"));

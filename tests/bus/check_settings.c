@@ -149,6 +149,16 @@ static unsigned int jobs_shown(struct rig *rig)
 	return n;
 }
 
+static bool shows(struct rig *rig, unsigned int jobs)
+{
+	for (int i = 0; i < rig_patience(50); i++) {
+		if (jobs_shown(rig) == jobs)
+			return true;
+		rig_sleep(rig, 100);
+	}
+	return false;
+}
+
 static void keeping(struct rig *rig)
 {
 	struct rig_package pack;
@@ -163,12 +173,10 @@ static void keeping(struct rig *rig)
 			       "wait_usec", "t", UINT64_C(10000)));
 		rig_sleep(rig, 30);
 	}
-	rig_sleep(rig, 200);
-	CHECK(jobs_shown(rig) == 2);
+	CHECK(shows(rig, 2));
 	/* a shorter time holds for what is there already */
 	CHECK(conf_set(rig, "[jobs]\nkeep=1s\n"));
-	rig_sleep(rig, 1300);
-	CHECK(jobs_shown(rig) == 0);
+	CHECK(shows(rig, 0));
 	CHECK(conf_set(rig, "[jobs]\nkeep=1h\n"));
 	CHECK(rig_call(rig, 5000, NULL, ROOT, MANAGER, "FlashNext", "haoa{sv}", pack.fd, 0, 1, "wait_usec",
 		       "t", UINT64_C(10000)));

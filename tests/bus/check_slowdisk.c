@@ -140,7 +140,8 @@ static void slow_open(struct rig *rig)
 	CHECK(!rig_call(rig, 5000, NULL, ROOT, MANAGER, "OpenImage", "ha{sv}", fd, 0));
 	CHECK(is_error(rig, ERR("PackageReadFailed")));
 	slowdisk_reset(slow, NULL);
-	rig_sleep(rig, 300);
+	for (int i = 0; i < rig_patience(20) && rig_counter(rig, "threads-left-behind"); i++)
+		rig_sleep(rig, 100);
 	CHECK(rig_counter(rig, "threads-left-behind") == 0 && rig_counter(rig, "images") == 0);
 	CHECK(untouched());
 	CHECK(passes(rig, rig_flash(rig, phone->slot, fd, NULL, 0)));
@@ -198,7 +199,8 @@ static void slow_close(struct rig *rig)
 	/* ours too: it would hang there as well, so not before the end */
 	slow->hold_close = true;
 	CHECK(passes(rig, job));
-	rig_sleep(rig, 200);
+	for (int i = 0; i < rig_patience(20) && (!slow->held || rig_counter(rig, "images")); i++)
+		rig_sleep(rig, 100);
 	CHECK(slow->held > 0 && rig_counter(rig, "images") == 0);
 	CHECK(serves(rig));
 	slowdisk_reset(slow, NULL);

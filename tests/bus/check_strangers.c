@@ -347,7 +347,7 @@ static void connections(struct rig *rig)
 		user_send(user_new(rig, STRANGER), job, JOB, "Wait", NULL);
 	last = user_new(rig, STRANGER);
 	other = user_new(rig, OTHER);
-	users_sleep(rig, 500);
+	users_sleep(rig, rig_patience(500));
 	CHECK(!user_call(rig, last, 5000, NULL, job, JOB, "Wait", NULL) && !strcmp(last->error, LIMITS));
 	/* reading is still for everyone, and others come in */
 	CHECK(user_call(rig, last, 5000, NULL, ROOT, MANAGER, "GetSlot", "s", s.phone->id));
@@ -382,7 +382,8 @@ static void images(struct rig *rig)
 	CHECK(rig_call(rig, 5000, NULL, ROOT, MANAGER, "OpenImage", "ha{sv}", s.pack.fd, 0));
 	/* they go with who holds them */
 	user_free(s.user);
-	users_sleep(rig, 300);
+	for (int i = 0; i < rig_patience(20) && rig_counter(rig, "images") != 18; i++)
+		users_sleep(rig, 100);
 	CHECK(rig_counter(rig, "images") == 18);
 	CHECK(user_call(rig, second, 5000, NULL, ROOT, MANAGER, "OpenImage", "ha{sv}", s.pack.fd, 0));
 	scene_strike(&s);

@@ -112,8 +112,7 @@ static bool three_calls(struct rig *rig, struct scene *s, const struct authority
 	s->user->answered = s->user->refused = 0;
 	for (int i = 0; i < 3; i++)
 		user_send(s->user, ROOT, MANAGER, "OpenImage", "ha{sv}", s->pack.fd, 0);
-	users_sleep(rig, 200);
-	if (a->asked != asked + 3)
+	if (!users_count(rig, &a->asked, asked + 3))
 		return false;
 	kill(rig->daemon, SIGSTOP);
 	authority_answer(AUTHORITY_YES);
@@ -174,15 +173,13 @@ static void prompts(struct rig *rig)
 	a = authority_new(rig, AUTHORITY_SILENT);
 	CHECK(set(rig, "user-prompts=1"));
 	user_send(s.user, ROOT, MANAGER, "Drain", "a{sv}", 0);
-	users_sleep(rig, 100);
-	CHECK(a->asked == 1 && !s.user->refused);
+	CHECK(users_count(rig, &a->asked, 1) && !s.user->refused);
 	user_send(s.user, ROOT, MANAGER, "Drain", "a{sv}", 0);
 	CHECK(users_until(rig, 5000, one_refused, s.user) && !strcmp(s.user->error, LIMITS));
 	CHECK(a->asked == 1);
 	CHECK(set(rig, "user-prompts=2"));
 	user_send(s.user, ROOT, MANAGER, "Drain", "a{sv}", 0);
-	users_sleep(rig, 100);
-	CHECK(a->asked == 2);
+	CHECK(users_count(rig, &a->asked, 2));
 	scene_strike(&s);
 }
 
