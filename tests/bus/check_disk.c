@@ -3,45 +3,17 @@
  * A state directory on a disk that is full, at whatever moment it becomes so: nothing is destroyed that is
  * not stored, the job says StoreFailed, and the same job passes once there is room.
  */
-#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/mount.h>
-#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include "tests/bus/conf.h"
+#include "tests/bus/disk.h"
 #include "tests/bus/rig.h"
 
 /* NV, calibration and miscdata of the phone that is used here, in bytes */
 #define BACKUPS (6 << 20)
-
-static bool small_disk(struct rig *rig, const char *options)
-{
-	return mount("small", rig->state, "tmpfs", 0, options) == 0;
-}
-
-/* Leaves this many bytes, in whole pages. */
-static bool fill(struct rig *rig, size_t leave)
-{
-	char path[128], page[4096] = "";
-	struct statvfs fs;
-	size_t left = 0;
-	bool good;
-	int fd;
-
-	snprintf(path, sizeof(path), "%s/filler", rig->state);
-	fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-	good = fd >= 0 && fstatvfs(fd, &fs) == 0;
-	if (good)
-		left = (size_t)fs.f_bavail * fs.f_bsize;
-	for (; good && left >= leave + sizeof(page); left -= sizeof(page))
-		good = write(fd, page, sizeof(page)) == (ssize_t)sizeof(page);
-	if (fd >= 0)
-		close(fd);
-	return good;
-}
 
 /* Loaders in RAM and the phone's own log apart, what of the storage was touched. */
 static unsigned int destroyed(const struct phone *phone)
@@ -69,16 +41,16 @@ static void attempt(struct rig *rig, size_t room, bool *failed, bool *harmless)
 	struct rig_phone *p = rig_phone(rig, "sc9863a", "1", NULL);
 	uint8_t before[16], after[16];
 	struct rig_package pack;
-	char wrong[128], leaves[32], path[128], error[128];
+	char wrong[128], leaves[32], error[128];
 	const char *job;
 	int rc;
 
 	rig_package(rig, &pack, "sc9863a", 5, 0);
 	CHECK(rig_nv_item(p->phone, 5, before, sizeof(before)) == 8);
-	CHECK(small_disk(rig, "size=32m,mode=700"));
+	CHECK(disk_small(rig, "size=32m,mode=700"));
 	CHECK(rig_up(rig, NULL));
 	CHECK(rig_plug(rig, p));
-	CHECK(fill(rig, room));
+	CHECK(disk_fill(rig, room));
 	job = rig_flash(rig, p->slot, pack.fd, NULL, 0);
 	snprintf(error, sizeof(error), "%s", job ? rig_wait(rig, job, 60000) : rig->error);
 	snprintf(leaves, sizeof(leaves), "%s", job ? rig_get(rig, job, JOB, "CancelLeaves") : "unchanged");
@@ -94,8 +66,7 @@ static void attempt(struct rig *rig, size_t room, bool *failed, bool *harmless)
 			CHECK(!destroyed(p->phone));
 		}
 	}
-	snprintf(path, sizeof(path), "%s/filler", rig->state);
-	CHECK(unlink(path) == 0);
+	CHECK(disk_empty(rig));
 	CHECK(again(rig, p));
 	job = rig_flash(rig, p->slot, pack.fd, NULL, 0);
 	CHECK(job);
@@ -103,7 +74,7 @@ static void attempt(struct rig *rig, size_t room, bool *failed, bool *harmless)
 	CHECK(rig_compare(p->phone, &pack, wrong, sizeof(wrong)) >= 8 && !wrong[0]);
 	CHECK(rig_nv_item(p->phone, 5, after, sizeof(after)) == 8 && !memcmp(before, after, 8));
 	CHECK(rig_down(rig, SIGTERM, 5000) == 0);
-	CHECK(umount2(rig->state, MNT_DETACH) == 0);
+	CHECK(disk_gone(rig));
 	rig_package_free(&pack);
 }
 
@@ -163,11 +134,11 @@ static void full_after_a_crash(struct rig *rig)
 	const struct phone_setup waits = { .faults = "late at end of system for 30s" };
 	struct rig_phone *p = rig_phone(rig, "sc9863a", "1", &waits);
 	struct rig_package pack;
-	char job[64], path[128];
+	char job[64];
 	const char *s;
 
 	rig_package(rig, &pack, "sc9863a", 3, 20000);
-	CHECK(small_disk(rig, "size=32m,mode=700"));
+	CHECK(disk_small(rig, "size=32m,mode=700"));
 	CHECK(rig_up(rig, NULL));
 	CHECK(rig_plug(rig, p));
 	s = rig_flash(rig, p->slot, pack.fd, NULL, 0);
@@ -176,7 +147,7 @@ static void full_after_a_crash(struct rig *rig)
 	CHECK(rig_expect(rig, 30000, job, JOB, "Entry", "system"));
 	CHECK(rig_down(rig, SIGKILL, 3000) == 256 + SIGKILL);
 	bed_phone_unplug(p->bp, true);
-	CHECK(fill(rig, 0));
+	CHECK(disk_fill(rig, 0));
 	CHECK(rig_up(rig, NULL));
 	CHECK(!strcmp(rig_get(rig, job, JOB, "State"), "interrupted"));
 	CHECK(conf_logged(rig, "the result of job 1 is not stored: "));
@@ -186,13 +157,12 @@ static void full_after_a_crash(struct rig *rig)
 	CHECK(!s ? strstr(rig->error, "StoreFailed") : strstr(rig_wait(rig, s, 60000), "StoreFailed"));
 	CHECK(rig_down(rig, SIGTERM, 10000) == 0);
 	/* there is room again: the same job is found once more, and now it stays */
-	snprintf(path, sizeof(path), "%s/filler", rig->state);
-	CHECK(unlink(path) == 0);
+	CHECK(disk_empty(rig));
 	CHECK(rig_up(rig, NULL));
 	CHECK(!strcmp(rig_get(rig, job, JOB, "State"), "interrupted"));
 	CHECK(has_result(rig, job));
 	CHECK(rig_down(rig, SIGTERM, 10000) == 0);
-	CHECK(umount2(rig->state, MNT_DETACH) == 0);
+	CHECK(disk_gone(rig));
 	rig_package_free(&pack);
 }
 

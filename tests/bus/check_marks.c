@@ -184,9 +184,8 @@ static bool lay_meta(struct rig_phone *p, bool slots)
 }
 
 /* A phone that checks no signatures, with the table of one that does. */
-static void verity(struct rig *rig, const char *table, bool slots)
+static void verity(struct rig *rig, const char *name, const char *table, bool slots)
 {
-	static const char *const name = "sc9863a";
 	const struct phone_profile *other = phone_profile_by_name(table);
 	struct phone_setup setup = { .parts = other->parts, .part_count = other->part_count };
 	struct rig_phone *p = rig_phone(rig, name, "1", &setup);
@@ -210,12 +209,22 @@ static void verity(struct rig *rig, const char *table, bool slots)
 
 static void verity_one(struct rig *rig)
 {
-	verity(rig, "ums512", false);
+	verity(rig, "sc9863a", "ums512", false);
 }
 
 static void verity_two(struct rig *rig)
 {
-	verity(rig, "ums9230", true);
+	verity(rig, "sc9863a", "ums9230", true);
+}
+
+static void verity_lk(struct rig *rig)
+{
+	verity(rig, "ums9620", "ums512", false);
+}
+
+static void verity_nr(struct rig *rig)
+{
+	verity(rig, "ud710", "ums9230", true);
 }
 
 /* Who checks signatures does not take a vbmeta that was changed, and it is said so. */
@@ -396,6 +405,8 @@ int main(void)
 		{ "ums9620: the same", ums9620 },
 		{ "verity, one vbmeta", verity_one },
 		{ "verity, one for each slot", verity_two },
+		{ "ums9620: verity", verity_lk },
+		{ "ud710: verity, one for each slot", verity_nr },
 		{ "verity of a phone that checks signatures", verity_signed },
 		{ "one slot, and no vbmeta", one_slot },
 		{ "a vbmeta that is none", no_vbmeta },
