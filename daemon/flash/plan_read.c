@@ -35,8 +35,7 @@ static int check_read(const struct plan *p, const struct plan_read *r, struct fa
 	bool by_name = r->target[0] != 0;
 
 	if (by_name && p->old_ids)
-		return failure_set(why, ERR_INVALID_ARGS, "this phone is read by address, not by name ('%s')",
-				   r->target);
+		return failure_set(why, ERR_NO_PARTITIONS, "there is no '%s'", r->target);
 	if (!by_name && !p->old_ids)
 		return failure_set(why, ERR_INVALID_ARGS,
 				   "this phone is read by the names of its partitions");
