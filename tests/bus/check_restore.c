@@ -67,6 +67,42 @@ static void ums9620(struct rig *rig)
 	profile(rig, "ums9620", false);
 }
 
+/* More small ones of a kind than one message of the bus has descriptors for (16), there and back. */
+static void many(struct rig *rig)
+{
+	static const struct phone_part own[] = {
+		{ "prodnv", 5u << 20, PHONE_PART_FILLED | PHONE_PART_EXT4, 0, 0 },
+		{ "miscdata", 1u << 20, PHONE_PART_FILLED, 0, 0 },
+		{ "misc", 1u << 20, 0, 0, 0 },
+		{ "l_fixnv1", 2u << 20, PHONE_PART_FILLED, 0, 0 },
+		{ "l_fixnv2", 2u << 20, PHONE_PART_FILLED, 0, 0 },
+	};
+	static char name[20][8];
+	struct phone_part parts[ARRAY_SIZE(own) + ARRAY_SIZE(name) + 1];
+	struct phone_setup setup = { .parts = parts,
+				     .part_count = ARRAY_SIZE(parts),
+				     .user_bytes = 64u << 20 };
+	struct rig_package pack;
+	struct rig_phone *p;
+	char dir[96];
+
+	memcpy(parts, own, sizeof(own));
+	for (size_t i = 0; i < ARRAY_SIZE(name); i++) {
+		snprintf(name[i], sizeof(name[i]), "small%02u", (unsigned int)i % 100);
+		parts[ARRAY_SIZE(own) + i] = (struct phone_part){ name[i], 1u << 20, 0, 0, 0 };
+	}
+	parts[ARRAY_SIZE(parts) - 1] = (struct phone_part){ "userdata", UINT64_MAX, 0, 0, 0 };
+	p = rig_phone(rig, "sc9863a", "1", &setup);
+	rig_package(rig, &pack, "sc9863a", 7, 4096);
+	snprintf(dir, sizeof(dir), "%s/one", rig->dir);
+	CHECK(rig_up(rig, NULL) && saved(rig, p, &pack, dir, 5));
+	CHECK(folder_good(rig, p, dir, 0, true) && folder_files(dir) > ARRAY_SIZE(name) + 4);
+	CHECK(folder_wipe(p) && !folder_restored(p, dir, 'b'));
+	CHECK(ctl(rig, 2 * MINUTE, "restore %s", dir) == 0 && folder_restored(p, dir, 'b'));
+	CHECK(folder_loads(p) == 2);
+	rig_package_free(&pack);
+}
+
 /* ---- whatever it looks like ------------------------------------------------------------ */
 
 static void looks(struct rig *rig)
@@ -246,6 +282,7 @@ int main(void)
 		{ "ums512: the same", ums512 },
 		{ "ums9230, A/B: the same", ums9230 },
 		{ "ums9620: the same", ums9620 },
+		{ "more of a kind than a message of the bus carries", many },
 		{ "byte by byte, whatever it looks like", looks },
 		{ "another phone", other_phone },
 		{ "another table", other_table },
