@@ -59,7 +59,7 @@ static void name_image(struct demand *demand, const char *name)
 	demand_text(demand->image, sizeof(demand->image), name && *name ? name : "(no name)");
 }
 
-static void name_slot(struct demand *demand, const struct slot *slot)
+void demand_name_slot(struct demand *demand, const struct slot *slot)
 {
 	struct slot_view view;
 
@@ -71,7 +71,7 @@ static void name_slot(struct demand *demand, const struct slot *slot)
 	demand_text(demand->slot, sizeof(demand->slot), view.id);
 }
 
-static void name_operation(struct demand *demand, const char *word, const char *more)
+void demand_name_operation(struct demand *demand, const char *word, const char *more)
 {
 	char text[256];
 
@@ -93,7 +93,7 @@ static void name_flash(struct demand *demand, const struct options *options, con
 	bool lent = options->loader && *options->loader;
 
 	snprintf(text, sizeof(text), "%s%s%.64s", more, lent ? " loader=" : "", lent ? options->loader : "");
-	name_operation(demand, options->dry_run ? "dry-run" : "flash", text);
+	demand_name_operation(demand, options->dry_run ? "dry-run" : "flash", text);
 }
 
 /* The options that come next say whether it is more than a flash. image NULL: they name it. */
@@ -181,7 +181,7 @@ int demand_arm(struct call *call, struct demand *demand)
 	if (r >= 0 && arm)
 		snprintf(more, sizeof(more), "%s%.64s%s", options.arm.rule ? " rule=" : "",
 			 options.arm.rule ? options.arm.rule : "", options.arm.present ? " present" : "");
-	name_operation(demand, arm ? "arm" : "disarm", more);
+	demand_name_operation(demand, arm ? "arm" : "disarm", more);
 	options_free(&options);
 	return r < 0 ? refuse(call, &why) : 0;
 }
@@ -205,8 +205,8 @@ int demand_open_image(struct call *call, struct demand *demand)
 	r = options_read(call->bus, call->m, OPTION_IMAGE | (import ? OPTION_IMPORT : 0), &options, &why);
 	if (r >= 0)
 		name_image(demand, options.image.name);
-	name_operation(demand, import ? "import" : "open",
-		       r >= 0 && options.image.force_loaders ? " force_loaders" : "");
+	demand_name_operation(demand, import ? "import" : "open",
+			      r >= 0 && options.image.force_loaders ? " force_loaders" : "");
 	options_free(&options);
 	return r < 0 ? refuse(call, &why) : 0;
 }
@@ -219,7 +219,7 @@ static int loader_options(struct call *call, unsigned int allowed, struct demand
 
 	if (r >= 0) {
 		name_image(demand, options.image.name);
-		name_operation(demand, "import loader", options.force_pair ? " force_loaders" : "");
+		demand_name_operation(demand, "import loader", options.force_pair ? " force_loaders" : "");
 	}
 	options_free(&options);
 	return r < 0 ? refuse(call, &why) : 0;
@@ -245,7 +245,7 @@ int demand_flash(struct call *call, struct demand *demand)
 
 	if (r < 0)
 		return r;
-	name_slot(demand, call->object->handle);
+	demand_name_slot(demand, call->object->handle);
 	return flash_options(call, OPTION_FLASH | OPTION_IMAGE | OPTION_EXPECT, NULL, demand);
 }
 
@@ -256,7 +256,7 @@ int demand_flash_image(struct call *call, struct demand *demand)
 
 	if (r < 0)
 		return r;
-	name_slot(demand, call->object->handle);
+	demand_name_slot(demand, call->object->handle);
 	return flash_options(call, OPTION_FLASH | OPTION_EXPECT, image, demand);
 }
 
@@ -281,9 +281,9 @@ int demand_flash_next_image(struct call *call, struct demand *demand)
 
 static void name_job(struct demand *demand, const struct job_view *view, const char *operation)
 {
-	name_slot(demand, view->slot);
+	demand_name_slot(demand, view->slot);
 	name_image(demand, view->image_name);
-	name_operation(demand, operation, "");
+	demand_name_operation(demand, operation, "");
 }
 
 int demand_cancel(struct call *call, struct demand *demand)
@@ -350,11 +350,11 @@ int demand_image(struct call *call, struct demand *demand)
 
 	image_view(call->object->handle, &view);
 	name_image(demand, view.name);
-	name_operation(demand,
-		       view.loader		   ? "remove loader"
-		       : !strcmp(member, "Remove") ? "remove"
-						   : "verify",
-		       "");
+	demand_name_operation(demand,
+			      view.loader		  ? "remove loader"
+			      : !strcmp(member, "Remove") ? "remove"
+							  : "verify",
+			      "");
 	return no_options(call);
 }
 
@@ -364,8 +364,8 @@ int demand_bind(struct call *call, struct demand *demand)
 	struct options options;
 	int r = options_read(call->bus, call->m, OPTION_BIND | OPTION_RUN, &options, &why);
 
-	name_slot(demand, call->object->handle);
-	name_operation(demand, "bind", options.bind.run ? " run" : "");
+	demand_name_slot(demand, call->object->handle);
+	demand_name_operation(demand, "bind", options.bind.run ? " run" : "");
 	options_free(&options);
 	return r < 0 ? refuse(call, &why) : 0;
 }
@@ -412,14 +412,14 @@ int demand_slot(struct call *call, struct demand *demand)
 		demand->action = ACTION_CONTROL_PORT;
 	if (r >= 0 && options.kick)
 		snprintf(more, sizeof(more), " kick=%.16s", options.kick);
-	name_slot(demand, call->object->handle);
-	name_operation(demand, member, more);
+	demand_name_slot(demand, call->object->handle);
+	demand_name_operation(demand, member, more);
 	options_free(&options);
 	return r < 0 ? refuse(call, &why) : 0;
 }
 
 int demand_whole(struct call *call, struct demand *demand)
 {
-	name_operation(demand, sd_bus_message_get_member(call->m), "");
+	demand_name_operation(demand, sd_bus_message_get_member(call->m), "");
 	return no_options(call);
 }

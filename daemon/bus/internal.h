@@ -226,6 +226,9 @@ int demand_kick(struct call *call, struct demand *demand);
 int demand_slot(struct call *call, struct demand *demand);
 int demand_whole(struct call *call, struct demand *demand); /* of the service: only options */
 void demand_text(char *to, size_t room, const char *from);
+/* What a person is shown: the place (NULL: any), and what is done, both cleaned and cut. */
+void demand_name_slot(struct demand *demand, const struct slot *slot);
+void demand_name_operation(struct demand *demand, const char *word, const char *more);
 
 enum polkit_answer {
 	POLKIT_YES,

@@ -12,13 +12,10 @@ static int demand_of(struct call *call, struct demand *demand, unsigned int allo
 {
 	struct failure why = { 0 };
 	struct options options;
-	struct slot_view view;
 	int r = options_read(call->bus, call->m, allowed, &options, &why);
 
-	slot_view(call->object->handle, &view);
-	demand_text(demand->slot, sizeof(demand->slot), view.id);
-	snprintf(demand->operation, sizeof(demand->operation), "%s", before);
-	demand_text(demand->operation + strlen(before), sizeof(demand->operation) - strlen(before), what);
+	demand_name_slot(demand, call->object->handle);
+	demand_name_operation(demand, before, what);
 	options_free(&options);
 	return r < 0 ? reply_failure(call->error, &why) : 0;
 }
