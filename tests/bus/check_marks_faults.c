@@ -61,27 +61,6 @@ static bool go(struct rig *rig, struct rig_phone *p, struct rig_package *pack)
 	return lay_misc(p, 31) && rig_up(rig, NULL) && rig_plug(rig, p);
 }
 
-static bool again(struct rig *rig, struct rig_phone *p)
-{
-	bed_phone_unplug(p->bp, true);
-	return phone_set_faults(p->phone, "", NULL) &&
-	       rig_expect(rig, 5000, p->slot, SLOT, "State", "empty") && rig_plug(rig, p);
-}
-
-/* With so much room this is refused, or given up, before the phone is changed. */
-static bool no_room(struct rig *rig, struct rig_phone *p, size_t leave, const char *command)
-{
-	int rc;
-	bool good = disk_fill(rig, leave);
-
-	rc = ctl(rig, 60000, "%s", command);
-	if (rc != ctl_code("StoreFailed") || written_changes(p->phone)) {
-		tap_note("%zu bytes: %s ends with %d: %s", leave, command, rc, ctl_out);
-		good = false;
-	}
-	return disk_empty(rig) && good && again(rig, p);
-}
-
 static void full_disk(struct rig *rig)
 {
 	struct rig_phone *p = rig_phone(rig, "sc9863a", "1", NULL);
@@ -90,9 +69,9 @@ static void full_disk(struct rig *rig)
 
 	CHECK(disk_small(rig, "size=32m,mode=700") && go(rig, p, &pack));
 	snprintf(command, sizeof(command), "active b --loader %s", pack.path);
-	CHECK(no_room(rig, p, 64 * KIB, command));
+	CHECK(disk_refuses(rig, p, 64 * KIB, command));
 	snprintf(command, sizeof(command), "mode recovery --loader %s", pack.path);
-	CHECK(no_room(rig, p, 0, command) && slot_is(p, 'a'));
+	CHECK(disk_refuses(rig, p, 0, command) && slot_is(p, 'a'));
 	CHECK(ctl(rig, 60000, "active b --loader %s", pack.path) == 0 && slot_is(p, 'b'));
 	CHECK(rig_down(rig, SIGTERM, 5000) == 0 && disk_gone(rig));
 	rig_package_free(&pack);
@@ -144,7 +123,7 @@ static void service_dies(struct rig *rig)
 	CHECK(!strcmp(rig_get(rig, p->slot, SLOT, "OwedBackup"), ""));
 	CHECK(ctl(rig, 5000, "--json nv list") == 0 && strstr(ctl_out, "misc.was"));
 	/* meanwhile it has started, and has written there itself */
-	CHECK(again(rig, p) && lay_misc(p, 32));
+	CHECK(rig_replug(rig, p) && lay_misc(p, 32));
 	CHECK(ctl(rig, 60000, "active b --loader %s", pack.path) == 0 && slot_is(p, 'b'));
 	rig_package_free(&pack);
 }
@@ -167,7 +146,7 @@ static void unplugged(struct rig *rig)
 	CHECK(rig_up(rig, NULL) && rig_plug(rig, p));
 	CHECK(ctl(rig, 60000, "verity off --loader %s", pack.path) == ctl_code("DeviceVanished"));
 	CHECK(!strcmp(rig_get(rig, p->slot, SLOT, "OwedBackup"), ""));
-	CHECK(again(rig, p) && phone_storage_write(p->phone, "vbmeta", 0, was, sizeof(was)));
+	CHECK(rig_replug(rig, p) && phone_storage_write(p->phone, "vbmeta", 0, was, sizeof(was)));
 	CHECK(ctl(rig, 60000, "verity off --loader %s", pack.path) == 0);
 	CHECK(phone_storage_read(p->phone, "vbmeta", 0, is, sizeof(is)) && is[123] & 1 &&
 	      !memcmp(is, was, 120) && !memcmp(is + 124, was + 124, sizeof(is) - 124));

@@ -34,13 +34,6 @@ static bool nv_same(struct rig_phone *p)
 	return phone_nv_read(p->phone, "l_fixnv1", nv[1], &n) && n == nv_len && !memcmp(nv[0], nv[1], n);
 }
 
-static bool again(struct rig *rig, struct rig_phone *p)
-{
-	bed_phone_unplug(p->bp, true);
-	return phone_set_faults(p->phone, "", NULL) &&
-	       rig_expect(rig, 5000, p->slot, SLOT, "State", "empty") && rig_plug(rig, p);
-}
-
 static char table[160];
 
 /* The phone's own with misc three MiB larger, in a file; job 1. */
@@ -71,20 +64,6 @@ static uint64_t misc_size(const struct rig_phone *p)
 	return phone_storage_size(p->phone, "misc", &size) ? size : 0;
 }
 
-/* With so much room this is refused, or given up, before the phone is changed. */
-static bool no_room(struct rig *rig, struct rig_phone *p, size_t leave, const char *command)
-{
-	int rc;
-	bool good = disk_fill(rig, leave);
-
-	rc = ctl(rig, 60000, "%s", command);
-	if (rc != ctl_code("StoreFailed") || written_changes(p->phone)) {
-		tap_note("%zu bytes: %s ends with %d: %s", leave, command, rc, ctl_out);
-		good = false;
-	}
-	return disk_empty(rig) && good && again(rig, p);
-}
-
 static void full_disk(struct rig *rig)
 {
 	struct rig_phone *p = rig_phone(rig, "sc9863a", "1", NULL);
@@ -92,11 +71,11 @@ static void full_disk(struct rig *rig)
 	char command[400];
 
 	CHECK(disk_small(rig, "size=48m,mode=700"));
-	CHECK(go(rig, p, &pack) && fetch(rig, &pack) && again(rig, p));
+	CHECK(go(rig, p, &pack) && fetch(rig, &pack) && rig_replug(rig, p));
 	snprintf(command, sizeof(command), "repartition --yes --loader %s %s", pack.path, table);
 	/* for nothing; not for the first copy; for some of them */
-	CHECK(no_room(rig, p, 0, command) && no_room(rig, p, 64 * KIB, command) &&
-	      no_room(rig, p, MIB + 512 * KIB, command));
+	CHECK(disk_refuses(rig, p, 0, command) && disk_refuses(rig, p, 64 * KIB, command) &&
+	      disk_refuses(rig, p, MIB + 512 * KIB, command));
 	CHECK(misc_size(p) == MIB && nv_same(p));
 	CHECK(ctl(rig, 60000, "%s", command) == 0 && misc_size(p) == 4 * MIB && nv_same(p));
 	CHECK(!strcmp(rig_get(rig, p->slot, SLOT, "OwedBackup"), ""));
@@ -149,7 +128,7 @@ static void service_dies(struct rig *rig)
 	CHECK(!strcmp(rig_get(rig, ROOT "/job/3", JOB, "State"), "interrupted") &&
 	      !strcmp(rig_get(rig, ROOT "/job/3", JOB, "CancelLeaves"), "needs-flash"));
 	CHECK(!strcmp(rig_get(rig, p->slot, SLOT, "OwedBackup"), "3"));
-	CHECK(again(rig, p));
+	CHECK(rig_replug(rig, p));
 	CHECK(ctl(rig, 90000, "repartition --yes --loader %s %s", pack.path, table) == 0);
 	CHECK(misc_size(p) == 4 * MIB && nv_same(p));
 	CHECK(!strcmp(rig_get(rig, p->slot, SLOT, "OwedBackup"), ""));
@@ -198,7 +177,7 @@ static void unplugged(struct rig *rig)
 	CHECK(phone_set_faults(p->phone, "unplug at repartition 1", NULL));
 	CHECK(ctl(rig, 60000, "repartition --yes %s", table) == ctl_code("DeviceVanished"));
 	CHECK(!strcmp(rig_get(rig, p->slot, SLOT, "OwedBackup"), "3"));
-	CHECK(again(rig, p));
+	CHECK(rig_replug(rig, p));
 	CHECK(ctl(rig, 90000, "repartition --yes --loader %s %s", pack.path, table) == 0);
 	CHECK(misc_size(p) == 4 * MIB && nv_same(p));
 	CHECK(!strcmp(rig_get(rig, p->slot, SLOT, "OwedBackup"), ""));

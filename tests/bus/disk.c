@@ -7,6 +7,9 @@
 #include <sys/statvfs.h>
 #include <unistd.h>
 
+#include "tests/bus/ctl.h"
+#include "tests/bus/written.h"
+
 bool disk_small(struct rig *rig, const char *options)
 {
 	return mount("small", rig->state, "tmpfs", 0, options) == 0;
@@ -43,4 +46,17 @@ bool disk_empty(struct rig *rig)
 
 	snprintf(path, sizeof(path), "%s/filler", rig->state);
 	return unlink(path) == 0;
+}
+
+bool disk_refuses(struct rig *rig, struct rig_phone *p, size_t leave, const char *command)
+{
+	int rc;
+	bool good = disk_fill(rig, leave);
+
+	rc = ctl(rig, 60000, "%s", command);
+	if (rc != ctl_code("StoreFailed") || written_changes(p->phone)) {
+		tap_note("%zu bytes: %s ends with %d: %s", leave, command, rc, ctl_out);
+		good = false;
+	}
+	return disk_empty(rig) && good && rig_replug(rig, p);
 }

@@ -11,6 +11,11 @@ bool disk_small(struct rig *rig, const char *options);
 bool disk_fill(struct rig *rig, size_t leave);
 /* There is room again. */
 bool disk_empty(struct rig *rig);
+/*
+ * With so much room this command is refused, or given up, with StoreFailed before the phone is changed. There
+ * is room again afterwards, and the phone is plugged in anew.
+ */
+bool disk_refuses(struct rig *rig, struct rig_phone *p, size_t leave, const char *command);
 /* Taken away, after the service. */
 bool disk_gone(struct rig *rig);
 

@@ -116,6 +116,8 @@ struct phone *rig_spare(struct rig *rig, const char *profile, const struct phone
 void rig_phone_move(struct rig *rig, struct rig_phone *p, const struct bed_spec *where);
 /* Plugs it in and waits until its slot is "ready" (daemon up). */
 bool rig_plug(struct rig *rig, struct rig_phone *p);
+/* Pulls it, lets its faults be over, and plugs it in again. */
+bool rig_replug(struct rig *rig, struct rig_phone *p);
 
 /* A package for a family with loaders that its simulated phone takes; opened read-only. */
 struct rig_package {

@@ -79,6 +79,13 @@ bool rig_plug(struct rig *rig, struct rig_phone *p)
 	return rig_expect(rig, 5000, p->slot, SLOT, "State", "ready");
 }
 
+bool rig_replug(struct rig *rig, struct rig_phone *p)
+{
+	bed_phone_unplug(p->bp, true);
+	return phone_set_faults(p->phone, "", NULL) &&
+	       rig_expect(rig, 5000, p->slot, SLOT, "State", "empty") && rig_plug(rig, p);
+}
+
 /* ---- packages --------------------------------------------------------------------- */
 
 static uint8_t *loader(const struct phone_profile *profile, int which, size_t *len)
