@@ -77,9 +77,13 @@ uint16_t bsl_sum_add(uint16_t a, uint16_t b);
 
 struct bsl_frame {
 	uint16_t type;
-	uint16_t check_field;	/* as on the wire, big endian read */
-	enum bsl_check check;	/* which of the two it satisfied */
-	const uint8_t *payload; /* in the deframer's buffer: valid until its next feed, mode or reset */
+	uint16_t check_field; /* as on the wire, big endian read */
+	enum bsl_check check; /* which of the two it satisfied */
+	/*
+	 * Where a plain frame came whole: in the bytes that were fed, as long as these are there; else in the
+	 * deframer's buffer: until its next feed, mode or reset.
+	 */
+	const uint8_t *payload;
 	size_t len;
 };
 

@@ -334,6 +334,16 @@ void bsl_link_skip(struct bsl_link *link)
 	bsl_deframer_reset(&link->deframer);
 }
 
+const uint8_t *bsl_link_keep(struct bsl_link *link, const uint8_t *bytes, size_t len)
+{
+	struct bsl_deframer *d = &link->deframer;
+
+	if ((uintptr_t)bytes - (uintptr_t)d->body < d->size)
+		return bytes;
+	memcpy(d->body, bytes, len);
+	return d->body;
+}
+
 bool bsl_link_draining(const struct bsl_link *link)
 {
 	return link->line == DRAINING;

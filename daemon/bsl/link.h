@@ -50,7 +50,7 @@ enum bsl_event {
 };
 
 struct bsl_reply {
-	struct bsl_frame frame; /* of all events but NONE and BAD; payload valid until the next feed */
+	struct bsl_frame frame; /* of all events but NONE and BAD; payload: bsl_frame */
 	enum bsl_fault fault;	/* BAD; LATE where what came late was damaged too */
 	uint16_t command;	/* that it answers; of REPLY, REFUSED, UNEXPECTED */
 };
@@ -134,6 +134,11 @@ int bsl_link_expect(struct bsl_link *link, uint16_t command, unsigned flags, uin
  * seen, not a frame. The last reply's payload stays readable.
  */
 void bsl_link_skip(struct bsl_link *link);
+/*
+ * len bytes of the last reply's payload, where they stay until the next feed: they may have been lying in
+ * what was fed.
+ */
+const uint8_t *bsl_link_keep(struct bsl_link *link, const uint8_t *bytes, size_t len);
 bool bsl_link_outstanding(const struct bsl_link *link);
 /* Bytes of a reply begun: "cut short" rather than "silent". */
 size_t bsl_link_pending(const struct bsl_link *link);

@@ -319,7 +319,7 @@ static enum step_says backup_take(struct session *s, const struct answer *a)
 		s->nv[s->backup_at].len += len;
 	}
 	if (!is_nv(s)) {
-		st->piece = data;
+		st->piece = bsl_link_keep(s->link, data, len);
 		st->piece_len = len;
 	}
 	return STEP_ASK;

@@ -132,7 +132,7 @@ static enum step_says read_take(struct session *s, const struct answer *a)
 		st->got += MIN(len, room);
 		return STEP_ASK;
 	}
-	st->piece = data;
+	st->piece = bsl_link_keep(s->link, data, len);
 	st->piece_len = (size_t)MIN((uint64_t)len, st->left);
 	return STEP_ASK;
 }

@@ -384,6 +384,41 @@ static void test_prepare_ahead(void **state)
 	}
 }
 
+/* A plain reply that came whole lies where it came; what is to stay is kept. */
+static void test_keep(void **state)
+{
+	static const size_t cuts[] = { 0, 1, 3, 40, 107 };
+	uint8_t data[100], wire[200];
+	struct bsl_reply reply;
+	struct bsl_wire out;
+	uint64_t seed = 3;
+
+	oracle_fill(&seed, data, sizeof(data), true);
+	bsl_link_arrived(lk, BSL_STAGE_FDL2, 512);
+	bsl_link_set_plain(lk);
+	for (size_t i = 0; i < ARRAY_SIZE(cuts); i++) {
+		size_t w = oracle_frame(wire, false, true, true, 0x93, data, sizeof(data)), used;
+		const uint8_t *kept;
+		bool lies;
+
+		assert_int_equal(w, 108);
+		assert_int_equal(ask(BSL_CMD_READ_MIDST, &out), 0);
+		if (cuts[i]) {
+			assert_int_equal(bsl_link_feed(lk, wire, cuts[i], &used, &reply), BSL_EVENT_NONE);
+			assert_int_equal(used, cuts[i]);
+		}
+		assert_int_equal(bsl_link_feed(lk, wire + cuts[i], w - cuts[i], &used, &reply),
+				 BSL_EVENT_REPLY);
+		assert_memory_equal(reply.frame.payload, data, sizeof(data));
+		lies = reply.frame.payload >= wire && reply.frame.payload < wire + sizeof(wire);
+		assert_int_equal(lies, cuts[i] < 2); /* the opening flag may come alone */
+		kept = bsl_link_keep(lk, reply.frame.payload + 10, 50);
+		memset(wire, 0x11, sizeof(wire));
+		assert_memory_equal(kept, data + 10, 50);
+		assert_ptr_equal(bsl_link_keep(lk, kept, 50), kept);
+	}
+}
+
 static void test_stale(void **state)
 {
 	struct bsl_wire wire;
@@ -568,6 +603,7 @@ int main(void)
 		T(test_probes),
 		T(test_probe_tells),
 		T(test_prepare_ahead),
+		T(test_keep),
 		T(test_stale),
 		T(test_boundaries),
 		T(test_expect),
