@@ -11,8 +11,9 @@ static bool holds(const struct feed_chunk *c, uint64_t offset)
 void feed_open(struct feed *f, struct source_ref source, uint64_t size, size_t piece)
 {
 	*f = (struct feed){ .source = source, .size = size, .chunk = SESSION_CHUNK };
+	/* large ones come one by one: most then lie in one chunk of the package, which is lent as it is */
 	if (piece && piece < SESSION_CHUNK)
-		f->chunk = SESSION_CHUNK / piece * piece;
+		f->chunk = piece > SESSION_CHUNK / 4 ? piece : SESSION_CHUNK / piece * piece;
 }
 
 void feed_open_memory(struct feed *f, const uint8_t *memory, uint64_t size)

@@ -55,6 +55,12 @@ int carry_init(struct runner *r)
 	return c->reader && c->writer ? 0 : -ENOMEM;
 }
 
+static void give_back(struct fetch *f)
+{
+	if (f && f->loan)
+		package_return(f->from->package, TAKE_PTR(f->loan));
+}
+
 static void free_list(struct fetch *f)
 {
 	while (f) {
@@ -79,6 +85,7 @@ void carry_free(struct runner *r)
 
 	if (c->going && !c->going->carried) { /* no thread has it */
 		loop_forget(r->st->loop, c->going);
+		give_back(c->going);
 		free(c->going);
 	} else if (c->going) {
 		c->going->runner = NULL; /* its task frees it */
@@ -90,8 +97,10 @@ void carry_free(struct runner *r)
 		sinks_stop(c->shared->sinks);
 	leave(c->reader, c->reader_lost);
 	leave(c->writer, c->writer_lost);
-	for (int i = 0; i < CARRY_LENT; i++)
+	for (int i = 0; i < CARRY_LENT; i++) {
+		give_back(c->lent[i]);
 		free(c->lent[i]);
+	}
 	free_list(c->idle);
 	free(c->owed);
 	carried_unref(c->shared);
@@ -123,11 +132,11 @@ static void fetch_release(void *arg)
 }
 
 /*
- * Chunks of the package are read and proved while the phone takes those before them: up to WARM_CHUNKS ahead,
+ * Spans of the package are read and proved while the phone takes those before them: up to WARM_SPANS ahead,
  * begun again when half of that lead is used up, so that the thread is not woken for each. What is in memory
  * is then fetched without it.
  */
-#define WARM_CHUNKS 6u
+#define WARM_SPANS 2u
 
 static void warm_run(void *arg)
 {
@@ -137,7 +146,7 @@ static void warm_run(void *arg)
 	/* a read elsewhere goes first */
 	while (!atomic_load(&s->hurry) && (at = atomic_load(&s->warm_at)) < atomic_load(&s->warm_end)) {
 		package_warm(s->reader.package, at);
-		atomic_compare_exchange_strong(&s->warm_at, &at, at + DIGEST_CHUNK);
+		atomic_compare_exchange_strong(&s->warm_at, &at, at + PACKAGE_SPAN);
 	}
 	atomic_store(&s->warming, false);
 }
@@ -152,13 +161,14 @@ static void warm(struct runner *r, uint64_t end)
 {
 	struct carried *s = r->carry.shared;
 	struct worker_call call = { .run = warm_run, .release = warm_release, .arg = s };
-	uint64_t from = (end + DIGEST_CHUNK - 1) / DIGEST_CHUNK * DIGEST_CHUNK;
-	uint64_t at = atomic_load(&s->warm_at), stop = from + WARM_CHUNKS * DIGEST_CHUNK;
+	uint64_t from = (end + PACKAGE_SPAN - 1) / PACKAGE_SPAN * PACKAGE_SPAN;
+	uint64_t at = atomic_load(&s->warm_at), stop = from + WARM_SPANS * PACKAGE_SPAN;
 
 	if (from > at || at > stop)
 		atomic_store(&s->warm_at, at = from); /* elsewhere, or it was overtaken */
 	atomic_store(&s->warm_end, stop);
-	if (at - from > WARM_CHUNKS / 2 * DIGEST_CHUNK || atomic_exchange(&s->warming, true))
+	if (at - from > WARM_SPANS / 2 * PACKAGE_SPAN || package_is_warm(s->reader.package, at, stop) ||
+	    atomic_exchange(&s->warming, true))
 		return;
 	if (worker_submit(r->carry.reader, &call, NULL) == 0)
 		carried_ref(s);
@@ -169,7 +179,7 @@ static void warm(struct runner *r, uint64_t end)
 /* To the session, which may at once ask for what comes next. */
 static void give(struct runner *r, struct fetch *f)
 {
-	bool next = f->source.kind == SOURCE_ITEM && f->len >= SESSION_CHUNK / 2;
+	bool next = f->source.kind == SOURCE_ITEM && f->len > SESSION_CHUNK / 4;
 	uint64_t end = next ? f->at + f->len : 0;
 
 	runner_fetched(r, f);
@@ -222,6 +232,7 @@ void carry_recycle(struct runner *r, struct fetch *f)
 {
 	if (!f)
 		return;
+	give_back(f);
 	f->next = r->carry.idle;
 	r->carry.idle = f;
 }
@@ -263,6 +274,17 @@ static bool locate(struct runner *r, struct fetch *f)
 	return false;
 }
 
+/* Of the package, without a thread: lent where it lies in one span, which is most of what is read. */
+static bool in_memory(struct fetch *f)
+{
+	const uint8_t *lent = package_lend(f->from->package, f->at, f->len, &f->loan);
+
+	if (!lent)
+		return package_try(f->from->package, f->at, f->bytes, f->len);
+	f->data = lent;
+	return true;
+}
+
 void carry_fetch(struct runner *r, const struct source_ref *source, uint64_t offset, size_t len, bool ahead)
 {
 	struct carry *c = &r->carry;
@@ -287,6 +309,7 @@ void carry_fetch(struct runner *r, const struct source_ref *source, uint64_t off
 	f->len = len;
 	f->serial = r->w.serial;
 	f->ahead = ahead;
+	f->data = f->bytes;
 	if (len > SESSION_CHUNK || !locate(r, f)) {
 		failure_set(&why, ERR_INTERNAL, "fetch of %zu bytes at %" PRIu64 " of source %d/%u", len,
 			    offset, (int)source->kind, source->index);
@@ -295,7 +318,7 @@ void carry_fetch(struct runner *r, const struct source_ref *source, uint64_t off
 		return;
 	}
 	/* only with nothing under way: reads are answered in their order */
-	if (f->from && !c->going && package_try(f->from->package, f->at, f->bytes, f->len)) {
+	if (f->from && !c->going && in_memory(f)) {
 		/* ahead of an exchange is one read or two; those that are waited for could follow each other
 		 * without end, and others want their turn */
 		if (ahead) {
@@ -306,6 +329,8 @@ void carry_fetch(struct runner *r, const struct source_ref *source, uint64_t off
 			c->going = f;
 			return;
 		}
+		give_back(f);
+		f->data = f->bytes;
 	}
 	f->carried = carried_ref(c->shared);
 	/* one that lies ahead waits with the rest: then the thread gains a lead, and the next ones need not

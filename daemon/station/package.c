@@ -131,7 +131,7 @@ void package_unref(struct package *p)
 {
 	if (!p || atomic_fetch_sub(&p->refs, 1) != 1)
 		return;
-	package_chunks_free(p);
+	package_spans_free(p);
 	pac_body_free(atomic_load(&p->body));
 	pac_free(p->pac);
 	if (p->parts)

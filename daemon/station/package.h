@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
  * An open package as threads share it: the descriptor, the parsed package, the digests of its whole-file
- * check, and a small cache of chunks that were read and proved. Counted, so that a thread left behind in a
+ * check, and a small cache of what was read and proved. Counted, so that a thread left behind in a
  * read that never returns holds nothing but its own reference.
  */
 #ifndef FDLD_STATION_PACKAGE_H
@@ -13,6 +13,7 @@
 #include <stdint.h>
 
 #include "common/error.h"
+#include "pac/digest.h"
 #include "pac/made.h"
 #include "pac/pac.h"
 
@@ -88,23 +89,33 @@ struct package_reader {
 	} early[READER_EARLY_MAX];
 };
 
+/* Bytes that are read at once and kept together, whole digest chunks: so many that most pieces that phones
+ * take lie in one. */
+#define PACKAGE_SPAN (4u * DIGEST_CHUNK)
+
 /*
- * On a reader thread: exactly len bytes of the file from offset, whole chunks of it read and, once the
+ * On a reader thread: exactly len bytes of the file from offset, whole spans of it read and, once the
  * digests are there, compared. PackageChanged (not the bytes that were checked, or the file was cut),
  * PackageReadFailed (errno in detail).
  */
 int package_reader_read(struct package_reader *r, uint64_t offset, void *buf, size_t len,
 			struct failure *why);
 /*
- * On any thread, without waiting for a disk: the same for bytes whose chunks are in memory and proved. False:
- * they are not, ask package_reader_read().
+ * On any thread, without waiting for a disk: bytes that are in memory and proved, as they lie there, until
+ * package_return(), which must come before the last package_unref(). NULL: they are not, or not in one span.
  */
+struct span;
+const uint8_t *package_lend(struct package *p, uint64_t offset, size_t len, struct span **loan);
+void package_return(struct package *p, struct span *loan);
+/* The same as a copy, also out of several spans. False: ask package_reader_read(). */
 bool package_try(struct package *p, uint64_t offset, void *buf, size_t len);
 /*
- * On a reader thread: has the chunk at this offset read and hashed for whoever wants it next. A failure is
+ * On a reader thread: has the span at this offset read and hashed for whoever wants it next. A failure is
  * met again, and told, by that one. Offsets outside do nothing.
  */
 void package_warm(struct package *p, uint64_t offset);
+/* Any thread: every span from offset to end is there, or is being read. What lies outside counts as there. */
+bool package_is_warm(struct package *p, uint64_t offset, uint64_t end);
 /* With the digests there and no read going on: what was read before them was the same. 0 or PackageChanged.
  */
 int package_reader_prove(struct package_reader *r, struct failure *why);

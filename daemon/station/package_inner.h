@@ -7,14 +7,17 @@
 
 #include "station/package.h"
 
-struct chunk {
-	struct chunk *next;
-	uint64_t index;
+/* Bytes of the package in memory: PACKAGE_SPAN of them, or what is left at its end, with the tags of its
+ * digest chunks. */
+#define SPAN_TAGS (PACKAGE_SPAN / DIGEST_CHUNK)
+struct span {
+	struct span *next;
+	uint64_t at;   /* in the package */
 	uint64_t used; /* stamp, for the choice of what to drop */
 	uint32_t users;
-	enum { CHUNK_LOADING, CHUNK_READY, CHUNK_FAILED } state;
+	enum { SPAN_LOADING, SPAN_READY, SPAN_FAILED } state;
 	int err;
-	uint8_t tag[TAG_SIZE];
+	uint8_t tag[SPAN_TAGS][TAG_SIZE];
 	uint32_t len;
 	uint8_t bytes[];
 };
@@ -44,7 +47,7 @@ struct package {
 
 	pthread_mutex_t mutex;
 	pthread_cond_t loaded;
-	struct chunk *chunks;
+	struct span *spans;
 	uint32_t idle;
 	uint64_t stamp;
 };
@@ -70,7 +73,7 @@ int package_name_loaders(struct package *p, struct failure *why);
 /* PackageChanged: these bytes of it are others than were checked. */
 int package_not_the_same(const struct package *p, uint64_t index, struct failure *why);
 /* package_read.c */
-void package_chunks_free(struct package *p);
+void package_spans_free(struct package *p);
 /* package_made.c */
 void package_parts_free(struct package_parts *parts); /* NULL is fine */
 /* Which files have bytes in this range: "boot.img", "boot.img, dtbo.img"; "": none has, they are ours. */

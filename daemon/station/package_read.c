@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* What is read of a package for its phones: chunks that are shared, kept for a while, and proved. */
+/* What is read of a package for its phones: spans that are shared, kept for a while, and proved. */
 #include <errno.h>
 #include <inttypes.h>
 
@@ -7,20 +7,20 @@
 #include "station/package_inner.h"
 
 /*
- * Chunks nobody uses at the moment that are kept: read ahead, or for the next phone, as phones side by side
+ * Spans nobody uses at the moment that are kept: read ahead, or for the next phone, as phones side by side
  * read the same places. A few for each reader: few enough to stay in the processor's cache with one phone,
  * and never more than 12 MiB.
  */
-#define CACHE_IDLE_MAX	96u
-#define CACHE_IDLE_MIN	4u
-#define CACHE_IDLE_EACH 6u
+#define CACHE_IDLE_MAX	24u
+#define CACHE_IDLE_MIN	2u
+#define CACHE_IDLE_EACH 2u
 
-void package_chunks_free(struct package *p)
+void package_spans_free(struct package *p)
 {
-	while (p->chunks) {
-		struct chunk *c = p->chunks;
+	while (p->spans) {
+		struct span *c = p->spans;
 
-		p->chunks = c->next;
+		p->spans = c->next;
 		free(c);
 	}
 }
@@ -30,13 +30,13 @@ static uint32_t idle_max(const struct package *p)
 	return MIN(CACHE_IDLE_MIN + CACHE_IDLE_EACH * (uint32_t)atomic_load(&p->refs), CACHE_IDLE_MAX);
 }
 
-/* Takes out the chunk that nobody has used for the longest time; NULL: all are in use. */
-static struct chunk *take_oldest(struct package *p)
+/* Takes out the span that nobody has used for the longest time; NULL: all are in use. */
+static struct span *take_oldest(struct package *p)
 {
-	struct chunk **oldest = NULL;
-	struct chunk *taken;
+	struct span **oldest = NULL;
+	struct span *taken;
 
-	for (struct chunk **at = &p->chunks; *at; at = &(*at)->next)
+	for (struct span **at = &p->spans; *at; at = &(*at)->next)
 		if (!(*at)->users && (!oldest || (*at)->used < (*oldest)->used))
 			oldest = at;
 	if (!oldest)
@@ -47,63 +47,63 @@ static struct chunk *take_oldest(struct package *p)
 	return taken;
 }
 
-static void put_chunk(struct package *p, struct chunk *c)
+static void put_span(struct package *p, struct span *c)
 {
 	pthread_mutex_lock(&p->mutex);
 	/* what could not be read is dropped first: the next one tries anew */
-	c->used = c->state == CHUNK_FAILED ? 0 : ++p->stamp;
+	c->used = c->state == SPAN_FAILED ? 0 : ++p->stamp;
 	if (--c->users == 0) {
 		p->idle++;
-		if (p->idle > idle_max(p) || c->state == CHUNK_FAILED)
+		if (p->idle > idle_max(p) || c->state == SPAN_FAILED)
 			free(take_oldest(p));
 	}
 	pthread_mutex_unlock(&p->mutex);
 }
 
-static void load(struct package *p, struct chunk *c)
+static void load(struct package *p, struct span *c)
 {
-	int r = package_read_at(p, c->index * DIGEST_CHUNK, c->bytes, c->len);
+	int r = package_read_at(p, c->at, c->bytes, c->len);
 
-	if (!r)
-		r = digest_tag(&p->options.key, c->index, c->bytes, c->len, c->tag);
+	for (uint32_t in = 0; !r && in < c->len; in += DIGEST_CHUNK)
+		r = digest_tag(&p->options.key, (c->at + in) / DIGEST_CHUNK, c->bytes + in,
+			       MIN(c->len - in, DIGEST_CHUNK), c->tag[in / DIGEST_CHUNK]);
 	pthread_mutex_lock(&p->mutex);
 	c->err = r;
-	c->state = r < 0 ? CHUNK_FAILED : CHUNK_READY;
+	c->state = r < 0 ? SPAN_FAILED : SPAN_READY;
 	pthread_cond_broadcast(&p->loaded);
 	pthread_mutex_unlock(&p->mutex);
 }
 
 /* Whoever comes first reads, the others wait for it: on their own threads, under their own deadlines. */
-static struct chunk *get_chunk(struct package *p, uint64_t index)
+static struct span *get_span(struct package *p, uint64_t at)
 {
-	uint64_t at = index * DIGEST_CHUNK;
-	struct chunk *c;
+	struct span *c;
 
 	pthread_mutex_lock(&p->mutex);
-	for (c = p->chunks; c; c = c->next)
-		if (c->index == index && c->state != CHUNK_FAILED)
+	for (c = p->spans; c; c = c->next)
+		if (c->at == at && c->state != SPAN_FAILED)
 			break;
 	if (c) {
 		if (c->users++ == 0)
 			p->idle--;
-		while (c->state == CHUNK_LOADING)
+		while (c->state == SPAN_LOADING)
 			pthread_cond_wait(&p->loaded, &p->mutex);
 		pthread_mutex_unlock(&p->mutex);
 		return c;
 	}
 	/* memory goes round: what is kept idle and what is in use together stay small */
-	c = p->idle >= idle_max(p) ? take_oldest(p) : malloc(sizeof(*c) + DIGEST_CHUNK);
+	c = p->idle >= idle_max(p) ? take_oldest(p) : malloc(sizeof(*c) + PACKAGE_SPAN);
 
-	uint32_t len = (uint32_t)MIN(p->size - at, (uint64_t)DIGEST_CHUNK);
+	uint32_t len = (uint32_t)MIN(p->size - at, (uint64_t)PACKAGE_SPAN);
 
 	if (c) {
 		memset(c, 0, sizeof(*c));
-		c->index = index;
+		c->at = at;
 		c->users = 1;
-		c->state = CHUNK_LOADING;
+		c->state = SPAN_LOADING;
 		c->len = len;
-		c->next = p->chunks;
-		p->chunks = c;
+		c->next = p->spans;
+		p->spans = c;
 	}
 	pthread_mutex_unlock(&p->mutex);
 	if (c)
@@ -111,22 +111,51 @@ static struct chunk *get_chunk(struct package *p, uint64_t index)
 	return c;
 }
 
-static bool proved(const struct pac_body *body, uint64_t index, const uint8_t *tag)
+/* The digest chunks that these bytes of a span lie in, by their numbers in it: from first to below *end. */
+static uint32_t touched(size_t in, size_t len, uint32_t *end)
+{
+	*end = (uint32_t)((in + len - 1) / DIGEST_CHUNK + 1);
+	return (uint32_t)(in / DIGEST_CHUNK);
+}
+
+static bool same_tag(const struct pac_body *body, uint64_t index, const uint8_t *tag)
 {
 	return index < body->digest.count && !memcmp(body->digest.tag[index], tag, TAG_SIZE);
 }
 
-static void remember(struct package_reader *r, const struct chunk *c)
+/* These bytes of a span, one at least, are those that were checked; else *wrong is the digest chunk that is
+ * not. */
+static bool proved(const struct pac_body *body, const struct span *c, size_t in, size_t len, uint64_t *wrong)
+{
+	uint32_t end, i = touched(in, len, &end);
+
+	for (; i < end; i++) {
+		*wrong = c->at / DIGEST_CHUNK + i;
+		if (!same_tag(body, *wrong, c->tag[i]))
+			return false;
+	}
+	return true;
+}
+
+static void remember_one(struct package_reader *r, uint64_t index, const uint8_t *tag)
 {
 	for (uint32_t i = 0; i < r->early_count; i++)
-		if (r->early[i].index == c->index && !memcmp(r->early[i].tag, c->tag, TAG_SIZE))
+		if (r->early[i].index == index && !memcmp(r->early[i].tag, tag, TAG_SIZE))
 			return;
 	if (r->early_count == READER_EARLY_MAX) {
 		r->early_full = true;
 		return;
 	}
-	r->early[r->early_count].index = c->index;
-	memcpy(r->early[r->early_count++].tag, c->tag, TAG_SIZE);
+	r->early[r->early_count].index = index;
+	memcpy(r->early[r->early_count++].tag, tag, TAG_SIZE);
+}
+
+static void remember(struct package_reader *r, const struct span *c, size_t in, size_t len)
+{
+	uint32_t end, i = touched(in, len, &end);
+
+	for (; i < end; i++)
+		remember_one(r, c->at / DIGEST_CHUNK + i, c->tag[i]);
 }
 
 int package_reader_read(struct package_reader *r, uint64_t offset, void *buf, size_t len, struct failure *why)
@@ -138,32 +167,32 @@ int package_reader_read(struct package_reader *r, uint64_t offset, void *buf, si
 		return failure_set(why, ERR_INTERNAL, "read of %zu bytes at %" PRIu64 " outside the package",
 				   len, offset);
 	while (len) {
-		uint64_t index = offset / DIGEST_CHUNK;
-		size_t in = (size_t)(offset % DIGEST_CHUNK);
-		struct chunk *c = get_chunk(p, index);
+		size_t in = (size_t)(offset % PACKAGE_SPAN);
+		struct span *c = get_span(p, offset - in);
 		const struct pac_body *body = package_body(p);
+		uint64_t wrong;
 
 		if (!c)
 			return failure_set(why, ERR_INTERNAL, "out of memory");
-		if (c->state == CHUNK_FAILED) {
+		if (c->state == SPAN_FAILED) {
 			int err = c->err;
 
-			put_chunk(p, c);
-			failure_set(why, ERR_PACKAGE_READ_FAILED, "at %" PRIu64 ": %s", index * DIGEST_CHUNK,
+			put_span(p, c);
+			failure_set(why, ERR_PACKAGE_READ_FAILED, "at %" PRIu64 ": %s", offset - in,
 				    strerror(-err));
 			return package_name_cut(p, err, why);
 		}
-		if (body && !proved(body, index, c->tag)) {
-			put_chunk(p, c);
-			return package_not_the_same(p, index, why);
-		}
-		if (!body)
-			remember(r, c);
 
 		size_t n = MIN(len, (size_t)c->len - in);
 
+		if (body && !proved(body, c, in, n, &wrong)) {
+			put_span(p, c);
+			return package_not_the_same(p, wrong, why);
+		}
+		if (!body)
+			remember(r, c, in, n);
 		memcpy(to, c->bytes + in, n);
-		put_chunk(p, c);
+		put_span(p, c);
 		to += n;
 		offset += n;
 		len -= n;
@@ -171,14 +200,14 @@ int package_reader_read(struct package_reader *r, uint64_t offset, void *buf, si
 	return 0;
 }
 
-/* A ready chunk, taken into use; NULL: nobody has read it yet. */
-static struct chunk *find_chunk(struct package *p, uint64_t index)
+/* A span that is there, taken into use; NULL: nobody has read it yet. */
+static struct span *find_span(struct package *p, uint64_t at)
 {
-	struct chunk *c;
+	struct span *c;
 
 	pthread_mutex_lock(&p->mutex);
-	for (c = p->chunks; c; c = c->next)
-		if (c->index == index && c->state == CHUNK_READY)
+	for (c = p->spans; c; c = c->next)
+		if (c->at == at && c->state == SPAN_READY)
 			break;
 	if (c && c->users++ == 0)
 		p->idle--;
@@ -186,26 +215,52 @@ static struct chunk *find_chunk(struct package *p, uint64_t index)
 	return c;
 }
 
-bool package_try(struct package *p, uint64_t offset, void *buf, size_t len)
+/* Of the bytes from offset those in its span, *n of the len, there and proved; taken into use. NULL: they are
+ * not. */
+static struct span *find_proved(struct package *p, uint64_t offset, size_t len, size_t *n)
 {
 	const struct pac_body *body = package_body(p);
+	size_t in = (size_t)(offset % PACKAGE_SPAN);
+	struct span *c;
+	uint64_t wrong;
+
+	if (!body || !len || offset > p->size || len > p->size - offset)
+		return NULL;
+	c = find_span(p, offset - in);
+	if (!c)
+		return NULL;
+	*n = MIN(len, (size_t)c->len - in);
+	if (proved(body, c, in, *n, &wrong))
+		return c;
+	put_span(p, c);
+	return NULL;
+}
+
+const uint8_t *package_lend(struct package *p, uint64_t offset, size_t len, struct span **loan)
+{
+	size_t n, in = (size_t)(offset % PACKAGE_SPAN);
+
+	*loan = len <= PACKAGE_SPAN - in ? find_proved(p, offset, len, &n) : NULL;
+	return *loan ? (*loan)->bytes + in : NULL;
+}
+
+void package_return(struct package *p, struct span *loan)
+{
+	put_span(p, loan);
+}
+
+bool package_try(struct package *p, uint64_t offset, void *buf, size_t len)
+{
 	uint8_t *to = buf;
 
-	if (!body || offset > p->size || len > p->size - offset)
-		return false;
 	while (len) {
-		uint64_t index = offset / DIGEST_CHUNK;
-		size_t in = (size_t)(offset % DIGEST_CHUNK), n;
-		struct chunk *c = find_chunk(p, index);
-		bool good = c && proved(body, index, c->tag);
+		size_t n;
+		struct span *c = find_proved(p, offset, len, &n);
 
-		n = good ? MIN(len, (size_t)c->len - in) : 0;
-		if (good)
-			memcpy(to, c->bytes + in, n);
-		if (c)
-			put_chunk(p, c);
-		if (!good)
+		if (!c)
 			return false;
+		memcpy(to, c->bytes + offset % PACKAGE_SPAN, n);
+		put_span(p, c);
 		to += n;
 		offset += n;
 		len -= n;
@@ -213,12 +268,30 @@ bool package_try(struct package *p, uint64_t offset, void *buf, size_t len)
 	return true;
 }
 
+bool package_is_warm(struct package *p, uint64_t offset, uint64_t end)
+{
+	bool warm = true;
+
+	end = MIN(end, p->size);
+	offset = offset < end ? offset - offset % PACKAGE_SPAN : end;
+	pthread_mutex_lock(&p->mutex);
+	for (; offset < end && warm; offset += PACKAGE_SPAN) {
+		const struct span *c = p->spans;
+
+		while (c && (c->at != offset || c->state == SPAN_FAILED))
+			c = c->next;
+		warm = c != NULL;
+	}
+	pthread_mutex_unlock(&p->mutex);
+	return warm;
+}
+
 void package_warm(struct package *p, uint64_t offset)
 {
-	struct chunk *c = offset < p->size ? get_chunk(p, offset / DIGEST_CHUNK) : NULL;
+	struct span *c = offset < p->size ? get_span(p, offset - offset % PACKAGE_SPAN) : NULL;
 
 	if (c)
-		put_chunk(p, c);
+		put_span(p, c);
 }
 
 int package_reader_prove(struct package_reader *r, struct failure *why)
@@ -228,7 +301,7 @@ int package_reader_prove(struct package_reader *r, struct failure *why)
 	if (!body)
 		return failure_set(why, ERR_INTERNAL, "no digests yet");
 	for (uint32_t i = 0; i < r->early_count; i++)
-		if (!proved(body, r->early[i].index, r->early[i].tag))
+		if (!same_tag(body, r->early[i].index, r->early[i].tag))
 			return package_not_the_same(r->package, r->early[i].index, why);
 	r->early_count = 0;
 	if (r->early_full)

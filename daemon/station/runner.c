@@ -138,7 +138,7 @@ static void prepare(struct runner *r)
 
 void runner_fetched(struct runner *r, struct fetch *f)
 {
-	struct session_input in = { .kind = INPUT_FETCHED, .bytes = { f->bytes, f->len } };
+	struct session_input in = { .kind = INPUT_FETCHED, .bytes = { f->data, f->len } };
 	uint32_t serial = r->w.serial;
 
 	if (r->w.kind == WANT_STREAM && !f->ahead && !r->fresh) {

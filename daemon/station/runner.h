@@ -22,7 +22,7 @@ struct carried {
 	struct package_reader reader; /* reader thread; the loop when no read is going on */
 	struct package_reader
 		lent; /* likewise, of the loaders' package if that is another; else package NULL */
-	_Atomic(uint64_t) warm_at, warm_end; /* chunks of the package to read ahead: from, to */
+	_Atomic(uint64_t) warm_at, warm_end; /* of the package, to be read ahead: from, to */
 	atomic_bool warming;		     /* the reader thread is told to */
 	atomic_bool hurry;		     /* a read waits behind them */
 	struct record_sink intent;	     /* writer thread */
@@ -47,6 +47,8 @@ struct fetch {
 	bool unwanted;	 /* its bytes are to be dropped */
 	int result;
 	struct failure why;
+	const uint8_t *data; /* bytes, or */
+	struct span *loan;   /* in this one of the package, which is in use by that */
 	uint8_t bytes[];
 };
 

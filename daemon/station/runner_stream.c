@@ -34,7 +34,7 @@ void runner_stream_out(struct runner *r, struct fetch *f)
 	r->streaming_tail = &f->next;
 	r->streaming_count++;
 	if (r->pipe_state == PIPE_OPEN)
-		(void)usb_pipe_stream(r->pipe, f->bytes, f->len, last);
+		(void)usb_pipe_stream(r->pipe, f->data, f->len, last);
 	r->out_busy = true;
 	runner_stream_next(r);
 }

@@ -31,7 +31,7 @@ static int setup(void **state)
 	f->rw = mkstemp(f->path);
 	assert_true(f->rw >= 0);
 	assert_int_equal(compose_package(&spec, &f->bytes, &f->len), 0);
-	assert_true(f->len > 3 * DIGEST_CHUNK);
+	assert_true(f->len > 6 * (size_t)PACKAGE_SPAN && f->len < READER_EARLY_MAX * (size_t)DIGEST_CHUNK);
 	assert_int_equal(write(f->rw, f->bytes, f->len), f->len);
 	*state = f;
 	return 0;
@@ -145,6 +145,49 @@ static void test_reading(void **state)
 	package_unref(p);
 }
 
+/* What is lent stays as it is while others read on, and is then let go like all else. */
+static void test_lending(void **state)
+{
+	struct file *f = *state;
+	struct package *p = opened(f);
+	struct package_reader r = { .package = p };
+	struct failure why = { 0 };
+	struct span *loan, *other;
+	const uint8_t *lent;
+	uint8_t buf[100];
+
+	assert_true(f->len > 6 * (size_t)PACKAGE_SPAN);
+	assert_false(package_is_warm(p, 0, 1));
+	assert_int_equal(package_reader_read(&r, 100, buf, sizeof(buf), &why), 0);
+	assert_true(package_is_warm(p, 0, PACKAGE_SPAN));
+	assert_false(package_is_warm(p, 0, PACKAGE_SPAN + 1));
+	assert_true(package_is_warm(p, f->len, UINT64_MAX));
+	assert_null(package_lend(p, 100, sizeof(buf), &loan)); /* not proved yet */
+	checked(p);
+	lent = package_lend(p, 100, sizeof(buf), &loan);
+	assert_non_null(lent);
+	assert_memory_equal(lent, f->bytes + 100, sizeof(buf));
+	assert_null(package_lend(p, PACKAGE_SPAN - 10, 20, &other));
+	assert_null(package_lend(p, PACKAGE_SPAN, 20, &other));
+	assert_null(other);
+	assert_false(package_try(p, PACKAGE_SPAN - 10, buf, 20));
+	package_warm(p, PACKAGE_SPAN + 5);
+	assert_null(package_lend(p, PACKAGE_SPAN - 10, 20, &other)); /* there, but in two */
+	assert_true(package_try(p, PACKAGE_SPAN - 10, buf, 20));
+	assert_memory_equal(buf, f->bytes + PACKAGE_SPAN - 10, 20);
+	assert_null(package_lend(p, f->len - 5, 6, &other));
+	for (int i = 0; i < 100; i++)
+		for (uint64_t at = 0; at < f->len; at += PACKAGE_SPAN)
+			package_warm(p, at);
+	assert_memory_equal(lent, f->bytes + 100, sizeof(buf));
+	package_return(p, loan);
+	assert_true(package_try(p, 100, buf, 1)); /* kept for a while, */
+	for (uint64_t at = PACKAGE_SPAN; at < f->len; at += PACKAGE_SPAN)
+		package_warm(p, at);
+	assert_false(package_try(p, 100, buf, 1)); /* but not for ever */
+	package_unref(p);
+}
+
 static void expect_changed(struct package *p, uint64_t at)
 {
 	struct package_reader r = { .package = p };
@@ -161,12 +204,20 @@ static void test_changed(void **state)
 	struct package *p = opened(f);
 	struct package_reader r = { .package = p };
 	struct failure why = { 0 };
+	struct span *loan;
 	uint8_t buf[64];
 
 	checked(p);
 	flip(f, DIGEST_CHUNK + 77);
 	expect_changed(p, DIGEST_CHUNK); /* another byte of the same chunk */
 	assert_int_equal(package_reader_read(&r, 0, buf, sizeof(buf), &why), 0);
+	assert_non_null(package_lend(p, DIGEST_CHUNK - 10, 10, &loan));
+	package_return(p, loan);
+	assert_null(package_lend(p, DIGEST_CHUNK - 10, 11, &loan));
+	assert_null(package_lend(p, DIGEST_CHUNK, 1, &loan));
+	assert_false(package_try(p, DIGEST_CHUNK - 10, buf, 11));
+	assert_non_null(package_lend(p, 2 * DIGEST_CHUNK, 10, &loan));
+	package_return(p, loan);
 	package_unref(p);
 }
 
@@ -292,6 +343,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_kinds, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_reading, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_lending, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_changed, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_changed_early, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_cut, setup, teardown),
