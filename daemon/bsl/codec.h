@@ -25,8 +25,9 @@ enum bsl_check {
 enum bsl_framing { BSL_FRAMING_ESCAPED, BSL_FRAMING_PLAIN };
 
 #define BSL_FLAG	0x7e
-#define BSL_PAYLOAD_MAX 65535u			 /* what the length field can say */
-#define BSL_BODY_MAX	(BSL_PAYLOAD_MAX + 6u)	 /* type, length, payload, check */
+#define BSL_PLAIN_HEAD	5u		       /* flag, type, length: what a plain frame's payload follows */
+#define BSL_PAYLOAD_MAX 65535u		       /* what the length field can say */
+#define BSL_BODY_MAX	(BSL_PAYLOAD_MAX + 6u) /* type, length, payload, check */
 #define BSL_WIRE_MAX	(2u * BSL_BODY_MAX + 2u) /* everything escaped, and two flags */
 
 /* One piece of a payload; borrowed for the call. */

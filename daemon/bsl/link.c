@@ -4,10 +4,14 @@
 
 #include <errno.h>
 
-/* A frame in one of the two buffers. check and framing are those it was encoded for. */
+/* A frame in one of the two buffers, or one that others send too. check and framing are those it was encoded
+ * for. */
 struct frame {
-	uint8_t *bytes;
-	size_t len; /* 0: empty */
+	const uint8_t *bytes; /* own, or of the shelf */
+	size_t len;	      /* 0: empty */
+	uint8_t *own;
+	const struct bsl_shelved *shelved;
+	bool leads; /* shared data, and it was encoded for this link */
 	uint16_t command;
 	uint8_t also_accept;
 	bool zlp;
@@ -36,6 +40,7 @@ struct bsl_link {
 	struct bsl_deframer deframer;
 	struct bsl_link_counters counters;
 	struct frame frames[2];
+	struct bsl_shelf *shelf; /* a reference; NULL: none */
 	uint8_t probe_byte;
 	uint8_t memory[2 * BSL_WIRE_MAX + BSL_BODY_MAX];
 };
@@ -47,16 +52,32 @@ struct bsl_link *bsl_link_new(void)
 
 	if (!link)
 		return NULL;
-	link->frames[0].bytes = link->memory;
-	link->frames[1].bytes = link->memory + BSL_WIRE_MAX;
+	link->frames[0].own = link->memory;
+	link->frames[1].own = link->memory + BSL_WIRE_MAX;
 	link->probe_byte = BSL_FLAG;
 	bsl_deframer_init(&link->deframer, link->memory + 2 * BSL_WIRE_MAX, BSL_BODY_MAX);
 	bsl_link_arrived(link, BSL_STAGE_UNKNOWN, 64);
 	return link;
 }
 
+void bsl_link_share(struct bsl_link *link, struct bsl_shelf *shelf)
+{
+	link->shelf = bsl_shelf_ref(shelf);
+}
+
+static void put_back(struct bsl_link *link, struct frame *f)
+{
+	if (f->shelved)
+		bsl_shelf_put(link->shelf, TAKE_PTR(f->shelved));
+}
+
 void bsl_link_free(struct bsl_link *link)
 {
+	if (!link)
+		return;
+	put_back(link, &link->frames[0]);
+	put_back(link, &link->frames[1]);
+	bsl_shelf_unref(link->shelf);
 	free(link);
 }
 
@@ -177,6 +198,15 @@ static struct frame *spare(struct bsl_link *link)
 	return &link->frames[link->current ^ 1];
 }
 
+/* Its own buffer, to encode into. */
+static uint8_t *own(struct bsl_link *link, struct frame *f)
+{
+	put_back(link, f);
+	f->leads = false;
+	f->bytes = f->own;
+	return f->own;
+}
+
 static int may_send(const struct bsl_link *link, uint16_t command)
 {
 	if (command == BSL_CMD_PROBE)
@@ -212,17 +242,57 @@ int bsl_link_prepare(struct bsl_link *link, const struct bsl_request *request)
 	if (r < 0)
 		return r;
 	wire = bsl_encode(link->check, link->framing, request->command, request->pieces, request->count,
-			  spare(link)->bytes, BSL_WIRE_MAX);
+			  own(link, spare(link)), BSL_WIRE_MAX);
 	r = finish_prepare(link, wire, request->command, request->flags, request->work_bytes);
 	if (r == 0)
 		spare(link)->also_accept = request->also_accept;
 	return r;
 }
 
-int bsl_link_prepare_data(struct bsl_link *link, const void *data, size_t len, bool flush,
-			  uint64_t work_bytes, size_t *taken)
+static bool shares(const struct bsl_link *link, const struct bsl_place *place)
 {
-	ssize_t wire;
+	return place && link->shelf && bsl_shelf_shared(link->shelf);
+}
+
+static struct bsl_form form_of(const struct bsl_link *link)
+{
+	return (struct bsl_form){ link->check, link->framing, link->max_packet };
+}
+
+const uint8_t *bsl_link_shelved(const struct bsl_link *link, const struct bsl_place *place, size_t len)
+{
+	struct bsl_form form = form_of(link);
+	const struct bsl_shelved *frame = shares(link, place)
+						  ? bsl_shelf_look(link->shelf, &form, *place, len)
+						  : NULL;
+
+	return frame && frame->taken == len ? frame->data : NULL;
+}
+
+/* Of the shelf; 0: it has no memory. Otherwise as bsl_encode(). */
+static ssize_t from_shelf(struct bsl_link *link, const struct bsl_place *place, const void *data, size_t len,
+			  size_t *taken)
+{
+	struct bsl_form form = form_of(link);
+	struct frame *f = spare(link);
+	const struct bsl_shelved *frame;
+	bool made;
+	int r = bsl_shelf_get(link->shelf, &form, *place, data, len, &frame, &made);
+
+	if (r < 0)
+		return r == -ENOMEM ? 0 : r;
+	put_back(link, f); /* not before: data may be of a frame that goes then */
+	f->shelved = frame;
+	f->leads = made;
+	f->bytes = frame->bytes;
+	*taken = frame->taken;
+	return (ssize_t)frame->len;
+}
+
+int bsl_link_prepare_data(struct bsl_link *link, const struct bsl_place *place, const void *data, size_t len,
+			  bool flush, uint64_t work_bytes, size_t *taken)
+{
+	ssize_t wire = 0;
 	int r;
 
 	*taken = 0;
@@ -232,8 +302,11 @@ int bsl_link_prepare_data(struct bsl_link *link, const void *data, size_t len, b
 	r = may_send(link, BSL_CMD_MIDST);
 	if (r < 0)
 		return r;
-	wire = bsl_encode_fit(link->check, link->framing, BSL_CMD_MIDST, data, len, link->max_packet,
-			      spare(link)->bytes, BSL_WIRE_MAX, taken);
+	if (shares(link, place))
+		wire = from_shelf(link, place, data, len, taken);
+	if (!wire)
+		wire = bsl_encode_fit(link->check, link->framing, BSL_CMD_MIDST, data, len, link->max_packet,
+				      own(link, spare(link)), BSL_WIRE_MAX, taken);
 	if (flush && *taken == len)
 		return finish_prepare(link, wire, BSL_CMD_MIDST, BSL_TIMING_FLUSH, work_bytes);
 	return finish_prepare(link, wire, BSL_CMD_MIDST, 0, 0);
@@ -271,6 +344,7 @@ int bsl_link_send(struct bsl_link *link, struct bsl_wire *wire)
 		.bytes = f->bytes,
 		.len = f->len,
 		.zlp = f->zlp,
+		.leads = f->leads,
 		.command = f->command,
 		.timing = f->timing,
 	};

@@ -17,13 +17,15 @@
 
 #include "bsl/codec.h"
 #include "bsl/message.h"
+#include "bsl/shelf.h"
 
 /* A frame ready to leave. */
 struct bsl_wire {
 	const uint8_t *bytes; /* the link's; valid until its reply is in and the next but one prepare */
 	size_t len;
-	bool zlp; /* must be ended by a zero-length packet, since it could not be resized (bsl-protocol 2.4)
-		   */
+	bool zlp;   /* must be ended by a zero-length packet, since it could not be resized (bsl-protocol 2.4)
+		     */
+	bool leads; /* shared data that were on no shelf: this link goes ahead of the others */
 	uint16_t command;
 	struct bsl_timing timing; /* of the reply, from the moment the bytes have left */
 };
@@ -65,6 +67,8 @@ struct bsl_link; /* opaque; about 400 KiB, of which only what is used becomes re
 struct bsl_link *bsl_link_new(void);
 void bsl_link_free(struct bsl_link *link); /* NULL is fine */
 void bsl_link_freep(struct bsl_link **link);
+/* Once, before anything is sent: data that others send too come from there. Takes a reference. */
+void bsl_link_share(struct bsl_link *link, struct bsl_shelf *shelf);
 
 /*
  * A phone has arrived (or come back): forgets exchange, prepared frame, framing and debts of late replies.
@@ -99,10 +103,15 @@ int bsl_link_prepare(struct bsl_link *link, const struct bsl_request *request);
 /*
  * Same for a MIDST of data, which may be cut: *taken of len bytes are in the frame, the rest is for the next
  * one (bsl_encode_fit). len 1 .. BSL_PAYLOAD_MAX. flush: the phone will write on this one if all of len was
- * taken; work_bytes as in the request.
+ * taken; work_bytes as in the request. place: what they are on the shelf; NULL: nobody else's.
  */
-int bsl_link_prepare_data(struct bsl_link *link, const void *data, size_t len, bool flush,
-			  uint64_t work_bytes, size_t *taken);
+int bsl_link_prepare_data(struct bsl_link *link, const struct bsl_place *place, const void *data, size_t len,
+			  bool flush, uint64_t work_bytes, size_t *taken);
+/*
+ * What was put on the shelf for a MIDST of exactly these len bytes: prepare_data() takes it for data, until
+ * another call. NULL: nothing, or not as it was given.
+ */
+const uint8_t *bsl_link_shelved(const struct bsl_link *link, const struct bsl_place *place, size_t len);
 bool bsl_link_prepared(const struct bsl_link *link);
 void bsl_link_forget(struct bsl_link *link); /* the prepared frame */
 

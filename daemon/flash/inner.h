@@ -65,6 +65,7 @@ struct ask {
 			const uint8_t *bytes;
 			size_t len;
 			bool flush;
+			bool shared; /* what the feed's source has at offset: other sessions send it too */
 			uint64_t work;
 		} data;
 		struct {

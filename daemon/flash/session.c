@@ -7,6 +7,19 @@
 
 #include "flash/inner.h"
 
+/* Phones that were started one after the other are this far apart, and are meant to find their frames. */
+#define SHELF_KEEP (6u << 20)
+
+struct bsl_shelf *session_shelf_new(void)
+{
+	return bsl_shelf_new(SHELF_KEEP);
+}
+
+void session_shelf_free(struct bsl_shelf *shelf)
+{
+	bsl_shelf_unref(shelf);
+}
+
 int session_new(const struct session_config *config, struct session **out)
 {
 	struct session *s;
@@ -21,6 +34,8 @@ int session_new(const struct session_config *config, struct session **out)
 		free(s);
 		return -ENOMEM;
 	}
+	if (config->shelf)
+		bsl_link_share(s->link, config->shelf);
 	s->config = *config;
 	s->plan = config->plan;
 	s->running = -1;

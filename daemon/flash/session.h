@@ -38,6 +38,8 @@ struct session_config {
 	 * are those.
 	 */
 	const struct device_facts *before;
+	/* Frames that sessions of the same package share: session_shelf_new(); NULL: none. Taken into use. */
+	struct bsl_shelf *shelf;
 	uint64_t job;	   /* number, for texts */
 	bool resolve_only; /* --dry-run --slot: load, learn, resolve, then reset unless it is to stay; nothing
 			      is written */
@@ -107,6 +109,13 @@ struct session_result {
 struct session;
 
 /* -ENOMEM, -EINVAL. All memory a session will use for frames is taken here. */
+/*
+ * For a package that several phones may take at the same time: what they send is encoded once. It belongs to
+ * these bytes and no others. A reference for the owner; sessions take their own. NULL: no memory.
+ */
+struct bsl_shelf *session_shelf_new(void);
+void session_shelf_free(struct bsl_shelf *shelf); /* NULL is fine */
+
 int session_new(const struct session_config *config, struct session **out);
 void session_free(struct session *s);
 

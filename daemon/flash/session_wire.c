@@ -98,9 +98,12 @@ static struct want *new_want(struct session *s, enum want_kind kind)
 static int prepare(struct session *s, const struct ask *ask, size_t *taken)
 {
 	*taken = 0;
-	if (ask->kind == ASK_DATA)
-		return bsl_link_prepare_data(s->link, ask->data.bytes, ask->data.len, ask->data.flush,
-					     ask->data.work, taken);
+	if (ask->kind == ASK_DATA) {
+		struct bsl_place place = { .source = s->feed.source.index, .offset = ask->offset };
+
+		return bsl_link_prepare_data(s->link, ask->data.shared ? &place : NULL, ask->data.bytes,
+					     ask->data.len, ask->data.flush, ask->data.work, taken);
+	}
 	struct bsl_piece piece = { .data = ask->command.payload, .len = ask->command.len };
 	struct bsl_request request = {
 		.command = ask->command.code,
@@ -163,6 +166,7 @@ static const struct want *want_send(struct session *s, struct ask *ask)
 	w->send.bytes = wire.bytes;
 	w->send.len = wire.len;
 	w->send.zlp = wire.zlp;
+	w->send.leads = wire.leads;
 	w->usual_usec = wire.timing.usual_usec;
 	w->deadline_usec = wire.timing.deadline_usec;
 	w->silence = silence_of(ask);

@@ -131,6 +131,14 @@ static bool write_data(struct session *s, uint64_t pos, struct ask *ask)
 		}
 	}
 	if (!ask->data.bytes) {
+		struct bsl_place place = { .source = s->feed.source.index, .offset = pos };
+
+		/* of the package, behind its gate: for each phone the same, and maybe framed for another */
+		ask->data.shared = !s->feed.memory && s->feed.source.kind == SOURCE_ITEM;
+		if (ask->data.shared)
+			ask->data.bytes = bsl_link_shelved(s->link, &place, n);
+	}
+	if (!ask->data.bytes) {
 		if (!ready)
 			return false;
 		n = MIN(n, ready);

@@ -82,8 +82,9 @@ struct want {
 		struct {
 			const uint8_t *bytes; /* lent until the next input other than BYTES */
 			size_t len;
-			bool zlp; /* end with a zero-length packet (only for a frame that cannot be resized)
-				   */
+			bool zlp;   /* end with a zero-length packet (only for a frame that cannot be resized)
+				     */
+			bool leads; /* what others of the same package send too, and none has yet */
 		} send;
 		struct {
 			struct source_ref source;

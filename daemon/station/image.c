@@ -376,6 +376,7 @@ static void image_end(struct image *image)
 		package_unref(image->unproved->package);
 	free(image->unproved);
 	package_unref(image->package);
+	session_shelf_free(image->shelf);
 	if (image->pair)
 		image_release(image->pair);
 	free(image);

@@ -208,6 +208,7 @@ struct image {
 	uint32_t refs; /* clients, jobs */
 	bool accept_bad_crc;
 	struct package *package;
+	struct bsl_shelf *shelf; /* its jobs' frames; NULL: none has begun */
 	enum image_state state;
 	char name[256];
 	uint64_t opened_at;

@@ -14,6 +14,7 @@
 
 /* When to look for a reply that no short packet closed; each further look comes four times as late. */
 #define LOOK_FIRST_USEC 100000
+#define TURN_USEC	1000u /* of one phone in a turn of the loop */
 #define GATE_SHOW_USEC	250000
 
 static void finish(struct runner *r);
@@ -335,10 +336,23 @@ static void take_send(struct runner *r)
 	if (r->pipe_state == PIPE_OPEN)
 		err = usb_pipe_send(r->pipe, r->w.send.bytes, r->w.send.len, r->w.send.zlp);
 	r->out_busy = err == 0;
+	if (r->sent_turn != loop_turns(r->st->loop) + 1)
+		r->turn_at = r->taken_at;
 	r->sent_turn = loop_turns(r->st->loop) + 1;
 	/* a phone that has left, or a pipe that broke: told by its own way, or else the deadline is the
 	 * answer */
 	prepare(r);
+}
+
+/*
+ * Phones that answer at once must not keep the others waiting: one that goes ahead of the others with the
+ * same package has one exchange a turn. Those behind it find their frames ready and may catch up for a
+ * while, as may those that do not write.
+ */
+static bool had_its_turn(const struct runner *r)
+{
+	return r->sent_turn == loop_turns(r->st->loop) + 1 && r->st->runners > 1 &&
+	       (r->w.send.leads || loop_now() - r->turn_at > TURN_USEC);
 }
 
 /* Begins what the session wants, unless something before it is still going on; then it is tried again. */
@@ -360,8 +374,7 @@ void runner_take(struct runner *r)
 		return; /* runner_noted() */
 	if ((w->kind == WANT_SEND || w->kind == WANT_STREAM) && r->out_busy)
 		return; /* on_sent() */
-	/* a phone that answers at once must not keep the others waiting */
-	if (w->kind == WANT_SEND && r->sent_turn == loop_turns(r->st->loop) + 1 && r->st->runners > 1) {
+	if (w->kind == WANT_SEND && had_its_turn(r)) {
 		runner_pump(r);
 		return;
 	}
@@ -547,6 +560,9 @@ int runner_start(struct job *job, struct failure *why)
 		config.record.dirty = r->slot->note.dirty;
 		kv_copy(config.record.stage, sizeof(config.record.stage), r->slot->note.stage);
 	}
+	if (job->image && !job->image->shelf)
+		job->image->shelf = session_shelf_new();
+	config.shelf = job->image ? job->image->shelf : NULL;
 	config.before = r->before = TAKE_PTR(d->before);
 	r->deadline = loop_timer_new(r->st->loop, on_deadline, r);
 	r->late = loop_timer_new(r->st->loop, on_late, r);

@@ -86,8 +86,8 @@ struct runner {
 	bool gone;		    /* the phone has left; told once */
 	bool back;		    /* something came to its place */
 	bool out_busy, sent;
-	uint64_t sent_turn; /* of the loop */
-	uint8_t *held;	    /* bytes that came while the OUT transfer had not ended */
+	uint64_t sent_turn, turn_at; /* of the loop; when this phone's part of it began */
+	uint8_t *held;		     /* bytes that came while the OUT transfer had not ended */
 	size_t held_len;
 
 	struct want w; /* copy of the one being done */

@@ -12,11 +12,14 @@
 #include "tests/simlib/simlib.h"
 
 #define PHONES	  16
+#define OWN	  "miscdata" /* no two phones have the same in it */
+#define OWN_AT	  4096
 #define HOST_USEC 400 /* what an input costs the loop: more than was measured */
 
 struct line {
 	struct scenario sc;
 	struct plan *plan;
+	struct bsl_shelf *shelf;
 	struct phone *phone[PHONES];
 	struct sim_config config[PHONES];
 	struct sim_outcome out[PHONES];
@@ -32,27 +35,30 @@ static void ok(bool good, const char *name, const char *why)
 }
 
 /* All of one profile, each with its own delays; the first has the faults. */
-static bool run(struct line *l, const char *profile, const char *faults, uint64_t host_usec)
+static bool run_so(struct line *l, const char *profile, const char *faults, uint64_t host_usec,
+		   const struct plan_options *options)
 {
 	const struct phone_profile *p = phone_profile_by_name(profile);
 	const struct scenario_want want = { .large = true };
-	const struct plan_options options = { .level = LEVEL_VERIFIED };
 	struct failure why = { 0 };
 	const char *reason = "";
 
 	memset(l, 0, sizeof(*l));
 	if (scenario_make(5, p, &want, &l->sc, &why) ||
-	    plan_compile(l->sc.package.pac, &options, &l->plan, &why))
+	    plan_compile(l->sc.package.pac, options, &l->plan, &why))
 		return false;
+	l->shelf = session_shelf_new();
 	for (unsigned i = 0; i < PHONES; i++) {
 		l->phone[i] = scenario_phone(&l->sc, 100 + i, i ? NULL : faults, &reason);
 		if (!l->phone[i])
+			return false;
+		if (options->erase_all && !phone_storage_write(l->phone[i], OWN, OWN_AT, &i, sizeof(i)))
 			return false;
 		phone_plug(l->phone[i], 0);
 		l->config[i] = (struct sim_config){
 			.phone = l->phone[i],
 			.package = &l->sc.package.source,
-			.session = { .plan = l->plan, .arrival_seen = true, .job = 1 },
+			.session = { .plan = l->plan, .arrival_seen = true, .shelf = l->shelf, .job = 1 },
 			.seed = 7 + i,
 			.cut = true,
 			.fetch_usec = 300,
@@ -63,12 +69,20 @@ static bool run(struct line *l, const char *profile, const char *faults, uint64_
 	return sim_run_many(l->config, l->out, PHONES, host_usec) == 0;
 }
 
+static bool run(struct line *l, const char *profile, const char *faults, uint64_t host_usec)
+{
+	const struct plan_options options = { .level = LEVEL_VERIFIED };
+
+	return run_so(l, profile, faults, host_usec, &options);
+}
+
 static void end(struct line *l)
 {
 	for (unsigned i = 0; i < PHONES; i++) {
 		sim_outcome_free(&l->out[i]);
 		phone_free(l->phone[i]);
 	}
+	session_shelf_free(l->shelf);
 	plan_free(l->plan);
 	scenario_free(&l->sc);
 }
@@ -134,6 +148,33 @@ static void alone(const char *what, const char *faults)
 	end(&l);
 }
 
+/* All are wiped, and get the same images, but each what was saved of it. */
+static void own_things(void)
+{
+	const struct plan_options options = { .level = LEVEL_VERIFIED, .erase_all = true };
+	char text[160] = "could not be run";
+	uint64_t fastest, slowest;
+	unsigned restored = 0;
+	struct line l;
+	bool good = run_so(&l, "sc9863a", NULL, HOST_USEC, &options) &&
+		    ended(&l, 0, &fastest, &slowest, text, sizeof(text));
+
+	for (unsigned i = 0; good && i < l.plan->step_count; i++)
+		restored += l.plan->step[i].op == OP_RESTORE && !strcmp(l.plan->step[i].target, OWN);
+	if (good && !restored) {
+		good = false;
+		snprintf(text, sizeof(text), "%s was not to be restored", OWN);
+	}
+	for (unsigned i = 0; good && i < PHONES; i++) {
+		unsigned has = PHONES;
+
+		good = phone_storage_read(l.phone[i], OWN, OWN_AT, &has, sizeof(has)) && has == i;
+		snprintf(text, sizeof(text), "phone %u has what was of phone %u", i, has);
+	}
+	ok(good, "each phone gets back what is its own", text);
+	end(&l);
+}
+
 /* The clock is shared: a host that costs something makes many phones slower than one with a host for itself.
  */
 static void host_counts(void)
@@ -162,6 +203,7 @@ int main(void)
 	alone("stalls", "stall at midst 3");
 	alone("goes silent", "late 3600s at midst 3");
 	alone("is unplugged", "unplug at midst 3");
+	own_things();
 	host_counts();
 	printf("1..%u\n", tests);
 	return failures != 0;

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "bsl/shelf.h"
 #include "tests/simlib/trial.h"
 
 #include <inttypes.h>
@@ -26,6 +27,7 @@ struct trial {
 	struct plan *plan;
 	struct phone *phone;
 	struct sim_records *records;
+	struct bsl_shelf *shelf; /* NULL: nobody else flashes this package */
 	struct sim_config config;
 	char faults[400];
 	uint64_t now;
@@ -408,7 +410,10 @@ static bool attempt(struct trial *t, const struct sim_breaks *breaks, struct sim
 		.phone = t->phone,
 		.package = &t->sc.package.source,
 		.loaders = &t->lender.source,
-		.session = { .plan = t->plan, .arrival_seen = true, .job = t->attempt + 1 },
+		.session = { .plan = t->plan,
+			     .arrival_seen = true,
+			     .shelf = t->shelf,
+			     .job = t->attempt + 1 },
 		.records = t->records,
 		.now = t->now,
 		.seed = sim_random(&t->r),
@@ -600,6 +605,10 @@ bool sim_trial(uint64_t seed, struct sim_tally *tally, FILE *trace, char *text, 
 		scenario_free(&t.sc);
 		return true;
 	}
+	/* every other one is not alone: what an attempt has sent the next one finds encoded */
+	t.shelf = seed & 1 ? session_shelf_new() : NULL;
+	if (t.shelf)
+		bsl_shelf_ref(t.shelf);
 	t.records = sim_records_new();
 	t.phone = scenario_phone(&t.sc, seed, t.faults, &reason);
 	if (!t.records || !t.phone)
@@ -608,6 +617,9 @@ bool sim_trial(uint64_t seed, struct sim_tally *tally, FILE *trace, char *text, 
 		good = run(&t);
 	phone_free(t.phone);
 	sim_records_free(t.records);
+	if (t.shelf)
+		bsl_shelf_unref(t.shelf);
+	session_shelf_free(t.shelf);
 	plan_free(t.plan);
 	sim_package_free(&t.lender);
 	scenario_free(&t.sc);

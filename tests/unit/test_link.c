@@ -89,7 +89,7 @@ static void test_road(void **state)
 	assert_int_equal(ask(BSL_CMD_CONNECT, &wire), 0);
 	same(&wire, "7e 00 00 00 00 00 00 7e");
 	assert_int_equal(crc(0x80), BSL_EVENT_REPLY);
-	assert_int_equal(bsl_link_prepare_data(lk, data, 8, false, 0, &taken), 0);
+	assert_int_equal(bsl_link_prepare_data(lk, NULL, data, 8, false, 0, &taken), 0);
 	assert_int_equal(taken, 8);
 	assert_int_equal(bsl_link_send(lk, &wire), 0);
 	same(&wire, "7e 00 02 00 08 00 00 00 00 00 00 00 00 89 4c 7e");
@@ -262,7 +262,7 @@ static void test_late(void **state)
 	bsl_link_expire(lk);
 	assert_true(bsl_link_draining(lk));
 	assert_int_equal(ask(BSL_CMD_READ_MIDST, &wire), -EBUSY);
-	assert_int_equal(bsl_link_prepare_data(lk, begun, 4, false, 0, &used), 0);
+	assert_int_equal(bsl_link_prepare_data(lk, NULL, begun, 4, false, 0, &used), 0);
 	assert_int_equal(bsl_link_send(lk, &wire), -EBUSY);
 	bsl_link_forget(lk);
 	assert_false(bsl_link_prepared(lk));
@@ -362,7 +362,7 @@ static void test_prepare_ahead(void **state)
 		struct bsl_reply reply;
 
 		oracle_fill(&seed, data, sizeof(data), true);
-		assert_int_equal(bsl_link_prepare_data(lk, data, sizeof(data), false, 0, &taken), 0);
+		assert_int_equal(bsl_link_prepare_data(lk, NULL, data, sizeof(data), false, 0, &taken), 0);
 		w = oracle_frame(want, false, true, false, BSL_CMD_MIDST, data, taken);
 		if (turn) {
 			assert_true(bsl_link_outstanding(lk));
@@ -471,19 +471,19 @@ static void test_boundaries(void **state)
 	bsl_link_expire(lk);
 	bsl_link_drained(lk);
 	/* data: two bytes are left for the next frame, which then carries the flush */
-	assert_int_equal(bsl_link_prepare_data(lk, data, 1016, true, 1 << 20, &taken), 0);
+	assert_int_equal(bsl_link_prepare_data(lk, NULL, data, 1016, true, 1 << 20, &taken), 0);
 	assert_int_equal(taken, 1014);
 	assert_int_equal(bsl_link_send(lk, &wire), 0);
 	assert_false(wire.zlp);
 	assert_int_equal(wire.timing.deadline_usec, 60000000);
 	bsl_link_expire(lk);
 	bsl_link_drained(lk);
-	assert_int_equal(bsl_link_prepare_data(lk, data, 2, true, 1 << 20, &taken), 0);
+	assert_int_equal(bsl_link_prepare_data(lk, NULL, data, 2, true, 1 << 20, &taken), 0);
 	assert_int_equal(taken, 2);
 	assert_int_equal(bsl_link_send(lk, &wire), 0);
 	assert_int_equal(wire.timing.deadline_usec, 500000000);
-	assert_int_equal(bsl_link_prepare_data(lk, data, 0, false, 0, &taken), -EINVAL);
-	assert_int_equal(bsl_link_prepare_data(lk, data, 0x10000, false, 0, &taken), -EMSGSIZE);
+	assert_int_equal(bsl_link_prepare_data(lk, NULL, data, 0, false, 0, &taken), -EINVAL);
+	assert_int_equal(bsl_link_prepare_data(lk, NULL, data, 0x10000, false, 0, &taken), -EMSGSIZE);
 }
 
 /* raw blocks: each is answered, none is framed */
