@@ -35,6 +35,7 @@ static struct {
 } opt;
 
 static struct meter meters[BARE_PHONES_MAX][WAYS];
+static struct bench_station station;
 static uint64_t started_ns; /* all jobs of fdld were asked for at this moment */
 
 static void on_frame(void *arg, const struct phone_trace *frame)
@@ -44,6 +45,9 @@ static void on_frame(void *arg, const struct phone_trace *frame)
 	if (frame->size < BLOCK_MIN)
 		return;
 	m += frame->direction == PHONE_TO_PHONE ? WRITE : READ;
+	/* its job has all of its threads by now */
+	if (!m->first_ns)
+		station_threads_aside(&station);
 	m->last_ns = bed_now();
 	if (!m->first_ns)
 		m->first_ns = m->last_ns;
@@ -130,15 +134,14 @@ enum loop { OURS, BARE, LOOKS, LOOPS };
 static bool run(enum loop loop, struct outcome *o)
 {
 	void *args[BARE_PHONES_MAX];
-	struct bench_station s;
 	bool good;
 
 	memset(meters, 0, sizeof(meters));
 	for (size_t i = 0; i < opt.phones; i++)
 		args[i] = meters[i];
-	station_open(&s, opt.build, opt.phones, on_frame, args);
-	good = loop == OURS ? one_fdld(&s) : one_bare(&s, loop == LOOKS);
-	station_close(&s);
+	station_open(&station, opt.build, opt.phones, on_frame, args);
+	good = loop == OURS ? one_fdld(&station) : one_bare(&station, loop == LOOKS);
+	station_close(&station);
 	for (int way = 0; good && way < WAYS; way++) {
 		uint64_t first = UINT64_MAX, last = 0, fastest = UINT64_MAX, bytes = 0;
 
@@ -191,7 +194,7 @@ static void tell(const char *what, double *ratio, double *looks, unsigned int n,
 int main(int argc, char **argv)
 {
 	double ratio[WAYS][ROUNDS_MAX], looks[WAYS][ROUNDS_MAX], finish[ROUNDS_MAX], best[WAYS] = { 0, 0 };
-	unsigned int n;
+	unsigned int n, others;
 
 	opt.phones = 1;
 	opt.bytes = 256u << 20;
@@ -211,6 +214,7 @@ int main(int argc, char **argv)
 		else if (!strcmp(argv[i], "--rounds"))
 			opt.rounds = v < 1 ? 1 : v > ROUNDS_MAX ? ROUNDS_MAX : (unsigned int)v;
 	}
+	others = station_processors();
 	bed_enter();
 	if (!make_package())
 		return 1;
@@ -227,6 +231,10 @@ int main(int argc, char **argv)
 		}
 		finish[n] = o[OURS].finish;
 	}
+	if (others)
+		printf("phones and loop share one processor, fdld's other threads have %u\n", others);
+	else
+		printf("one processor for everything\n");
 	tell("framed write", ratio[WRITE], looks[WRITE], n, best[WRITE]);
 	tell("framed read", ratio[READ], looks[READ], n, best[READ]);
 	qsort(finish, n, sizeof(finish[0]), by_value);

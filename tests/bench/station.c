@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "tests/bench/station.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -90,6 +92,48 @@ bool station_plug(struct bench_station *s)
 		bed_run(s->bed, 50, NULL, NULL);
 	}
 	return !s->daemon;
+}
+
+static cpu_set_t others;
+
+unsigned int station_processors(void)
+{
+	cpu_set_t one;
+	int first = 0;
+
+	if (sched_getaffinity(0, sizeof(others), &others) < 0 || CPU_COUNT(&others) < 2) {
+		CPU_ZERO(&others);
+		return 0;
+	}
+	while (!CPU_ISSET(first, &others))
+		first++;
+	CPU_CLR(first, &others);
+	CPU_ZERO(&one);
+	CPU_SET(first, &one);
+	if (sched_setaffinity(0, sizeof(one), &one) < 0)
+		die("sched_setaffinity", strerror(errno));
+	return (unsigned int)CPU_COUNT(&others);
+}
+
+void station_threads_aside(struct bench_station *s)
+{
+	char path[48];
+	struct dirent *entry;
+	DIR *threads;
+
+	if (!s->daemon || !CPU_COUNT(&others))
+		return;
+	snprintf(path, sizeof(path), "/proc/%d/task", (int)s->daemon);
+	threads = opendir(path);
+	if (!threads)
+		die(path, strerror(errno));
+	while ((entry = readdir(threads))) {
+		pid_t id = (pid_t)strtol(entry->d_name, NULL, 10);
+
+		if (id > 0 && id != s->daemon)
+			(void)sched_setaffinity(id, sizeof(others), &others); /* it may have ended */
+	}
+	closedir(threads);
 }
 
 int station_sh(struct bench_station *s, int timeout_ms, char *out, size_t cap, const char *command)

@@ -36,6 +36,14 @@ void station_close(struct bench_station *s);
 bool station_daemon(struct bench_station *s);
 /* All cables in; with the daemon up: waits until it shows every slot as ready. */
 bool station_plug(struct bench_station *s);
+
+/*
+ * The emulated phones and the loop that talks to them take turns, so they get one processor, whichever loop
+ * it is; what else the daemon runs gets the others, as on a machine that has some to spare. Without this it
+ * is left to the scheduler whom a woken thread stands in the way of, and that is what would be measured.
+ */
+unsigned int station_processors(void);		     /* before anything else; the number of those others */
+void station_threads_aside(struct bench_station *s); /* those that are there by now */
 /* sh -c in the bed, `fdlctl` on PATH; stdout in out. Exit code, or -1 after timeout_ms. */
 int station_sh(struct bench_station *s, int timeout_ms, char *out, size_t cap, const char *command);
 
