@@ -191,7 +191,8 @@ struct table_state {
 
 struct backup_state_inner {
 	struct reader r;
-	enum { BACKUP_READ, BACKUP_OWED, BACKUP_STORE, BACKUP_SYNC } at;
+	enum { BACKUP_READ, BACKUP_DOUBT, BACKUP_OWED, BACKUP_STORE, BACKUP_SYNC } at;
+	int no; /* DOUBT: the phone's answer to the read */
 	struct feed feed;
 	int32_t owed; /* index in the session's list, -1: from the phone */
 	uint64_t stored;

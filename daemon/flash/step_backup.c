@@ -8,6 +8,8 @@
 
 #include "flash/inner.h"
 
+#define DOUBT_USEC (200 * MSEC) /* for an answer behind a no */
+
 static const struct plan_backup *area(const struct session *s)
 {
 	return &s->plan->backup[s->backup_at];
@@ -219,6 +221,11 @@ static enum step_says backup_next(struct session *s, struct ask *ask)
 		return STEP_DONE;
 	if (st->piece)
 		return store(s, ask, st->piece, st->piece_len);
+	if (st->at == BACKUP_DOUBT) {
+		ask->doing = st->r.doing_read;
+		ask_quiet(ask, DOUBT_USEC);
+		return STEP_ASK;
+	}
 	if (st->at == BACKUP_READ) {
 		says = reader_next(s, &st->r, ask, 0);
 		if (says != STEP_DONE)
@@ -278,6 +285,24 @@ static enum step_says refused(struct session *s, const struct answer *a)
 	return STEP_ASK;
 }
 
+/*
+ * With a no what is a phone's own may be given up. If its answers are one behind its requests (one of them
+ * came twice), the no belongs to something else, and what was asked for comes behind it.
+ */
+static enum step_says doubted(struct session *s, const struct answer *a)
+{
+	struct answer no = { .kind = ANSWER_CODE, .code = s->st.backup.no };
+
+	if (a->kind != ANSWER_GOOD)
+		return step_refused(s, a);
+	if (a->code >= 0)
+		return step_fail(s, is_nv(s) ? ERR_NV_UNREADABLE : ERR_READ_FAILED,
+				 "the phone answered %s, and behind it came %s: its answers are out of step",
+				 bsl_reply_name((uint16_t)no.code), bsl_reply_name((uint16_t)a->code));
+	s->st.backup.at = BACKUP_READ;
+	return refused(s, &no);
+}
+
 static enum step_says kept(struct session *s)
 {
 	struct backup_state_inner *st = &s->st.backup;
@@ -308,8 +333,15 @@ static enum step_says backup_take(struct session *s, const struct answer *a)
 		st->piece = NULL;
 		return STEP_ASK;
 	}
-	if (a->kind == ANSWER_CODE && st->r.at != READER_END)
-		return refused(s, a);
+	if (st->at == BACKUP_DOUBT)
+		return doubted(s, a);
+	/* only a no says that it cannot be read; what answers something else says nothing of it */
+	if (a->kind == ANSWER_CODE && st->r.at != READER_END &&
+	    bsl_reply_kind((uint16_t)a->code) == BSL_KIND_REFUSAL) {
+		st->no = a->code;
+		st->at = BACKUP_DOUBT;
+		return STEP_ASK;
+	}
 	says = reader_take(s, &st->r, a, &data, &len);
 	if (says != STEP_ASK || !len)
 		return says;

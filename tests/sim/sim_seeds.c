@@ -14,12 +14,20 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "common/util.h"
 #include "tests/simlib/rows.h"
 #include "tests/simlib/trial.h"
 
 #define WORKERS_MAX  16
 #define FAILURES_MAX 20
 #define EXCUSES	     "tests/sim/unreachable.txt"
+
+/* Far out, but each has found something once: run behind the others. */
+static const uint64_t found[] = {
+	57794, /* an answer came before its request had wholly left, which then never left */
+	29679, /* answers one behind: a loader's word at its start was taken for a no to reading NV */
+	51827, /* the same, and an ACK was taken for one */
+};
 
 struct shared {
 	_Atomic uint64_t next, failures;
@@ -33,16 +41,17 @@ struct shared {
 static void work(struct shared *s, unsigned worker, uint64_t first, uint64_t seeds)
 {
 	for (;;) {
-		uint64_t i = atomic_fetch_add(&s->next, 1);
+		uint64_t i = atomic_fetch_add(&s->next, 1), seed;
 		char text[300];
 
-		if (i >= seeds || atomic_load(&s->failures) >= FAILURES_MAX)
+		if (i >= seeds + ARRAY_SIZE(found) || atomic_load(&s->failures) >= FAILURES_MAX)
 			return;
-		if (!sim_trial(first + i, &s->tally[worker], NULL, text, sizeof(text))) {
+		seed = i < seeds ? first + i : found[i - seeds];
+		if (!sim_trial(seed, &s->tally[worker], NULL, text, sizeof(text))) {
 			uint64_t n = atomic_fetch_add(&s->failures, 1);
 
 			if (n < FAILURES_MAX) {
-				s->failure[n].seed = first + i;
+				s->failure[n].seed = seed;
 				memcpy(s->failure[n].text, text, sizeof(text));
 			}
 		}

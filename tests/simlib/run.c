@@ -190,6 +190,42 @@ static void take_up(struct runner *r)
 	}
 }
 
+static bool give_held(struct runner *r)
+{
+	uint8_t *held = r->held;
+	size_t len = r->held_len;
+
+	if (!len || r->out_pending)
+		return false;
+	r->held = NULL;
+	r->held_len = 0;
+	runner_bytes(r, held, len);
+	free(held);
+	return true;
+}
+
+/* An answer that comes before its request has wholly left waits, as the daemon's runner has it. */
+static bool held_back(struct runner *r, const uint8_t *bytes, size_t len)
+{
+	uint8_t *held;
+
+	if (r->w->kind != WANT_SEND || !r->out_pending || r->gone || r->left)
+		return false;
+	if (!r->held_len)
+		try_out(r); /* the phone may just have become ready for it */
+	if (!r->out_pending) {
+		(void)give_held(r);
+		return false;
+	}
+	held = realloc(r->held, r->held_len + len);
+	if (held) {
+		memcpy(held + r->held_len, bytes, len);
+		r->held = held;
+		r->held_len += len;
+	}
+	return true;
+}
+
 /* One event of the phone if there is one now. */
 static bool phone_event(struct runner *r)
 {
@@ -213,7 +249,7 @@ static bool phone_event(struct runner *r)
 		runner_trace(r, "  in %zu: %02x %02x %02x %02x %02x", e.length, e.length > 0 ? e.bytes[0] : 0,
 			     e.length > 1 ? e.bytes[1] : 0, e.length > 2 ? e.bytes[2] : 0,
 			     e.length > 3 ? e.bytes[3] : 0, e.length > 4 ? e.bytes[4] : 0);
-		if (e.length)
+		if (e.length && !held_back(r, e.bytes, e.length))
 			runner_bytes(r, e.bytes, e.length);
 		break;
 	case PHONE_DETACH: runner_detach(r); break;
@@ -231,6 +267,8 @@ static bool want_ready(struct runner *r)
 	case WANT_SEND:
 		if (r->out_pending && !r->gone && !r->left)
 			try_out(r);
+		if (give_held(r))
+			return true;
 		break;
 	case WANT_STREAM:
 		if (r->gone || r->left)
@@ -264,6 +302,7 @@ static bool want_ready(struct runner *r)
 static void expire(struct runner *r)
 {
 	struct session_input in = { .kind = INPUT_TIMEOUT };
+	uint32_t serial;
 
 	r->deadline = UINT64_MAX;
 	if (r->w->kind == WANT_SLEEP) {
@@ -272,6 +311,9 @@ static void expire(struct runner *r)
 	}
 	in.timeout.sent = r->w->kind == WANT_STREAM ? r->stream_told : r->out_sent;
 	r->out_pending = false;
+	serial = r->serial;
+	if (give_held(r) && r->serial != serial)
+		return;
 	runner_trace(r, "  timeout, sent %d", in.timeout.sent);
 	runner_give(r, &in);
 }
@@ -474,6 +516,7 @@ static void end(struct runner *r)
 	r->out->phone = r->phone;
 	session_free(r->s);
 	free(r->frame);
+	free(r->held);
 	free(r->chunk[0]);
 	free(r->chunk[1]);
 	if (r->config && !r->config->records)

@@ -33,6 +33,8 @@ struct runner {
 	uint8_t *frame;	   /* copy of what is being sent */
 	size_t frame_len, frame_room;
 	bool out_pending, out_sent, stream_told;
+	uint8_t *held; /* bytes that came while the OUT transfer had not ended */
+	size_t held_len;
 	uint64_t stream_at;
 	struct fetch fetch;
 	uint8_t *chunk[2];
