@@ -21,7 +21,8 @@
 
 /* A frame ready to leave. */
 struct bsl_wire {
-	const uint8_t *bytes; /* the link's; valid until its reply is in and the next but one prepare */
+	const uint8_t *bytes; /* the link's or the shelf's; valid until its reply is in and the next but one
+				 prepare */
 	size_t len;
 	bool zlp;   /* must be ended by a zero-length packet, since it could not be resized (bsl-protocol 2.4)
 		     */
@@ -140,12 +141,12 @@ int bsl_link_expect(struct bsl_link *link, uint16_t command, unsigned flags, uin
 
 /*
  * Bytes from the phone were dropped: what follows up to the next flag is the rest of a frame that nobody has
- * seen, not a frame. The last reply's payload stays readable.
+ * seen, not a frame. What was kept of the last reply stays readable.
  */
 void bsl_link_skip(struct bsl_link *link);
 /*
  * len bytes of the last reply's payload, where they stay until the next feed: they may have been lying in
- * what was fed.
+ * what was fed. Right behind that reply only: the deframer's buffer is taken for it.
  */
 const uint8_t *bsl_link_keep(struct bsl_link *link, const uint8_t *bytes, size_t len);
 bool bsl_link_outstanding(const struct bsl_link *link);

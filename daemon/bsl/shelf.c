@@ -6,7 +6,7 @@
 #include "bsl/message.h"
 #include "common/util.h"
 
-#define BUCKETS 64u
+#define BUCKETS 256u
 
 struct slot {
 	struct bsl_shelved frame;   /* first: what is given out is the slot */
@@ -53,7 +53,7 @@ static struct slot **bucket_of(struct bsl_shelf *shelf, struct bsl_place place)
 	/* places follow each other in steps of a frame, whatever that is */
 	uint64_t mixed = (place.offset ^ (uint64_t)place.source << 56) * 0x9e3779b97f4a7c15u;
 
-	return &shelf->bucket[mixed >> 58];
+	return &shelf->bucket[mixed >> 56];
 }
 
 static void idle_add(struct bsl_shelf *shelf, struct slot *s)
@@ -174,9 +174,12 @@ int bsl_shelf_get(struct bsl_shelf *shelf, const struct bsl_form *form, struct b
 
 void bsl_shelf_put(struct bsl_shelf *shelf, const struct bsl_shelved *frame)
 {
-	struct slot *s = (struct slot *)(uintptr_t)frame;
+	struct slot *s;
 
-	if (!s || --s->users)
+	if (!frame)
+		return;
+	s = CONTAINER_OF((struct bsl_shelved *)(uintptr_t)frame, struct slot, frame);
+	if (--s->users)
 		return;
 	idle_add(shelf, s);
 	while (shelf->oldest && (shelf->idle > shelf->keep || !bsl_shelf_shared(shelf)))

@@ -11,7 +11,7 @@ static bool holds(const struct feed_chunk *c, uint64_t offset)
 void feed_open(struct feed *f, struct source_ref source, uint64_t size, size_t piece)
 {
 	*f = (struct feed){ .source = source, .size = size, .chunk = SESSION_CHUNK };
-	/* large ones come one by one: most then lie in one chunk of the package, which is lent as it is */
+	/* large ones come one by one: most then lie in one span of the package, which is lent as it is */
 	if (piece && piece < SESSION_CHUNK)
 		f->chunk = piece > SESSION_CHUNK / 4 ? piece : SESSION_CHUNK / piece * piece;
 }

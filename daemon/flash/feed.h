@@ -26,8 +26,8 @@ struct feed {
 	struct feed_chunk now, ahead;
 };
 
-/* piece: the usual bytes of one request; chunks are made a multiple of it, so that requests rarely straddle.
- */
+/* piece: the usual bytes of one request; chunks are made a multiple of it, a large one itself, so that
+ * requests rarely straddle. */
 void feed_open(struct feed *f, struct source_ref source, uint64_t size, size_t piece);
 void feed_open_memory(struct feed *f, const uint8_t *memory, uint64_t size);
 

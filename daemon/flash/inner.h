@@ -65,7 +65,8 @@ struct ask {
 			const uint8_t *bytes;
 			size_t len;
 			bool flush;
-			bool shared; /* what the feed's source has at offset: other sessions send it too */
+			bool shared; /* other sessions send it too: place says what it is */
+			struct bsl_place place;
 			uint64_t work;
 		} data;
 		struct {

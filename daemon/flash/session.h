@@ -108,7 +108,6 @@ struct session_result {
 
 struct session;
 
-/* -ENOMEM, -EINVAL. All memory a session will use for frames is taken here. */
 /*
  * For a package that several phones may take at the same time: what they send is encoded once. It belongs to
  * these bytes and no others. A reference for the owner; sessions take their own. NULL: no memory.
@@ -116,6 +115,7 @@ struct session;
 struct bsl_shelf *session_shelf_new(void);
 void session_shelf_free(struct bsl_shelf *shelf); /* NULL is fine */
 
+/* -ENOMEM, -EINVAL. All memory a session will use for frames of its own is taken here. */
 int session_new(const struct session_config *config, struct session **out);
 void session_free(struct session *s);
 

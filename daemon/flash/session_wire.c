@@ -98,12 +98,10 @@ static struct want *new_want(struct session *s, enum want_kind kind)
 static int prepare(struct session *s, const struct ask *ask, size_t *taken)
 {
 	*taken = 0;
-	if (ask->kind == ASK_DATA) {
-		struct bsl_place place = { .source = s->feed.source.index, .offset = ask->offset };
-
-		return bsl_link_prepare_data(s->link, ask->data.shared ? &place : NULL, ask->data.bytes,
-					     ask->data.len, ask->data.flush, ask->data.work, taken);
-	}
+	if (ask->kind == ASK_DATA)
+		return bsl_link_prepare_data(s->link, ask->data.shared ? &ask->data.place : NULL,
+					     ask->data.bytes, ask->data.len, ask->data.flush, ask->data.work,
+					     taken);
 	struct bsl_piece piece = { .data = ask->command.payload, .len = ask->command.len };
 	struct bsl_request request = {
 		.command = ask->command.code,
@@ -124,7 +122,8 @@ static bool is_prepared(const struct session *s, const struct ask *ask)
 	if (!s->prepared || p->kind != ask->kind || p->doing != ask->doing || p->offset != ask->offset)
 		return false;
 	if (ask->kind == ASK_DATA)
-		return p->data.len == ask->data.len && p->data.flush == ask->data.flush;
+		return p->data.len == ask->data.len && p->data.flush == ask->data.flush &&
+		       p->data.shared == ask->data.shared;
 	return p->command.code == ask->command.code && p->command.len == ask->command.len;
 }
 

@@ -131,12 +131,11 @@ static bool write_data(struct session *s, uint64_t pos, struct ask *ask)
 		}
 	}
 	if (!ask->data.bytes) {
-		struct bsl_place place = { .source = s->feed.source.index, .offset = pos };
-
 		/* of the package, behind its gate: for each phone the same, and maybe framed for another */
 		ask->data.shared = !s->feed.memory && s->feed.source.kind == SOURCE_ITEM;
+		ask->data.place = (struct bsl_place){ .source = s->feed.source.index, .offset = pos };
 		if (ask->data.shared)
-			ask->data.bytes = bsl_link_shelved(s->link, &place, n);
+			ask->data.bytes = bsl_link_shelved(s->link, &ask->data.place, n);
 	}
 	if (!ask->data.bytes) {
 		if (!ready)

@@ -84,7 +84,7 @@ struct want {
 			size_t len;
 			bool zlp;   /* end with a zero-length packet (only for a frame that cannot be resized)
 				     */
-			bool leads; /* what others of the same package send too, and none has yet */
+			bool leads; /* what others of the same package send too, and none has left encoded */
 		} send;
 		struct {
 			struct source_ref source;

@@ -18,6 +18,7 @@
 #include "pac/pac.h"
 
 struct package;
+struct span; /* of it, in memory */
 
 /* Bounds what a file of holes can make us allocate (32 bytes a chunk); real packages have a tenth of it. */
 #define PACKAGE_SIZE_MAX (UINT64_C(128) << 30)
@@ -96,7 +97,7 @@ struct package_reader {
 /*
  * On a reader thread: exactly len bytes of the file from offset, whole spans of it read and, once the
  * digests are there, compared. PackageChanged (not the bytes that were checked, or the file was cut),
- * PackageReadFailed (errno in detail).
+ * PackageReadFailed (errno in detail; anywhere in the span).
  */
 int package_reader_read(struct package_reader *r, uint64_t offset, void *buf, size_t len,
 			struct failure *why);
@@ -104,7 +105,6 @@ int package_reader_read(struct package_reader *r, uint64_t offset, void *buf, si
  * On any thread, without waiting for a disk: bytes that are in memory and proved, as they lie there, until
  * package_return(), which must come before the last package_unref(). NULL: they are not, or not in one span.
  */
-struct span;
 const uint8_t *package_lend(struct package *p, uint64_t offset, size_t len, struct span **loan);
 void package_return(struct package *p, struct span *loan);
 /* The same as a copy, also out of several spans. False: ask package_reader_read(). */
@@ -114,7 +114,10 @@ bool package_try(struct package *p, uint64_t offset, void *buf, size_t len);
  * met again, and told, by that one. Offsets outside do nothing.
  */
 void package_warm(struct package *p, uint64_t offset);
-/* Any thread: every span from offset to end is there, or is being read. What lies outside counts as there. */
+/*
+ * Any thread: every span from offset to end is there, or is being read; such stay a while longer. What lies
+ * outside counts as there.
+ */
 bool package_is_warm(struct package *p, uint64_t offset, uint64_t end);
 /* With the digests there and no read going on: what was read before them was the same. 0 or PackageChanged.
  */

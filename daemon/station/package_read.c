@@ -9,7 +9,7 @@
 /*
  * Spans nobody uses at the moment that are kept: read ahead, or for the next phone, as phones side by side
  * read the same places. A few for each reader: few enough to stay in the processor's cache with one phone,
- * and never more than 12 MiB.
+ * and never more than 12 MiB. A phone that reads has another two in use, which others mostly have too.
  */
 #define CACHE_IDLE_MAX	24u
 #define CACHE_IDLE_MIN	2u
@@ -91,7 +91,7 @@ static struct span *get_span(struct package *p, uint64_t at)
 		pthread_mutex_unlock(&p->mutex);
 		return c;
 	}
-	/* memory goes round: what is kept idle and what is in use together stay small */
+	/* memory goes round */
 	c = p->idle >= idle_max(p) ? take_oldest(p) : malloc(sizeof(*c) + PACKAGE_SPAN);
 
 	uint32_t len = (uint32_t)MIN(p->size - at, (uint64_t)PACKAGE_SPAN);
@@ -276,11 +276,13 @@ bool package_is_warm(struct package *p, uint64_t offset, uint64_t end)
 	offset = offset < end ? offset - offset % PACKAGE_SPAN : end;
 	pthread_mutex_lock(&p->mutex);
 	for (; offset < end && warm; offset += PACKAGE_SPAN) {
-		const struct span *c = p->spans;
+		struct span *c = p->spans;
 
 		while (c && (c->at != offset || c->state == SPAN_FAILED))
 			c = c->next;
 		warm = c != NULL;
+		if (c)
+			c->used = ++p->stamp;
 	}
 	pthread_mutex_unlock(&p->mutex);
 	return warm;

@@ -30,7 +30,8 @@ struct carried {
 	struct record_sink backup[CARRY_BACKUPS];
 };
 
-/* One chunk: read by the reader thread, then lent to the session or to the pipe. */
+/* Bytes of a source: lent as they lie in memory, or read by the reader thread; then lent to session or pipe.
+ */
 struct fetch {
 	struct fetch *next;
 	struct runner *runner;	     /* the loop's side; NULL: nobody wants it any more, release() frees it */

@@ -201,6 +201,8 @@ static void test_refused(void **state)
 
 /* ---- links that share ---- */
 
+static const uint8_t ack[] = { 0x7e, 0, 0x80, 0, 0, 0xff, 0x7f, 0x7e };
+
 static struct bsl_link *open_link(void)
 {
 	struct bsl_link *link = bsl_link_new();
@@ -215,7 +217,6 @@ static struct bsl_link *open_link(void)
 static struct bsl_wire send(struct bsl_link *link, const struct bsl_place *place, const uint8_t *from,
 			    size_t len)
 {
-	static const uint8_t ack[] = { 0x7e, 0, 0x80, 0, 0, 0xff, 0x7f, 0x7e };
 	struct bsl_reply reply;
 	struct bsl_wire wire;
 	size_t taken, used;
@@ -234,7 +235,9 @@ static void test_links(void **state)
 {
 	struct bsl_place at = { 0, SIZE };
 	struct bsl_link *a, *b;
-	struct bsl_wire first, second;
+	struct bsl_wire first, second, third;
+	struct bsl_reply reply;
+	size_t used;
 
 	(void)state;
 	open_shelf(1 << 20);
@@ -254,6 +257,12 @@ static void test_links(void **state)
 	second = send(b, &at, bsl_link_shelved(b, &at, SIZE), SIZE);
 	assert_false(second.leads);
 	assert_ptr_equal(second.bytes, first.bytes);
+	/* a command is nobody's lead, whatever went before it in its buffer */
+	for (int i = 3; i < 5; i++)
+		assert_true(send(b, &(struct bsl_place){ 0, i * SIZE }, data + i * SIZE, SIZE).leads);
+	assert_int_equal(bsl_link_request(b, &(struct bsl_request){ .command = BSL_CMD_END }, &third), 0);
+	assert_false(third.leads);
+	assert_int_equal(bsl_link_feed(b, ack, sizeof(ack), &used, &reply), BSL_EVENT_REPLY);
 	/* what is nobody else's is never on the shelf */
 	assert_false(send(b, NULL, data + 2 * SIZE, SIZE).leads);
 	assert_null(bsl_link_shelved(a, &(struct bsl_place){ 0, 2 * SIZE }, SIZE));
