@@ -128,11 +128,13 @@ static const struct diagnosis_row rows[] = {
 	SEEN(BACKUP_NV, SILENT, 0, READ_UNANSWERED, "bsl-protocol 11.1"),
 	CODE(BACKUP_NV, 0x8B, 0, LINK_CHECK_REFUSED, "bsl-protocol 14: any FDL2 cmd, 8B"),
 	CODE(BACKUP_NV, 0xFE, 0, AUTH_REQUIRED, "device-behaviour 17: F56"),
+	CODE(BACKUP_NV, 0x80, 0, UNEXPECTED_REPLY, "bsl-protocol 8: replies carry no echo"),
 	ELSE(BACKUP_NV, NV_UNREADABLE, "bsl-protocol 14: READ_START, 84; device-behaviour 17: F50"),
 	SEEN(BACKUP_FILE, SHORT, 0, READ_SHORT, "bsl-protocol 14: any read, bad length"),
 	SEEN(BACKUP_FILE, SILENT, 0, READ_UNANSWERED, "bsl-protocol 11.1"),
 	CODE(BACKUP_FILE, 0x8B, 0, LINK_CHECK_REFUSED, "bsl-protocol 14: any FDL2 cmd, 8B"),
 	CODE(BACKUP_FILE, 0xFE, 0, AUTH_REQUIRED, "device-behaviour 17: F56"),
+	CODE(BACKUP_FILE, 0x80, 0, UNEXPECTED_REPLY, "bsl-protocol 8: replies carry no echo"),
 	ELSE(BACKUP_FILE, BACKUP_FAILED, "bsl-protocol 14: READ_START, 84; device-behaviour 17: F51, F52"),
 
 	/* erasing and repartition */

@@ -296,8 +296,8 @@ static enum step_says doubted(struct session *s, const struct answer *a)
 	if (a->kind != ANSWER_GOOD)
 		return step_refused(s, a);
 	if (a->code >= 0)
-		return step_fail(s, is_nv(s) ? ERR_NV_UNREADABLE : ERR_READ_FAILED,
-				 "the phone answered %s, and behind it came %s: its answers are out of step",
+		return step_fail(s, ERR_UNEXPECTED_REPLY,
+				 "%s, and behind it came %s: the phone's answers are out of step",
 				 bsl_reply_name((uint16_t)no.code), bsl_reply_name((uint16_t)a->code));
 	s->st.backup.at = BACKUP_READ;
 	return refused(s, &no);

@@ -1,5 +1,4 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include "bsl/shelf.h"
 #include "tests/simlib/trial.h"
 
 #include <inttypes.h>
@@ -7,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "bsl/shelf.h"
 #include "common/util.h"
 #include "tests/simlib/judge.h"
 

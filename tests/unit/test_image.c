@@ -156,7 +156,6 @@ static void test_lending(void **state)
 	const uint8_t *lent;
 	uint8_t buf[100];
 
-	assert_true(f->len > 6 * (size_t)PACKAGE_SPAN);
 	assert_false(package_is_warm(p, 0, 1));
 	assert_int_equal(package_reader_read(&r, 100, buf, sizeof(buf), &why), 0);
 	assert_true(package_is_warm(p, 0, PACKAGE_SPAN));
@@ -176,9 +175,8 @@ static void test_lending(void **state)
 	assert_true(package_try(p, PACKAGE_SPAN - 10, buf, 20));
 	assert_memory_equal(buf, f->bytes + PACKAGE_SPAN - 10, 20);
 	assert_null(package_lend(p, f->len - 5, 6, &other));
-	for (int i = 0; i < 100; i++)
-		for (uint64_t at = 0; at < f->len; at += PACKAGE_SPAN)
-			package_warm(p, at);
+	for (uint64_t at = 0; at < f->len; at += PACKAGE_SPAN)
+		package_warm(p, at);
 	assert_memory_equal(lent, f->bytes + 100, sizeof(buf));
 	package_return(p, loan);
 	assert_true(package_try(p, 100, buf, 1)); /* kept for a while, */
